@@ -1,0 +1,214 @@
+"""One tree of errors; each is also the builtin a user already catches.
+
+Every error of this package derives from :class:`AlluxioFSError`. What was asked for wrongly (an argument, a
+setting, a plugin) is a ``ValueError``, ``TypeError`` or ``LookupError``; a missing extra is an ``ImportError``;
+everything that happens while data moves is an ``OSError``.
+
+The error contract of plugins has three kinds, told apart by :func:`kind_of`:
+
+* an **answer** (:data:`Kind.ANSWER`): the other side understood and said no: not found, exists, denied, a bad
+  argument. It goes to the caller as it is; nobody else is asked.
+* a **temporary** failure (:data:`Kind.TEMPORARY`): the same question may succeed later or elsewhere.
+* a **permanent** failure (:data:`Kind.PERMANENT`): asking the same side again is of no use, another side may do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import errno
+import os
+from typing import Iterable, Optional
+
+__all__ = [
+    "AlluxioFSError",
+    "BadAnswerError",
+    "ConfigurationError",
+    "DeadlineExceededError",
+    "FileChangedError",
+    "InvalidPathError",
+    "Kind",
+    "MissingExtraError",
+    "NotSupportedError",
+    "PageStoreError",
+    "PluginError",
+    "ReadOnlyError",
+    "SettingTypeError",
+    "TemporaryError",
+    "UnavailableError",
+    "UnknownComponentError",
+    "UnknownSettingError",
+    "kind_of",
+    "nearest",
+    "not_a_directory",
+    "is_a_directory",
+    "not_found",
+    "exists",
+    "denied",
+]
+
+
+class AlluxioFSError(Exception):
+    """The root of all errors that this package defines."""
+
+
+# --- what was asked for wrongly: raised at construction, or before anything is sent ---------------------------
+
+
+class ConfigurationError(AlluxioFSError, ValueError):
+    """An argument or setting has a value that cannot be used; the message names both."""
+
+
+class SettingTypeError(ConfigurationError, TypeError):
+    """An argument or setting has a value of the wrong type."""
+
+
+class UnknownSettingError(ConfigurationError, TypeError):
+    """An argument or setting of this name does not exist; the message has the nearest one that does."""
+
+
+class UnknownComponentError(ConfigurationError, LookupError):
+    """No plugin of this name gives the component; the message lists those there are."""
+
+    def __str__(self) -> str:  # LookupError's own str is the message's repr for KeyError only; keep it plain
+        return str(self.args[0]) if self.args else ""
+
+
+class PluginError(ConfigurationError):
+    """A plugin cannot be used: two of one name, a wrong hook signature, another interface version."""
+
+
+class InvalidPathError(AlluxioFSError, ValueError):
+    """A path that cannot name a file: it has a NUL in it, or it leaves its root."""
+
+
+class MissingExtraError(AlluxioFSError, ImportError):
+    """A component needs an optional dependency that is not installed; the message is the line that installs it."""
+
+
+# --- what happens while data moves ----------------------------------------------------------------------------
+
+
+class TemporaryError(AlluxioFSError, OSError):
+    """A failure that may pass: the same question, asked later or of another, may be answered."""
+
+
+class UnavailableError(TemporaryError, ConnectionError):
+    """Nobody is there: refused, reset, closed without an answer, or every one in line has failed."""
+
+
+class DeadlineExceededError(TemporaryError, TimeoutError):
+    """A wait has come to its limit."""
+
+
+class BadAnswerError(TemporaryError):
+    """An answer that cannot be right: short, long, of another range, or unparseable."""
+
+
+class FileChangedError(AlluxioFSError, OSError):
+    """The file changed while it was open: the version it was opened at is no longer to be had."""
+
+    def __init__(self, message: str, path: Optional[str] = None) -> None:
+        super().__init__(getattr(errno, "ESTALE", errno.EIO), message, path)
+
+    def __reduce__(self) -> tuple[type[FileChangedError], tuple[object, ...]]:
+        return type(self), (self.strerror, self.filename)
+
+
+class ReadOnlyError(AlluxioFSError, PermissionError):
+    """The store, or this way to it, cannot be written."""
+
+    def __init__(self, message: str, path: Optional[str] = None) -> None:
+        super().__init__(errno.EROFS, message, path)
+
+    def __reduce__(self) -> tuple[type[ReadOnlyError], tuple[object, ...]]:
+        return type(self), (self.strerror, self.filename)
+
+
+class NotSupportedError(AlluxioFSError, NotImplementedError, OSError):
+    """The store cannot do this at all (it has no signed URLs, no append …)."""
+
+
+class PageStoreError(AlluxioFSError, OSError):
+    """The page store cannot keep or find pages; reads go on without it."""
+
+
+# --- the contract of plugins ----------------------------------------------------------------------------------
+
+
+class Kind(enum.Enum):
+    """What a failure means for whoever is next in line."""
+
+    ANSWER = "answer"
+    TEMPORARY = "temporary"
+    PERMANENT = "permanent"
+
+
+_ANSWERS = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+_ANSWER_ERRNOS = frozenset({errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.EINVAL, errno.EROFS, errno.EXDEV})
+_TEMPORARY_ERRNOS = frozenset(
+    {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ETIMEDOUT, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
+)
+
+
+def kind_of(error: BaseException) -> Kind:
+    """Tell an answer, a temporary and a permanent failure apart.
+
+    Parameters
+    ----------
+    error:
+        Whatever a plugin raised.
+
+    Returns
+    -------
+    Kind
+        ``ANSWER`` for not found, exists, denied, wrong kind of entry, not supported and bad arguments; ``TEMPORARY``
+        for :class:`TemporaryError`, timeouts, connection errors and the errno values that mean them; else
+        ``PERMANENT`` (a :class:`FileChangedError`, or a defect in a client).
+    """
+    if isinstance(error, (TemporaryError, TimeoutError, ConnectionError)):
+        return Kind.TEMPORARY
+    if isinstance(error, (*_ANSWERS, NotSupportedError, InvalidPathError)):
+        return Kind.ANSWER
+    if isinstance(error, OSError):
+        if error.errno in _TEMPORARY_ERRNOS:
+            return Kind.TEMPORARY
+        return Kind.ANSWER if error.errno in _ANSWER_ERRNOS else Kind.PERMANENT
+    if isinstance(error, (ValueError, TypeError, LookupError)) and isinstance(error, AlluxioFSError):
+        return Kind.ANSWER
+    return Kind.PERMANENT
+
+
+def _with_errno(kind: type[OSError], code: int, path: str, message: Optional[str]) -> OSError:
+    return kind(code, message or os.strerror(code), path)
+
+
+def not_found(path: str, message: Optional[str] = None) -> OSError:
+    """A ``FileNotFoundError`` that names ``path``."""
+    return _with_errno(FileNotFoundError, errno.ENOENT, path, message)
+
+
+def exists(path: str, message: Optional[str] = None) -> OSError:
+    """A ``FileExistsError`` that names ``path``."""
+    return _with_errno(FileExistsError, errno.EEXIST, path, message)
+
+
+def denied(path: str, message: Optional[str] = None) -> OSError:
+    """A ``PermissionError`` that names ``path``."""
+    return _with_errno(PermissionError, errno.EACCES, path, message)
+
+
+def is_a_directory(path: str, message: Optional[str] = None) -> OSError:
+    """An ``IsADirectoryError`` that names ``path``."""
+    return _with_errno(IsADirectoryError, errno.EISDIR, path, message)
+
+
+def not_a_directory(path: str, message: Optional[str] = None) -> OSError:
+    """A ``NotADirectoryError`` that names ``path``."""
+    return _with_errno(NotADirectoryError, errno.ENOTDIR, path, message)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the name in ``names`` that is nearest to ``name``, or an empty text."""
+    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,70 @@
+"""Extension point: what records it all."""
+
+from __future__ import annotations
+
+from typing import Callable, Mapping, Optional
+
+from attrs import define
+
+from alluxiofs.interfaces.component import Component
+
+__all__ = ["Call", "Event", "Telemetry"]
+
+
+@define(frozen=True)
+class Call:
+    """One call over the wire, after it ended.
+
+    Parameters
+    ----------
+    target:
+        ``"worker"`` or ``"under_store"``.
+    component:
+        The name of the transport or under store.
+    method:
+        The operation: ``info``, ``ls``, ``read``, ``write``, ``mkdir`` …
+    state:
+        How it ended: ``ok``, ``not_found``, ``exists``, ``denied``, ``timeout``, ``unavailable``, ``bad_answer``,
+        ``changed``, ``failed``.
+    seconds:
+        How long it took.
+    bytes:
+        Of file content, read or written.
+    """
+
+    target: str
+    component: str
+    method: str
+    state: str
+    seconds: float
+    bytes: int = 0
+
+
+@define(frozen=True)
+class Event:
+    """Something that happened once: ``kind`` is ``retry``, ``failover``, ``fallback`` or ``page_store_off``.
+
+    ``reason`` comes from a small closed set of words; ``worker`` is the identity as text, where one is concerned.
+    Neither ever holds a path or a user.
+    """
+
+    kind: str
+    reason: str
+    worker: Optional[str] = None
+
+
+class Telemetry(Component):
+    """Is told what happens. Every method returns at once and raises nothing; any of them may stay as it is here.
+
+    Nothing is called per page: a hit in the page store only adds to an integer, which :meth:`watch` hands over.
+    """
+
+    def record_call(self, call: Call) -> None:
+        """One call on the wire has ended."""
+
+    def record_event(self, event: Event) -> None:
+        """A retry, failover or fallback was decided."""
+
+    def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """``read()`` gives counters that only grow (``hits``, ``misses``, ``bytes_read`` …) whenever somebody wants
+        to see them; ``name`` says whose they are (``page_store``)."""

@@ -1,0 +1,100 @@
+"""Extension point: how a worker is spoken to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Iterator, Optional
+
+from attrs import define
+
+from alluxiofs.errors import NotSupportedError
+from alluxiofs.interfaces.component import Component, Deadline
+from alluxiofs.interfaces.values import Entry, Location, Version, Worker
+
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from alluxiofs.interfaces.component import Context
+    from alluxiofs.interfaces.under_store import UnderStore
+
+__all__ = ["Transport", "TransportCapabilities"]
+
+
+@define(frozen=True)
+class TransportCapabilities:
+    """What a transport can do; what it cannot goes to the under store by decision.
+
+    Parameters
+    ----------
+    workers:
+        It speaks to workers. ``False``: it goes straight to the under store, and is asked with no worker.
+    stat, list, read, write, drop:
+        The operations it has.
+    stale_metadata:
+        What a worker says of a file can be older than the file.
+    """
+
+    workers: bool = True
+    stat: bool = True
+    list: bool = True
+    read: bool = True
+    write: bool = False
+    drop: bool = False
+    stale_metadata: bool = True
+
+
+class Transport(Component, ABC):
+    """Asks one worker one thing. It neither retries nor fails over: the gateway does, by the kind of error raised.
+
+    Every method may raise an *answer* (``FileNotFoundError``, ``PermissionError``, ``IsADirectoryError`` …), a
+    :class:`~alluxiofs.errors.TemporaryError` or any other error, which counts as permanent; see
+    :func:`alluxiofs.errors.kind_of`. Every wait ends with the deadline.
+
+    Parameters
+    ----------
+    settings, context:
+        As for every component.
+    store_of:
+        The under store that owns a location, for transports that need it.
+    """
+
+    capabilities: TransportCapabilities = TransportCapabilities()
+
+    def __init__(self, settings: Any, context: Context, store_of: Callable[[Location], UnderStore]) -> None:
+        super().__init__(settings, context)
+        self.store_of = store_of
+
+    @abstractmethod
+    def stat(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> Entry:
+        """What the worker knows of a path. ``FileNotFoundError`` if it says that there is none."""
+
+    @abstractmethod
+    def list(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> Iterator[Entry]:
+        """The children of a directory, or the file itself, in any order."""
+
+    @abstractmethod
+    def read_into(
+        self,
+        worker: Optional[Worker],
+        location: Location,
+        version: Version,
+        offset: int,
+        view: memoryview,
+        deadline: Deadline,
+    ) -> None:
+        """Fill ``view`` with the bytes of this version that start at ``offset``.
+
+        The range lies within the file: the gateway has clipped it. All of the view is filled or an error is raised,
+        and nothing writes to the view after the call has ended, whatever way it ends.
+
+        Raises
+        ------
+        BadAnswerError
+            For a body that is short, long, of another range or of another version.
+        FileChangedError
+            If the file is known to be of another version by now.
+        """
+
+    def drop(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> None:
+        """Have the cluster forget what it holds of a path (``capabilities.drop``)."""
+        raise NotSupportedError(f"transport {self.name!r} cannot drop what a worker holds")
