@@ -1,0 +1,1 @@
+"""A pluggable storage gateway: an fsspec filesystem over a cache."""
