@@ -36,7 +36,7 @@ from tests.faults.script import (
     truncate,
     wrong_range,
 )
-from tests.faults.server import FaultServer, listen
+from tests.faults.server import FaultServer, Server, listen
 
 __all__ = [
     "End",
@@ -47,6 +47,7 @@ __all__ = [
     "Reply",
     "Request",
     "Rule",
+    "Server",
     "close",
     "declare_length",
     "drip",

@@ -119,11 +119,14 @@ class Server:
         """Stop listening, cut all connections, and wait for all threads. May be called twice."""
         with self._lock:
             self._closing = True
-            sockets = [self._listener, *self._sockets]
+            sockets = tuple(self._sockets)
         self._released.set()
         for each in sockets:
             with contextlib.suppress(OSError):  # one that the other side has closed already
                 each.shutdown(socket.SHUT_RDWR)
+        # A last connection wakes the acceptor on every system; shutting a listener down does so only on some.
+        with contextlib.suppress(OSError):
+            socket.create_connection((self.host, self.port), timeout=1).close()
         self._acceptor.join()
         self._listener.close()
         for thread in self._threads:  # complete: only the acceptor, which has ended, adds to it
@@ -134,12 +137,12 @@ class Server:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return  # the listener was shut down
+                return  # closed
+            if not self._adopt(connection):
+                return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._connections += 1
-            if not self._adopt(connection):
-                return
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._threads.append(thread)
             thread.start()
