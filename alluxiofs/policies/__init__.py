@@ -1,0 +1,1 @@
+"""Worker policies, one file each; pure, no I/O."""
