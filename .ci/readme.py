@@ -1,0 +1,42 @@
+"""Check that what the README tells people to run is what ran.
+
+Usage: ``python .ci/readme.py README.md TRANSCRIPT`` (the transcript: one command a line, as `.ci/run` notes them).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+BLOCK = re.compile(r"^```shell\n(.*?)^```", re.MULTILINE | re.DOTALL)
+HEADING = "## Development"
+REQUIRED = ("pip install -e '.[dev]'", "python -m pytest")  # in the section of that heading
+NOT_HERE = re.compile(r"git clone |cd |python3? -m venv |source |(\. )?\.venv/")  # how one comes to stand where CI does
+
+
+def commands(text: str) -> list[str]:
+    """All commands of the shell blocks of a text, without comments and prompts; lines that go on are joined."""
+    lines = "".join(BLOCK.findall(text)).replace("\\\n", " ").splitlines()
+    bare = (re.sub(r"\s+#.*", "", line).removeprefix("$ ").strip() for line in lines)
+    return [re.sub(r"\s+", " ", line) for line in bare if line and not line.startswith("#")]
+
+
+def main(readme: str, transcript: str) -> None:
+    """Exit with a message for each command of the README that did not run."""
+    text = Path(readme).read_text(encoding="utf-8")
+    ran = set(Path(transcript).read_text(encoding="utf-8").splitlines())
+    _, found, development = text.partition(f"\n{HEADING}\n")
+    if not found:
+        sys.exit(f"{readme}: no section {HEADING!r}")
+    section = commands(re.split(r"^## ", development, flags=re.MULTILINE)[0])
+    missing = [f"the section {HEADING!r} does not say: {command}" for command in REQUIRED if command not in section]
+    told = [command for command in commands(text) if not NOT_HERE.match(command)]
+    missing += [f"did not run: {command}" for command in told if command not in ran]
+    if missing:
+        sys.exit("\n".join(f"{readme}: {line}" for line in missing))
+    print(f"{readme}: all of its {len(told)} commands ran")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
