@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
-from typing import Any, Dict, Iterator, List, Mapping, NoReturn, Optional, Tuple, Type
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Type
 
 import attrs
 from attrs import define
@@ -72,7 +72,7 @@ def parse_workers(value: Any, http_port: int = 28080, data_port: int = 29998) ->
     items = value if isinstance(value, (list, tuple)) else [value]
     described = [one for item in items for one in _describe(item, http_port, data_port)]
     if not described:
-        _refuse(value, "it names no worker")
+        raise _wrong(value, "it names no worker")
     of_host = Counter(one.host for one in described)
     workers: List[Worker] = []
     named: Dict[WorkerIdentity, str] = {}
@@ -80,7 +80,8 @@ def parse_workers(value: Any, http_port: int = 28080, data_port: int = 29998) ->
         name = one.host if of_host[one.host] == 1 else one.address
         identity = one.identity or WorkerIdentity.from_host(name)
         if identity in named:
-            _refuse(value, f"{named[identity]} and {one.address} are the same worker ({identity})")
+            other = "twice" if named[identity] == one.address else f"and {named[identity]} as one worker"
+            raise _wrong(value, f"it names {one.address} {other} ({identity})")
         named[identity] = one.address
         workers.append(Worker(identity, one.host, one.http_port, one.data_port, one.labels))
     return tuple(workers)
@@ -88,6 +89,8 @@ def parse_workers(value: Any, http_port: int = 28080, data_port: int = 29998) ->
 
 def _describe(item: Any, http_port: int, data_port: int) -> Iterator[_Described]:
     if isinstance(item, str):
+        if "@" in item:
+            raise _wrong(item, "a worker is a host, without a user before it")
         for text in item.split(","):
             yield _from_text(text.strip(), item, http_port, data_port)
     elif isinstance(item, Mapping):
@@ -95,13 +98,13 @@ def _describe(item: Any, http_port: int, data_port: int) -> Iterator[_Described]
     elif isinstance(item, Worker):
         yield _Described(item.host, item.http_port, item.data_port, item.identity, item.labels)
     else:
-        _refuse(item, f"a worker is text, or a dict of {', '.join(_FIELDS)}", SettingTypeError)
+        raise _wrong(item, f"a worker is text, or a dict of {', '.join(_FIELDS)}", SettingTypeError)
 
 
 def _from_text(text: str, item: str, http_port: int, data_port: int) -> _Described:
     match = _TEXT.fullmatch(text)
-    if match is None:
-        _refuse(item, 'a worker is "host" or "host:http_port", an IPv6 address in brackets ("[::1]:28080")')
+    if match is None or (text.count(":") > 1 and match["ipv6"] is None):
+        raise _wrong(item, 'a worker is "host" or "host:http_port", an IPv6 address in brackets ("[::1]:28080")')
     host = _host(match["host"], item) if match["ipv6"] is None else _ipv6(match["ipv6"], item)
     port = http_port if match["port"] is None else _port(match["port"], "http_port", item)
     return _Described(host, port, data_port)
@@ -112,10 +115,10 @@ def _from_mapping(item: Mapping[Any, Any], http_port: int, data_port: int) -> _D
         if name not in _FIELDS:
             text = str(name)
             known = {field: item[field] for field in _FIELDS if field in item}  # the unknown may be a secret
-            _refuse(known, f"a worker has no {text!r}{nearest(text, _FIELDS)}", UnknownSettingError)
+            raise _wrong(known, f"a worker has no {text!r}{nearest(text, _FIELDS)}", UnknownSettingError)
     host = item.get("host")
     if not isinstance(host, str):
-        _refuse(item, "a worker needs a 'host', which is text", SettingTypeError)
+        raise _wrong(item, "a worker needs a 'host', which is text", SettingTypeError)
     bare = host.strip()
     if bare.startswith("[") and bare.endswith("]"):
         bare = _ipv6(bare[1:-1], item)
@@ -131,9 +134,9 @@ def _from_mapping(item: Mapping[Any, Any], http_port: int, data_port: int) -> _D
 
 def _host(host: str, item: Any) -> str:
     if not host:
-        _refuse(item, "a host is missing")
+        raise _wrong(item, "a host is missing")
     if not _HOST.fullmatch(host):
-        _refuse(item, f"{_hidden(host)!r} is not a host name (no scheme, no path, no user)")
+        raise _wrong(item, f"{_hidden(host)!r} is not a host name (no scheme, no port, no path)")
     return host
 
 
@@ -142,9 +145,9 @@ def _ipv6(text: str, item: Any) -> str:
     try:
         ipaddress.IPv6Address(address)
     except ValueError as error:
-        _refuse(item, f"{text!r} is not an IPv6 address", cause=error)
+        raise _wrong(item, f"{text!r} is not an IPv6 address") from error
     if zone and not _HOST.fullmatch(zone):
-        _refuse(item, f"{text!r} has no zone that could be one")
+        raise _wrong(item, f"{text!r} has no zone that could be one")
     return text
 
 
@@ -152,19 +155,19 @@ def _port(port: Any, name: str, item: Any) -> int:
     if isinstance(port, str) and _PORT.fullmatch(port.strip()):
         port = int(port)
     if isinstance(port, bool) or not isinstance(port, (int, str)):
-        _refuse(item, f"{name}={port!r} is not a number", SettingTypeError)
+        raise _wrong(item, f"{name}={port!r} is not a number", SettingTypeError)
     if isinstance(port, str) or not 1 <= port <= 65535:
-        _refuse(item, f"{name}={port!r} is not a port (1 to 65535)")
+        raise _wrong(item, f"{name}={port!r} is not a port (1 to 65535)")
     return port
 
 
 def _identity(identity: Any, item: Any) -> WorkerIdentity:
     if isinstance(identity, WorkerIdentity):
         if len(identity.identifier) != _IDENTIFIER_BYTES.get(identity.version, len(identity.identifier)):
-            _refuse(item, f"{identity!r}: version 1 has 16 bytes (a UUID), version 0 has 8 (a number)")
+            raise _wrong(item, f"{identity!r}: version 1 has 16 bytes (a UUID), version 0 has 8 (a number)")
         return identity
     if not isinstance(identity, str):
-        _refuse(item, f"identity={identity!r} is neither a WorkerIdentity nor text", SettingTypeError)
+        raise _wrong(item, f"identity={identity!r} is neither a WorkerIdentity nor text", SettingTypeError)
     shown = identity.startswith(_SHOWN)
     text = identity[len(_SHOWN) :] if shown else identity
     if shown and _NUMBER.fullmatch(text) and -(1 << 63) <= int(text) < 1 << 63:
@@ -173,7 +176,9 @@ def _identity(identity: Any, item: Any) -> WorkerIdentity:
         return WorkerIdentity(1, bytes.fromhex(text.replace("-", "")))
     if not shown and _LONG.fullmatch(text):
         return WorkerIdentity(0, bytes.fromhex(text))
-    _refuse(item, f"identity={identity!r} is neither worker-<uuid>, worker-<number> nor 32 or 16 hexadecimal digits")
+    raise _wrong(
+        item, f"identity={identity!r} is neither worker-<uuid>, worker-<number> nor 32 or 16 hexadecimal digits"
+    )
 
 
 def _hidden(text: str) -> str:
@@ -181,7 +186,5 @@ def _hidden(text: str) -> str:
     return re.sub(r"[^\s'\"]+@", "***@", text)
 
 
-def _refuse(
-    value: Any, why: str, kind: Type[ConfigurationError] = ConfigurationError, cause: Optional[Exception] = None
-) -> NoReturn:
-    raise kind(f"worker_hosts={_hidden(repr(value))}: {why}") from cause
+def _wrong(value: Any, why: str, kind: Type[ConfigurationError] = ConfigurationError) -> ConfigurationError:
+    return kind(f"worker_hosts={_hidden(repr(value))}: {why}")

@@ -20,8 +20,8 @@ __all__ = ["ConsistentHash", "build_ring"]
 
 _ATTEMPTS = tuple(attempt.to_bytes(4, "little") for attempt in range(1, 101))  # Alluxio gives up after as many
 
-# A point of the ring is kept as one float, `point * 2^20 + who`. That is exact (32 + 20 bits; a float has 53), and lists
-# of floats are what Python sorts fastest (in two thirds of the time of integers of this size).
+# A point of the ring is kept as one float, `point * 2^20 + who`. That is exact (32 + 20 bits; a float has 53), and
+# floats are what Python sorts fastest (in two thirds of the time of integers of this size).
 _WHO = 1 << 20
 _POINT = float(_WHO)
 

@@ -1,0 +1,39 @@
+"""The membership that a user writes down: it never changes."""
+
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+from attrs import define, field
+
+from alluxiofs.interfaces import Context, Deadline, Membership, Snapshot, Worker
+from alluxiofs.plugins.worker_hosts import parse_workers
+
+__all__ = ["StaticMembership"]
+
+
+class StaticMembership(Membership):
+    """Workers named once, as in ``worker_hosts``; whether they are alive shows when they are asked."""
+
+    name = "static"
+
+    @define(frozen=True)
+    class Settings:
+        """Settings of the static membership.
+
+        Parameters
+        ----------
+        workers:
+            What the argument ``worker_hosts`` takes: ``"h1,h2:28080"``, a list of such, or of dicts of ``host``,
+            ``http_port``, ``data_port``, ``identity``. Their order is that of the snapshot.
+        """
+
+        workers: Tuple[Worker, ...] = field(converter=parse_workers)
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        super().__init__(settings, context)
+        self._snapshot = Snapshot(settings.workers)
+
+    def snapshot(self, deadline: Deadline) -> Snapshot:
+        """The workers of the settings, at once."""
+        return self._snapshot
