@@ -1,0 +1,1 @@
+"""The built-in plugins, registered by the same hooks as anyone's: one file a component."""

@@ -1,0 +1,159 @@
+"""Waiting with a limit for what goes on elsewhere: on a client's event loop, or in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, Callable, Coroutine, Optional, TypeVar
+
+from alluxiofs.errors import BadAnswerError, DeadlineExceededError
+from alluxiofs.interfaces import Deadline
+
+__all__ = ["Destination", "Threads", "run_coroutine", "run_on_loop"]
+
+T = TypeVar("T")
+
+
+class Destination:
+    """The caller's view, for as long as the caller waits: whoever comes late with bytes finds it closed.
+
+    Parameters
+    ----------
+    view:
+        What is to be filled, from its start.
+    """
+
+    def __init__(self, view: memoryview) -> None:
+        self._lock = threading.Lock()
+        self._view: Optional[memoryview] = view
+        self._filled = 0
+        self.size = len(view)
+        self.last = time.monotonic()
+
+    @property
+    def missing(self) -> int:
+        """Bytes that are still to come."""
+        return self.size - self._filled
+
+    def put(self, chunk: bytes) -> None:
+        """Take the next bytes.
+
+        Raises
+        ------
+        BadAnswerError
+            If they are more than were asked for.
+        DeadlineExceededError
+            If nobody waits for them any more.
+        """
+        with self._lock:
+            if self._view is None:
+                raise DeadlineExceededError("nobody waits for these bytes any more")
+            stop = self._filled + len(chunk)
+            if stop > self.size:
+                raise BadAnswerError(f"{stop} bytes or more came where {self.size} were asked for")
+            self._view[self._filled : stop] = chunk
+            self._filled = stop
+            self.last = time.monotonic()
+
+    def close(self) -> None:
+        """From here on nothing writes to the view."""
+        with self._lock:
+            self._view = None
+
+
+def run_coroutine(
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, T],
+    deadline: Deadline,
+    destination: Optional[Destination] = None,
+) -> T:
+    """What a coroutine returns that runs on the loop of another thread.
+
+    Parameters
+    ----------
+    loop:
+        A running loop, not the caller's own.
+    coroutine:
+        Cancelled when the wait ends before it does.
+    deadline:
+        Its stall limit counts from the start, and from each arrival of bytes in ``destination``.
+    destination:
+        Where the coroutine puts bytes; closed when this returns or raises.
+    """
+    if _running_loop() is loop:
+        coroutine.close()
+        raise RuntimeError("a blocking call from the client's own event loop would wait for ever")
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    try:
+        return _result(future, deadline, destination)
+    except BaseException:
+        future.cancel()
+        raise
+    finally:
+        if destination is not None:
+            destination.close()
+
+
+def run_on_loop(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    """Start a coroutine on the loop of another thread, and do not wait for it."""
+    return asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+
+def _running_loop() -> Optional[asyncio.AbstractEventLoop]:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _result(future: Future[T], deadline: Deadline, destination: Optional[Destination]) -> T:
+    started = time.monotonic()
+    while True:
+        limit = deadline.wait()
+        if destination is not None and deadline.stall < deadline.remaining():
+            limit = destination.last + deadline.stall - time.monotonic()
+        try:
+            return future.result(max(0.0, limit))
+        except FutureTimeoutError as error:
+            if future.done():  # the limit was its own, or it was done at the last moment
+                return future.result()
+            last = started if destination is None else destination.last
+            if time.monotonic() - last >= deadline.stall:
+                raise DeadlineExceededError(f"nothing was received for {deadline.stall:g} s") from error
+
+
+class Threads:
+    """Runs blocking calls in threads of their own, a few at a time, so that the caller can stop waiting.
+
+    The threads are daemons: a call that never returns holds its place, but neither the caller nor the exit.
+
+    Parameters
+    ----------
+    limit:
+        Calls at a time; 1 for a client that threads cannot share.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._places = threading.BoundedSemaphore(limit)
+
+    def run(self, call: Callable[[], T], deadline: Deadline) -> T:
+        """What ``call`` returns, or :class:`~alluxiofs.errors.DeadlineExceededError`."""
+        if not self._places.acquire(timeout=deadline.wait()):
+            raise DeadlineExceededError("an earlier call to the same client has not come back")
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                value = call()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+            finally:
+                self._places.release()
+
+        threading.Thread(target=work, name="alluxiofs-under-store", daemon=True).start()
+        return _result(future, deadline, None)

@@ -1,0 +1,358 @@
+"""The under store ``fsspec``: any fsspec filesystem that has no under store of its own."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import time
+from typing import Any, Dict, Iterator, Mapping, Optional
+from urllib.parse import urlsplit
+
+from attrs import define
+from fsspec.implementations.memory import MemoryFileSystem
+
+from alluxiofs.errors import (
+    BadAnswerError,
+    FileChangedError,
+    InvalidPathError,
+    NotSupportedError,
+    denied,
+    exists,
+    is_a_directory,
+    not_a_directory,
+)
+from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
+from alluxiofs.plugins._fsspec.client import Client
+from alluxiofs.plugins._fsspec.failures import translated
+from alluxiofs.plugins._fsspec.identity import is_secret, store_identity, without_secrets
+from alluxiofs.plugins._fsspec.names import canonical_scheme, check, contained, is_temporary, normalised, temporary
+from alluxiofs.plugins._fsspec.versions import epoch, settled, version_of
+from alluxiofs.plugins._fsspec.writers import CollectingWriter, MovingWriter, StreamingWriter
+
+__all__ = ["FsspecUnderStore"]
+
+# Their clients' files appear when they are closed, and not before; with any other client that is not certain.
+_OBJECT_STORES = frozenset({"s3", "gs", "abfs"})
+_STANDARD = frozenset({"name", "size", "type"})
+_STARTED = f"{os.getpid()}-{time.time_ns()}"
+_COPY_BLOCK = 4 * 1024 * 1024
+
+
+class FsspecUnderStore(UnderStore):
+    """Any fsspec filesystem, by its protocol or as a ready object.
+
+    Versions are made of whatever the client's ``info`` has: ETag, generation, hash, time of change. As clients cannot
+    read a given version, each read is followed by another look at the version.
+    """
+
+    name = "fsspec"
+    protocols = ("*",)
+
+    @define(frozen=True)
+    class Settings:
+        """How long to wait.
+
+        Parameters
+        ----------
+        write_timeout:
+            Seconds that one call to the client may take while a file is written.
+        """
+
+        write_timeout: float = 120.0
+
+    def __init__(self, target: Target, settings: Any, context: Context) -> None:
+        super().__init__(target, settings, context)
+        self._client = Client(target)
+        self._memory = issubclass(self._client.type, MemoryFileSystem)
+        self._scheme = canonical_scheme(_protocol(self._client.type, target))
+        marker = self._client.names.root_marker
+        self._hierarchical = marker == "/"
+        self.root = marker
+        self.capabilities = UnderStoreCapabilities(
+            version=("length", "mtime") if self._client.in_process else ("length",),
+            directories=self._scheme not in _OBJECT_STORES,
+            atomic_rename=self._client.in_process and self._client.overrides("mv"),
+            native_copy=self._client.overrides("_cp_file") or self._client.overrides("cp_file"),
+            parallel_ranges=self._client.shared_by_threads,
+            recursive_list=self._client.overrides("_find") or self._client.overrides("find"),
+            remote=not self._client.in_process,
+        )
+
+    # --- names ------------------------------------------------------------------------------------------------
+
+    def strip(self, path: str) -> str:
+        self._check_host(check(path))
+        name = self._client.names._strip_protocol(path)
+        if name.startswith("/") or self._hierarchical:
+            return normalised(name)
+        _, separator, rest = name.partition("://")  # HTTP's names are URLs
+        contained(rest if separator else name)
+        return name.rstrip("/") or self.root
+
+    def url(self, name: str) -> str:
+        if "://" in name:
+            return name
+        return f"{self._scheme}://{self._authority() if name.startswith('/') else ''}{name}"
+
+    def identity(self) -> str:
+        if self._memory:
+            return f"memory-{os.getpid()}-{_STARTED}-{id(self._client.raw.store)}"
+        if self._scheme == "file":
+            return ""
+        ready = self.target.client
+        return store_identity(self._scheme, self.target.options if ready is None else ready.storage_options)
+
+    def schemes(self) -> tuple[str, ...]:
+        declared = self._client.type.protocol
+        every = (self._scheme, self.target.protocol, *([declared] if isinstance(declared, str) else declared))
+        return tuple(dict.fromkeys(every))
+
+    def _authority(self) -> str:
+        """Host and port, for stores whose names have none (HDFS, SFTP): two hosts must not share URLs."""
+        ready = self.target.client
+        options = self.target.options if ready is None else ready.storage_options
+        host, port = options.get("host"), options.get("port")
+        return "" if not host else f"{host}:{port}" if port else str(host)
+
+    def _check_host(self, path: str) -> None:
+        """A URL of another host names no file of this one, though its client would take off any host."""
+        authority = self._authority()
+        if authority and "://" in path:
+            named = urlsplit(path).netloc.rpartition("@")[2]
+            if named and named not in (authority, authority.partition(":")[0]):
+                raise InvalidPathError(f"{path!r} is not on {authority!r}")
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def stat(self, name: str, deadline: Deadline) -> Entry:
+        self._forget(name)
+        info = dict(self._client.call("info", deadline, name))
+        return self._entry(info, name)
+
+    def list(self, name: str, deadline: Deadline, recursive: bool = False) -> Iterator[Entry]:
+        self._forget(name)
+        if recursive:
+            found = list(self._client.call("find", deadline, name, detail=True).values())
+        else:
+            found = self._client.call("ls", deadline, name, detail=True)
+        if not found:
+            entry = self.stat(name, deadline)  # an empty directory is a directory; nothing is nothing
+            if entry.is_file:
+                yield entry
+            return
+        seen = set()
+        for info in found:
+            own = self._own_name(info["name"])
+            if own in seen or is_temporary(own) or (own == name and info.get("type") == "directory"):
+                continue
+            seen.add(own)
+            yield self._entry(info, own)
+
+    def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        if not len(view):
+            return
+        data = self._client.call("cat_file", deadline, name, start=offset, end=offset + len(view), **self._uncached)
+        if version != Version() and version.same_as(self.stat(name, deadline).version) is False:
+            raise FileChangedError("the file has changed since it was opened", name)
+        if len(data) == version.length and len(data) != len(view):
+            data = data[offset : offset + len(view)]  # a server without ranges sends all there is
+        if len(data) != len(view):
+            raise BadAnswerError(f"{name}: {len(data)} bytes came where {len(view)} were asked for, at {offset}")
+        view[:] = data
+
+    @functools.cached_property
+    def _uncached(self) -> Dict[str, str]:
+        """Where reading a range means opening a file, the file must not read ahead."""
+        own = self._client.overrides("cat_file") or self._client.overrides("_cat_file")
+        return {} if own else {"cache_type": "none"}
+
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+        def check_target() -> None:
+            found = self._find(name, Deadline.after(self.settings.write_timeout))
+            if found is not None and not found.is_file:
+                raise is_a_directory(name)
+            if found is not None and exclusive:
+                raise exists(name)
+
+        check_target()
+        if self._memory:
+            return CollectingWriter(self._client, name, check_target, self.settings.write_timeout)
+        if self._scheme in _OBJECT_STORES:
+            return StreamingWriter(self._client, name, check_target, self.settings.write_timeout)
+        self._make_parent(name, Deadline.after(self.settings.write_timeout))
+        return MovingWriter(self._client, name, check_target, self.settings.write_timeout)
+
+    def append(self, name: str) -> Writer:
+        """A new file of the old content and the new: no client appends in a way that can be taken back."""
+        writer = self.create(name)
+        try:
+            old = self._find(name, Deadline.after(self.settings.write_timeout))
+            if old is not None:
+                self._rewrite(old, writer)
+        except BaseException:
+            writer.abort()
+            raise
+        return writer
+
+    def remove(self, name: str, deadline: Deadline) -> None:
+        if not self.stat(name, deadline).is_file:
+            raise is_a_directory(name)
+        self._client.call("rm_file", deadline, name)
+        self._forget(name)
+
+    def remove_directory(self, name: str, deadline: Deadline, recursive: bool = False) -> None:
+        if name == self.root:
+            raise denied(name, "the root directory cannot be removed")
+        if self.stat(name, deadline).is_file:
+            raise not_a_directory(name)
+        children = list(self.list(name, deadline))
+        if children and not recursive:
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
+        for child in children:
+            if child.is_file:
+                self._client.call("rm_file", deadline, child.name)
+            else:
+                self.remove_directory(child.name, deadline, recursive=True)
+        # Where directories are only what the names of files have in common, this one went with its last file.
+        if self._find(name, deadline) is not None:
+            self._client.call("rmdir", deadline, name)
+        self._forget(name)
+
+    def make_directory(self, name: str, deadline: Deadline, parents: bool = True, exist_ok: bool = True) -> None:
+        found = self._find(name, deadline)
+        if found is not None:
+            if found.is_file or not exist_ok:
+                raise exists(name)
+            return
+        if parents:
+            self._client.call("makedirs", deadline, name, exist_ok=True)
+        else:
+            self._client.call("mkdir", deadline, name, create_parents=False)
+        self._forget(name)
+
+    def move(self, source: str, target: str, deadline: Deadline) -> None:
+        entry = self.stat(source, deadline)
+        if source == target:
+            return
+        self._make_parent(target, deadline)
+        if entry.is_file or self._client.overrides("mv"):
+            self._client.replace(source, target, deadline)
+        else:
+            files = list(self._below(source, deadline))
+            for file in files:
+                self.copy(file, target + file[len(source) :], deadline)
+            self.make_directory(target, deadline)
+            self.remove_directory(source, deadline, recursive=True)
+        self._forget(source)
+        self._forget(target)
+
+    def copy(self, source: str, target: str, deadline: Deadline, preserve: bool = True) -> None:
+        if not self.stat(source, deadline).is_file:
+            raise is_a_directory(source)
+        if source == target:
+            return
+        found = self._find(target, deadline)
+        if found is not None and not found.is_file:
+            raise is_a_directory(target)
+        self._make_parent(target, deadline)
+        if self._memory or self._scheme in _OBJECT_STORES:
+            self._client.call("cp_file", deadline, source, target)
+        else:
+            partial = temporary(self.parent(target))
+            self._client.call("cp_file", deadline, source, partial)
+            self._client.replace(partial, target, deadline)
+        self._forget(target)
+
+    def touch(self, name: str, deadline: Deadline, truncate: bool = True) -> None:
+        if truncate or self._find(name, deadline) is None:
+            self.create(name).commit()
+            return
+        try:
+            self._client.call("touch", deadline, name, truncate=False)
+        except ValueError as error:
+            raise NotSupportedError(f"{name}: an existing file cannot get a new time here: {error}") from error
+
+    def sign(self, name: str, expiration: int) -> str:
+        try:
+            return str(self._client.raw.sign(name, expiration=expiration))
+        except Exception as error:
+            raise translated(error, name) from error
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _rewrite(self, old: Entry, writer: Writer) -> None:
+        size = old.size or 0
+        for start in range(0, size, _COPY_BLOCK):
+            block = memoryview(bytearray(min(_COPY_BLOCK, size - start)))
+            self.read_into(old.name, old.version, start, block, Deadline.after(self.settings.write_timeout))
+            writer.write(block)
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    def _find(self, name: str, deadline: Deadline) -> Optional[Entry]:
+        try:
+            return self.stat(name, deadline)
+        except FileNotFoundError:
+            return None
+
+    def _below(self, name: str, deadline: Deadline) -> Iterator[str]:
+        for child in self.list(name, deadline):
+            if child.is_file:
+                yield child.name
+            else:
+                yield from self._below(child.name, deadline)
+
+    def _make_parent(self, name: str, deadline: Deadline) -> None:
+        """Only where directories exist: elsewhere this would make buckets."""
+        parent = self.parent(name)
+        if self.capabilities.directories and not self._memory and parent not in (self.root, name):
+            self._client.call("makedirs", deadline, parent, exist_ok=True)
+
+    def _forget(self, name: str) -> None:
+        self._client.forget(name)
+        self._client.forget(self.parent(name))
+
+    def _own_name(self, name: str) -> str:
+        if self._hierarchical or name.startswith("/"):
+            return normalised(name)
+        return name.rstrip("/") or self.root
+
+    def _entry(self, info: Mapping[str, Any], name: str) -> Entry:
+        fields: Dict[str, Any] = {key: value for key, value in info.items() if not is_secret(key)}
+        if info.get("type") == "directory":
+            extra = {key: value for key, value in fields.items() if key not in _STANDARD}
+            return Entry(name, "directory", 0, modified=epoch(info.get("mtime")), extra=extra)
+        if self._memory:
+            # Its info has no time of change, though there is one.
+            modified = getattr(self._client.raw.store.get(name), "modified", None)
+            fields = {**fields, "modified": modified} if modified is not None else fields
+        version = settled(version_of(fields), fields.get("ino", 1))
+        size = info.get("size")
+        return Entry(
+            name=name,
+            kind="file",
+            size=size if isinstance(size, int) else None,
+            version=version,
+            created=epoch(info.get("created") or info.get("timeCreated") or info.get("creation_time")),
+            modified=None if version.mtime is None else version.mtime / 1e9,
+            owner=_text(info.get("owner")),
+            group=_text(info.get("group")),
+            mode=info["mode"] & 0o7777 if isinstance(info.get("mode"), int) else None,
+            extra=without_secrets({key: value for key, value in fields.items() if key not in _STANDARD}),
+        )
+
+
+def _protocol(kind: Any, target: Target) -> str:
+    """The protocol that was asked for, or the first that a ready client's class has."""
+    if target.client is None:
+        return target.protocol
+    declared = kind.protocol
+    return declared if isinstance(declared, str) else str(declared[0])
+
+
+def _text(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,286 @@
+"""The under store ``local``: files of this machine, by plain calls of the operating system."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import shutil
+import stat
+from typing import Any, Iterator, Optional
+
+from alluxiofs.errors import (
+    BadAnswerError,
+    FileChangedError,
+    UnknownSettingError,
+    denied,
+    is_a_directory,
+    nearest,
+)
+from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
+from alluxiofs.plugins._fsspec.names import check, is_temporary, normalised, temporary
+from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS
+from alluxiofs.plugins._fsspec.versions import SECOND, settled
+from alluxiofs.plugins._local_writers import AppendWriter, ReplaceWriter, check_target, publish
+
+try:
+    import grp
+    import pwd
+except ImportError:  # Windows
+    grp = pwd = None  # type: ignore[assignment]
+
+__all__ = ["LocalUnderStore"]
+
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_OPTIONS = COMMON_OPTIONS | {"auto_mkdir"}
+
+
+class LocalUnderStore(UnderStore):
+    """Files of this machine, or of what is mounted on it.
+
+    A version is length and time of change in nanoseconds. A missing parent directory of what is written is made,
+    whatever ``auto_mkdir`` says.
+    """
+
+    name = "local"
+    protocols = ("file", "local")
+    root = "/"
+    capabilities = UnderStoreCapabilities(
+        version=("length", "mtime"), append=True, atomic_rename=True, native_copy=True, remote=False
+    )
+
+    def __init__(self, target: Target, settings: Any, context: Context) -> None:
+        super().__init__(target, settings, context)
+        for option in target.options:
+            if option not in _OPTIONS:
+                raise UnknownSettingError(
+                    f"target_options: local files have no option {option!r}{nearest(option, _OPTIONS)}"
+                )
+
+    # --- names ------------------------------------------------------------------------------------------------
+
+    def strip(self, path: str) -> str:
+        for scheme in ("file://", "local://", "file:", "local:"):
+            if path.startswith(scheme):
+                path = path[len(scheme) :]
+                break
+        check(path)
+        if path.startswith("~"):
+            path = os.path.expanduser(path)
+        if os.sep == "/":
+            return normalised(path if path.startswith("/") else f"{os.getcwd()}/{path}")
+        return os.path.abspath(path.lstrip("/") if path[2:3] == ":" else path).replace(os.sep, "/")
+
+    def url(self, name: str) -> str:
+        return f"file://{name}" if name.startswith("/") else f"file:///{name}"
+
+    def identity(self) -> str:
+        return ""
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def stat(self, name: str, deadline: Deadline) -> Entry:
+        return _entry(name, os.stat(name))
+
+    def list(self, name: str, deadline: Deadline, recursive: bool = False) -> Iterator[Entry]:
+        found = os.stat(name)
+        if not stat.S_ISDIR(found.st_mode):
+            yield _entry(name, found)
+            return
+        base = name if name.endswith("/") else f"{name}/"
+        with os.scandir(name) as children:
+            for child in children:
+                if is_temporary(child.name):
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # removed since the directory was read
+                    yield _entry(base + child.name, _stat_child(child))
+
+    def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        descriptor = os.open(name, _READ)
+        try:
+            _check_version(name, version, os.fstat(descriptor))
+            _fill(descriptor, name, offset, view)
+            _check_version(name, version, os.fstat(descriptor))
+        finally:
+            os.close(descriptor)
+
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+        return ReplaceWriter(name, exclusive=exclusive)
+
+    def append(self, name: str) -> Writer:
+        return AppendWriter(name)
+
+    def remove(self, name: str, deadline: Deadline) -> None:
+        try:
+            os.unlink(name)
+        except PermissionError as error:
+            # What Linux calls a directory, macOS and Windows call not permitted.
+            if os.path.isdir(name) and not os.path.islink(name):
+                raise is_a_directory(name) from error
+            raise
+
+    def remove_directory(self, name: str, deadline: Deadline, recursive: bool = False) -> None:
+        if name == self.root:
+            raise denied(name, "the root directory cannot be removed")
+        if os.path.islink(name) and os.path.isdir(name):
+            os.unlink(name)
+        elif recursive:
+            shutil.rmtree(name)
+        else:
+            os.rmdir(name)
+
+    def make_directory(self, name: str, deadline: Deadline, parents: bool = True, exist_ok: bool = True) -> None:
+        if parents:
+            os.makedirs(name, exist_ok=exist_ok)
+            return
+        try:
+            os.mkdir(name)
+        except FileExistsError:
+            if not exist_ok or not os.path.isdir(name):
+                raise
+
+    def move(self, source: str, target: str, deadline: Deadline) -> None:
+        os.stat(source)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            os.replace(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._move_across(source, target, deadline)
+
+    def _move_across(self, source: str, target: str, deadline: Deadline) -> None:
+        """A move to another file system: whole there before it is gone here."""
+        if not os.path.isdir(source):
+            self.copy(source, target, deadline)
+            os.unlink(source)
+            return
+        partial = temporary(os.path.dirname(target))
+        try:
+            shutil.copytree(source, partial, symlinks=True)
+            os.rename(partial, target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        shutil.rmtree(source)
+
+    def copy(self, source: str, target: str, deadline: Deadline, preserve: bool = True) -> None:
+        before = os.stat(source)
+        if stat.S_ISDIR(before.st_mode):
+            raise is_a_directory(source)
+        target = os.path.realpath(target) if os.path.islink(target) else target
+        old = check_target(target)
+        if old is not None and os.path.samestat(before, old):
+            return
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        partial = temporary(os.path.dirname(target))
+        try:
+            shutil.copyfile(source, partial)  # within the kernel, where it can
+            if _version(os.stat(source)).same_as(_version(before)) is False:
+                raise FileChangedError("changed while it was copied", source)  # noqa: TRY301 the partial copy goes the same way
+            if preserve:
+                shutil.copystat(source, partial)
+            elif old is not None:
+                os.chmod(partial, stat.S_IMODE(old.st_mode))
+            publish(partial, target, exclusive=False)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise
+
+    def touch(self, name: str, deadline: Deadline, truncate: bool = True) -> None:
+        if not truncate:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(name)
+                return
+        self.create(name).commit()
+
+    def make_writable(self, name: str, deadline: Deadline) -> None:
+        os.chmod(name, stat.S_IMODE(os.stat(name).st_mode) | stat.S_IWUSR)
+
+
+def _version(found: os.stat_result) -> Version:
+    return Version(length=found.st_size, mtime=found.st_mtime_ns)
+
+
+def _inode(found: os.stat_result) -> str:
+    return f"{found.st_dev}-{found.st_ino}"
+
+
+def _entry(name: str, found: os.stat_result) -> Entry:
+    directory = stat.S_ISDIR(found.st_mode)
+    return Entry(
+        name=name,
+        kind="directory" if directory else "file",
+        size=0 if directory else found.st_size,
+        version=Version() if directory else settled(_version(found), _inode(found)),
+        created=getattr(found, "st_birthtime", found.st_ctime),
+        modified=found.st_mtime_ns / SECOND,
+        owner=_user(found.st_uid),
+        group=_group(found.st_gid),
+        mode=stat.S_IMODE(found.st_mode),
+        extra={"ino": found.st_ino, "nlink": found.st_nlink, "uid": found.st_uid, "gid": found.st_gid},
+    )
+
+
+def _stat_child(child: os.DirEntry[str]) -> os.stat_result:
+    try:
+        return child.stat()
+    except OSError:
+        if child.is_symlink():  # it leads nowhere, or in a circle; it can still be removed, so it is shown
+            return child.stat(follow_symlinks=False)
+        raise
+
+
+def _check_version(name: str, version: Version, found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise is_a_directory(name)
+    changed = version.same_as(_version(found)) is False
+    if not changed and version.tag is not None and version.tag.startswith("unsettled-"):
+        # Its time could not tell two contents apart yet; a file that was replaced is told by its inode.
+        changed = version.tag.partition(":")[2] != _inode(found)
+    if changed:
+        raise FileChangedError("the file has changed since it was opened", name)
+
+
+def _fill_in_place(descriptor: int, name: str, offset: int, view: memoryview) -> None:
+    filled = 0
+    while filled < len(view):
+        got = os.preadv(descriptor, [view[filled:]], offset + filled)
+        if not got:
+            raise BadAnswerError(f"{name}: the file ended after {filled} of {len(view)} bytes at {offset}")
+        filled += got
+
+
+def _fill_by_copy(descriptor: int, name: str, offset: int, view: memoryview) -> None:
+    """For systems without ``preadv``."""
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    filled = 0
+    while filled < len(view):
+        data = os.read(descriptor, min(len(view) - filled, 1 << 20))
+        if not data:
+            raise BadAnswerError(f"{name}: the file ended after {filled} of {len(view)} bytes at {offset}")
+        view[filled : filled + len(data)] = data
+        filled += len(data)
+
+
+_fill = _fill_in_place if hasattr(os, "preadv") else _fill_by_copy
+
+
+@functools.lru_cache(maxsize=1024)
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name if pwd is not None else str(number)
+    except KeyError:
+        return str(number)
+
+
+@functools.lru_cache(maxsize=1024)
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name if grp is not None else str(number)
+    except KeyError:
+        return str(number)
