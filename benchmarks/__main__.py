@@ -1,0 +1,40 @@
+"""``python -m benchmarks [NAME …]``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.core import discover, run
+from benchmarks.report import print_table, write_json
+
+
+def main() -> None:
+    """Run the benchmarks named on the command line, or all of them."""
+    benchmarks = discover()
+    listing = "\n".join(f"  {each.name:<16} {each.what}" for each in benchmarks.values())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure against a baseline in the same run; print a table, write a JSON file.",
+        epilog=f"benchmarks:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="*", choices=[[], *benchmarks], help="which of them (all)", metavar="NAME")
+    parser.add_argument("--json", type=Path, default=Path("build/benchmarks.json"), help="the file (%(default)s)")
+    parser.add_argument("--repetitions", type=int, help="turns instead of each benchmark's own number")
+    arguments = parser.parse_args()
+
+    console = Console()
+    results = []
+    for name in arguments.name or benchmarks:
+        with console.status(name):
+            results.append(run(benchmarks[name], arguments.repetitions))
+    print_table(results, console)
+    write_json(results, arguments.json)
+    console.print(f"all samples are in {arguments.json}")
+
+
+if __name__ == "__main__":
+    main()

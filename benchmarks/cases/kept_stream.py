@@ -1,0 +1,27 @@
+"""A file whose pages are kept on this machine, from its beginning to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator, Sequence
+
+import fsspec
+
+from benchmarks.core import Case, benchmark, timed
+from benchmarks.data import MIB, kept_in_memory, kept_on_disk, stream, write_random
+
+SIZE = 256 * MIB
+
+
+@benchmark("stream-kept", unit="MiB", repetitions=7)
+def kept(folder: Path) -> Iterator[Sequence[Case]]:
+    """A kept file of 256 MiB, read 1 MiB at a time."""
+    path = str(write_random(folder / "data", SIZE))
+    filesystems = {
+        "local, by fsspec": fsspec.filesystem("file"),
+        "kept in memory": kept_in_memory(),
+        "kept on disk": kept_on_disk(folder),
+    }
+    for fs in filesystems.values():
+        stream(fs, path, SIZE)
+    yield [Case(name, timed(lambda fs=fs: stream(fs, path, SIZE), SIZE // MIB)) for name, fs in filesystems.items()]
