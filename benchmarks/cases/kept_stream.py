@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Iterator, Sequence
 
@@ -24,4 +25,4 @@ def kept(folder: Path) -> Iterator[Sequence[Case]]:
     }
     for fs in filesystems.values():
         stream(fs, path, SIZE)
-    yield [Case(name, timed(lambda fs=fs: stream(fs, path, SIZE), SIZE // MIB)) for name, fs in filesystems.items()]
+    yield [Case(name, timed(partial(stream, fs, path, SIZE), SIZE // MIB)) for name, fs in filesystems.items()]
