@@ -1,0 +1,72 @@
+"""``-o NAME=VALUE``: any argument of the filesystem from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Dict, Iterator, List, Tuple
+
+from alluxiofs.cli.failures import UsageError
+
+__all__ = ["parse_assignment", "put_argument", "secrets_in"]
+
+_SECRET = re.compile("key|secret|token|password", re.IGNORECASE)
+
+_COMPONENTS = frozenset({"policy", "page_store", "transport", "membership", "telemetry", "under_store"})
+
+
+def parse_assignment(text: str) -> Tuple[List[str], Any]:
+    """``"target_options.anon=true"`` as ``(["target_options", "anon"], True)``.
+
+    Dots lead into mappings; what follows ``options.`` is the name of an Alluxio property, dots and all. A value is
+    JSON if it is valid JSON, else text; the value of a name that holds a secret is always text, for a password may
+    well look like a number.
+
+    Raises
+    ------
+    UsageError
+        If there is no ``=`` or no name before it.
+    """
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals or not all(name.split(".")):
+        raise UsageError(f"-o {name}: expected NAME=VALUE, such as -o replicas=3")
+    head, _, rest = name.partition(".")
+    path = [head, rest] if head == "options" and rest else name.split(".")
+    if _SECRET.search(path[-1]) and not value.startswith(('"', "{", "[")):
+        return path, value
+    try:
+        return path, json.loads(value)
+    except ValueError:
+        return path, value
+
+
+def put_argument(arguments: Dict[str, Any], path: List[str], value: Any) -> None:
+    """Set one value inside of nested mappings; a later one replaces an earlier one.
+
+    A setting of a component that was chosen by name joins the name: ``--page-store disk -o page_store.path=/fast``.
+    """
+    place = arguments
+    for depth, name in enumerate(path[:-1]):
+        inner = place.get(name)
+        if depth == 0 and name in _COMPONENTS and isinstance(inner, str):
+            inner = {"name": inner}
+        inner = dict(inner) if isinstance(inner, dict) else {}
+        place[name] = inner
+        place = inner
+    present = place.get(path[-1])
+    if len(path) == 1 and path[0] in _COMPONENTS and isinstance(present, dict) and isinstance(value, str):
+        value = {**present, "name": value}
+    place[path[-1]] = value
+
+
+def secrets_in(value: Any, named: bool = False) -> Iterator[str]:
+    """The texts inside of nested arguments whose names say that they are secrets."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from secrets_in(inner, named or bool(_SECRET.search(str(name))))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from secrets_in(inner, named)
+    elif named and isinstance(value, str) and len(value) > 3:
+        yield value

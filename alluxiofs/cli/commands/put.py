@@ -1,0 +1,33 @@
+"""``alluxiofs put``: files from this machine."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import click
+from fsspec.callbacks import Callback
+
+from alluxiofs.cli.session import Session, filesystem_options, pass_session
+from alluxiofs.cli.transfer import Pair, jobs_option, plan, transfer
+from alluxiofs.cli.trees import LocalTree, RemoteTree, Tree
+
+__all__ = ["command"]
+
+
+@click.command("put")
+@click.argument("sources", nargs=-1, required=True, metavar="LOCAL...")
+@click.argument("target", metavar="PATH")
+@click.option("-r", "-R", "--recursive", is_flag=True, help="Directories, with all that is in them.")
+@jobs_option
+@filesystem_options
+@pass_session
+def command(session: Session, sources: Tuple[str, ...], target: str, recursive: bool, jobs: int) -> None:
+    """Copy files from this machine to the store."""
+    trees: list[Tree] = [LocalTree(source) for source in sources]
+    pairs = plan(trees, RemoteTree(session.place(target)), recursive, session.failures)
+    transfer("put", pairs, _put, jobs, session.failures)
+
+
+def _put(pair: Pair, callback: Callback) -> None:
+    assert isinstance(pair.target, RemoteTree)
+    pair.target.fs.put_file(pair.source.name, pair.target.name, callback=callback)

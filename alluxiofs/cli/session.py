@@ -1,0 +1,201 @@
+"""From the options and paths of a command to filesystems and names."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, TypeVar, Union
+
+import click
+from attrs import define, field
+
+from alluxiofs.cli.arguments import parse_assignment, put_argument, secrets_in
+from alluxiofs.cli.failures import Failures, UsageError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+__all__ = ["Place", "Session", "filesystem_options", "pass_session", "shown"]
+
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)(?:://|::)")
+_OURS = frozenset({"alluxio", "alluxiofs"})
+_SAYS_WHICH_STORE = ("target_protocol", "fs", "under_store", "under_stores")
+_SAYS_WHICH_WORKERS = ("worker_hosts", "load_balance_domain", "etcd_hosts", "membership")
+
+
+@define(frozen=True)
+class Place:
+    """A path of the command line: its filesystem, its name there, and how the user wrote it."""
+
+    fs: AbstractFileSystem
+    name: str
+    given: str
+
+    @property
+    def base(self) -> str:
+        """The last part of the name."""
+        return self.name.rstrip("/").rsplit("/", 1)[-1]
+
+
+@define
+class Session:
+    """What the options of one command add up to."""
+
+    arguments: Dict[str, Any] = field(factory=dict, repr=False)
+    failures: Failures = field(factory=Failures)
+    _filesystems: Dict[str, AbstractFileSystem] = field(factory=dict, init=False, repr=False)
+
+    def put(self, path: Sequence[str], value: Any) -> None:
+        """Set one argument of the filesystems."""
+        put_argument(self.arguments, list(path), value)
+        self.failures.secrets = sorted(set(secrets_in(self.arguments)), key=len, reverse=True)
+
+    def filesystem(self, path: Optional[str] = None) -> AbstractFileSystem:
+        """The filesystem for a path: the configured one, or the one that the scheme of the URL names.
+
+        Raises
+        ------
+        UsageError
+            If neither says which store the path is in.
+        """
+        from fsspec.config import apply_config
+
+        from alluxiofs.filesystem import AlluxioFileSystem
+
+        configured = apply_config(AlluxioFileSystem, dict(self.arguments))
+        if path is None or any(configured.get(name) is not None for name in _SAYS_WHICH_STORE + _SAYS_WHICH_WORKERS):
+            scheme = ""
+        else:
+            scheme = _scheme(path)
+            if not scheme:
+                raise UsageError(
+                    f"{path}: which store is it in? Write a URL (s3://bucket/key, file:///folder/name) or name the "
+                    "store with --target-protocol"
+                )
+        if scheme not in self._filesystems:
+            chosen = {"target_protocol": scheme} if scheme else {}
+            self._filesystems[scheme] = AlluxioFileSystem(**self.arguments, **chosen)
+        return self._filesystems[scheme]
+
+    def place(self, path: str) -> Place:
+        """The filesystem and the name that a path of the command line stands for."""
+        fs = self.filesystem(path)
+        return Place(fs, fs._strip_protocol(_without_chain(path)), path)
+
+    def finish(self) -> None:
+        """End the command with the code of its first failure, if there was one."""
+        if self.failures.code:
+            click.get_current_context().exit(self.failures.code)
+
+
+def _without_chain(path: str) -> str:
+    # alluxiofs::s3://bucket/key is how fsspec spells "this URL, through that filesystem"
+    while True:
+        found = _SCHEME.match(path)
+        if found is None or found["scheme"].lower() not in _OURS or not found[0].endswith("::"):
+            return path
+        path = path[found.end() :]
+
+
+def _scheme(path: str) -> str:
+    """The scheme of the under store in a path, or an empty text."""
+    while True:
+        found = _SCHEME.match(path)
+        if found is None:
+            return ""
+        if found["scheme"].lower() not in _OURS:
+            return found["scheme"].lower() if found[0].endswith("://") else ""
+        path = path[found.end() :]
+
+
+def shown(place: Place, entry: Dict[str, Any]) -> str:
+    """The name of an entry in the way that the user wrote the path above it: URLs for a URL, else names."""
+    if _scheme(place.given) and entry.get("ufs_path"):
+        return str(entry["ufs_path"])
+    return str(entry["name"])
+
+
+# --- options that every command with a filesystem has ---------------------------------------------------------
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def pass_session(function: Callable[..., None]) -> Callable[..., None]:
+    """Give the command its session as the first argument, and its exit code from what failed in it."""
+
+    @click.pass_context
+    @functools.wraps(function)
+    def run(context: click.Context, *args: Any, **kwargs: Any) -> None:
+        session = context.ensure_object(Session)
+        function(session, *args, **kwargs)
+        session.finish()
+
+    return run
+
+
+def _assign(context: click.Context, _: click.Parameter, values: Tuple[str, ...]) -> None:
+    for text in values:
+        context.ensure_object(Session).put(*parse_assignment(text))
+
+
+def _choose(context: click.Context, parameter: click.Parameter, value: Optional[str]) -> None:
+    if value is not None and parameter.name is not None:
+        chosen: Union[str, None, Dict[str, Any]] = None if value.lower() == "none" else value
+        if value.startswith("{"):
+            chosen = parse_assignment(f"{parameter.name}={value}")[1]
+        context.ensure_object(Session).put([parameter.name], chosen)
+
+
+def _debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Session).failures.debug = True
+
+
+_OPTIONS = (
+    click.option(
+        "--target-protocol",
+        metavar="PROTOCOL",
+        expose_value=False,
+        is_eager=True,
+        callback=_choose,
+        help="The under store: s3, file, memory … By default the scheme of the URL says it.",
+    ),
+    click.option(
+        "--policy",
+        metavar="NAME",
+        expose_value=False,
+        is_eager=True,
+        callback=_choose,
+        help="Which worker serves a path (see 'alluxiofs plugins').",
+    ),
+    click.option(
+        "--page-store",
+        metavar="NAME",
+        expose_value=False,
+        is_eager=True,
+        callback=_choose,
+        help="Where pages are kept on this machine: disk, memory or none.",
+    ),
+    click.option(
+        "-o",
+        "--option",
+        "assignments",
+        metavar="NAME=VALUE",
+        multiple=True,
+        expose_value=False,
+        callback=_assign,
+        help="Any argument of the filesystem, such as -o replicas=3 or "
+        "-o target_options.endpoint_url=http://localhost:9000. Repeatable.",
+    ),
+)
+
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_debug, help="Print tracebacks of errors."
+)
+
+
+def filesystem_options(function: _Command) -> _Command:
+    """Add the options that say how the filesystem is made, and ``--debug``."""
+    for option in reversed((*_OPTIONS, debug_option)):
+        function = option(function)
+    return function
