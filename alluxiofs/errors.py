@@ -38,13 +38,13 @@ __all__ = [
     "UnavailableError",
     "UnknownComponentError",
     "UnknownSettingError",
+    "denied",
+    "exists",
+    "is_a_directory",
     "kind_of",
     "nearest",
     "not_a_directory",
-    "is_a_directory",
     "not_found",
-    "exists",
-    "denied",
 ]
 
 

@@ -3,6 +3,8 @@
 A plugin author reads :mod:`alluxiofs.hookspecs` first, then the module of the point in question.
 """
 
+from __future__ import annotations
+
 from alluxiofs.interfaces.component import INTERFACE_VERSION, Component, Context, Deadline, secret
 from alluxiofs.interfaces.membership import Membership, Snapshot
 from alluxiofs.interfaces.page_store import Claims, KeptFile, PageStore

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional
 import attrs
 from attrs import define
 
+from alluxiofs.errors import DeadlineExceededError
+
 if TYPE_CHECKING:
     from alluxiofs.interfaces.telemetry import Telemetry
 
@@ -33,12 +35,14 @@ SECRET = "alluxiofs.secret"
 
 def secret(default: Any = attrs.NOTHING) -> Any:
     """An attrs field for a ``Settings`` class whose value is shown nowhere: no repr, log, error or ``describe()``."""
-    return attrs.field(default=default, repr=lambda value: "None" if value is None else "'***'", metadata={SECRET: True})
+    return attrs.field(
+        default=default, repr=lambda value: "None" if value is None else "'***'", metadata={SECRET: True}
+    )
 
 
-@define(frozen=True)
+@define(eq=False)
 class Deadline:
-    """How long one operation may go on.
+    """How long one operation may go on without getting anywhere.
 
     Parameters
     ----------
@@ -46,15 +50,18 @@ class Deadline:
         The ``time.monotonic()`` value at which it ends.
     stall:
         Seconds that a wait within it may go without a byte.
+    span:
+        Seconds from the last progress to the end.
     """
 
     at: float
     stall: float
+    span: float
 
     @classmethod
     def after(cls, seconds: float, stall: Optional[float] = None) -> Deadline:
         """A deadline ``seconds`` from now; ``stall`` is as long if it is not given."""
-        return cls(time.monotonic() + seconds, seconds if stall is None else stall)
+        return cls(time.monotonic() + seconds, seconds if stall is None else stall, seconds)
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""
@@ -70,10 +77,13 @@ class Deadline:
         """
         left = self.at - time.monotonic()
         if left <= 0:
-            from alluxiofs.errors import DeadlineExceededError
-
             raise DeadlineExceededError("the deadline of the operation has passed")
         return min(left, self.stall)
+
+    def progress(self) -> None:
+        """Something was got: the time starts anew. Called for what is worth it (an entry of a listing), so that a
+        source that sends a byte now and then does not go on for ever."""
+        self.at = time.monotonic() + self.span
 
 
 @define(frozen=True)

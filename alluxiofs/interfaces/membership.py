@@ -46,6 +46,10 @@ class Membership(Component, ABC):
             If no snapshot was ever had, and the source cannot be asked.
         """
 
+    def known(self) -> Snapshot:
+        """The workers as known without asking anybody: what ``fs.describe()`` shows. None are, unless it says so."""
+        return Snapshot(())
+
     def subscribe(self, changed: Callable[[Snapshot], None]) -> Callable[[], None]:
         """Have ``changed`` called with each new snapshot, from whatever thread finds it; returns what ends that.
 

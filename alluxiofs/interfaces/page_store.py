@@ -52,8 +52,8 @@ class KeptFile(ABC):
 
     @abstractmethod
     def keep(self, index: int, page: memoryview) -> None:
-        """Keep a whole page: ``len(page) == page_length(index)``, or ``ValueError``. The view is the caller's again when
-        the call returns. A page that is kept already stays as it is.
+        """Keep a whole page: ``len(page) == page_length(index)``, or ``ValueError``. The view is the caller's again
+        when the call returns. A page that is kept already stays as it is.
 
         Raises
         ------

@@ -123,6 +123,11 @@ class UnderStore(Component, ABC):
     root: str = ""
     """The name of the root directory."""
 
+    def schemes(self) -> Tuple[str, ...]:
+        """The URL schemes by which users may name its files, the canonical one among them."""
+        named = (self.target.protocol, *(protocol for protocol in self.protocols if protocol != "*"))
+        return tuple(dict.fromkeys(named))
+
     @abstractmethod
     def strip(self, path: str) -> str:
         """The canonical name of a path or URL of this store: scheme off, no slash at the end.

@@ -134,10 +134,16 @@ class Version:
         return self.tag is not None or self.mtime is not None
 
     def canonical(self) -> str:
-        """The text that stands for this version in page keys and in what users see."""
+        """The text that stands for this version in page keys and in what users see.
+
+        A tag (but a weak one, which promises no equal bytes) says it all; times are told only without one, at the
+        source's precision, so that a listing and a stat of the same file agree.
+        """
         kind, _, value = (self.tag or "").partition(":")
+        strong = bool(self.tag) and not value.startswith("W/")
+        mtime = "-" if strong or self.mtime is None else self.mtime // self.mtime_precision * self.mtime_precision
         tag = f"{kind}:{strip_quotes(value)}" if self.tag else "-"
-        return f"{tag}/{'-' if self.length is None else self.length}/{'-' if self.mtime is None else self.mtime}"
+        return f"{tag}/{'-' if self.length is None else self.length}/{mtime}"
 
 
 @define(frozen=True)

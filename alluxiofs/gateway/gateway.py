@@ -1,0 +1,170 @@
+"""The gateway: the read path and, to the under store, the way of every change."""
+
+from __future__ import annotations
+
+import functools
+from typing import Callable, Optional, TypeVar
+
+from alluxiofs.errors import AlluxioFSError, ReadOnlyError
+from alluxiofs.gateway.line import Side
+from alluxiofs.gateway.read_path import ReadPath
+from alluxiofs.gateway.writing import PublishedWriter
+from alluxiofs.interfaces import Deadline, Location, UnderStore, Writer
+
+__all__ = ["Gateway"]
+
+T = TypeVar("T")
+
+_COPY_PIECE = 8 * 2**20  # bytes in memory while a file is copied from one store to another
+
+
+class Gateway(ReadPath):
+    """The assembled read and write path, shared by all filesystems of a process with equal settings.
+
+    Changes go to the under store. When one has been made, what this client believed of the path and of the directories
+    it is in is forgotten, and what the cluster holds of it is dropped where that can be asked for, so that it is read
+    back at once. A change is asked for once: the store's own client repeats what is safe to repeat.
+    """
+
+    # --- files ------------------------------------------------------------------------------------------------
+
+    def create(self, location: Location, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+        """Write a file anew; it appears whole at the writer's commit, or never. ``exclusive``: only if there is none."""
+        store = self._writable(location)
+        make = functools.partial(store.create, location.name, exclusive=exclusive, size_hint=size_hint)
+        return PublishedWriter(self, location, self._ask(store, "open", lambda _: make()), store.name)
+
+    def append(self, location: Location) -> Writer:
+        """Add to the end of a file, all or nothing; a missing file is made."""
+        store = self._writable(location)
+        writer = self._ask(store, "open", lambda _: store.append(location.name))
+        return PublishedWriter(self, location, writer, store.name)
+
+    def remove(self, location: Location) -> None:
+        """Remove a file."""
+        store = self._writable(location)
+        self._change("rm", location, lambda deadline: store.remove(location.name, deadline))
+
+    def touch(self, location: Location, truncate: bool = True) -> None:
+        """Make an empty file; an existing one is emptied, or, without ``truncate``, gets a new time."""
+        store = self._writable(location)
+        self._change("touch", location, lambda deadline: store.touch(location.name, deadline, truncate))
+
+    def make_writable(self, location: Location) -> None:
+        """Take the read-only mark off a file where the store has one."""
+        store = self._writable(location)
+        self._change("chmod", location, lambda deadline: store.make_writable(location.name, deadline))
+
+    def sign(self, location: Location, expiration: int) -> str:
+        """A URL that anyone can read for ``expiration`` seconds, where the store can make one."""
+        return self.store_of(location).sign(location.name, expiration)
+
+    # --- directories ------------------------------------------------------------------------------------------
+
+    def make_directory(self, location: Location, parents: bool = True, exist_ok: bool = True) -> None:
+        """Make a directory, where the store has such."""
+        store = self._writable(location)
+        self._change(
+            "mkdir", location, lambda deadline: store.make_directory(location.name, deadline, parents, exist_ok)
+        )
+
+    def remove_directory(self, location: Location, recursive: bool = False) -> None:
+        """Remove a directory; without ``recursive`` only an empty one."""
+        store = self._writable(location)
+        try:
+            self._ask(store, "rm", lambda deadline: store.remove_directory(location.name, deadline, recursive))
+        finally:
+            # What was below is not known by name here.
+            self.forget(None)
+
+    # --- from one place to another ----------------------------------------------------------------------------
+
+    def move(self, source: Location, target: Location) -> None:
+        """Move one file or directory, over a file that is there; between stores files only, by copying."""
+        store = self._writable(source)
+        if source.url == target.url:
+            self.stat(source, refresh=True)
+            return
+        if store is not self._writable(target):
+            self.copy(source, target)
+            self.remove(source)
+            return
+        directory = not self.stat(source, refresh=True).is_file
+        try:
+            self._ask(store, "mv", lambda deadline: store.move(source.name, target.name, deadline))
+        finally:
+            if directory:
+                self.forget(None)
+            self._changed(source)
+            self._changed(target)
+
+    def copy(self, source: Location, target: Location, preserve: bool = True) -> None:
+        """Copy one file, over a file that is there; the target appears whole or not at all."""
+        if source.url == target.url:
+            self.stat(source, refresh=True)
+            return
+        store = self._writable(target)
+        if store is self.store_of(source):
+            self._change("cp", target, lambda deadline: store.copy(source.name, target.name, deadline, preserve))
+            return
+        self._copy_through(source, target)
+
+    def _copy_through(self, source: Location, target: Location) -> None:
+        opened = self.open(source, refresh=True)
+        writer = self.create(target, size_hint=opened.size)
+        try:
+            with memoryview(bytearray(min(_COPY_PIECE, max(1, opened.size)))) as piece:
+                offset = 0
+                while offset < opened.size:
+                    filled = opened.read_into(offset, piece)
+                    writer.write(piece[:filled])
+                    offset += filled
+            writer.commit()
+        except BaseException:
+            writer.abort()
+            raise
+
+    # --- what others hold of a path ---------------------------------------------------------------------------
+
+    def drop(self, location: Location) -> None:
+        """Forget what this machine and the cluster hold of a path; the file itself stays as it is."""
+        known = self.metadata.entry(location.url)
+        mount = self.locations.mount_of(location)
+        if known is not None and known.is_file:
+            self.keeper.forget("" if mount is None else mount.store.identity(), location.url, known.version)
+        self._changed(location)
+
+    def changed(self, location: Location) -> None:
+        """A path was changed by this client: believe nothing of it, and have the cluster forget it."""
+        self._changed(location)
+
+    def _changed(self, location: Location) -> None:
+        self.forget(location)
+        if not self.parts.transport.capabilities.drop:
+            return
+        for worker in self._workers(location.url, None, fallback=True):
+            try:
+                self.parts.transport.drop(worker, location, self.new_deadline())
+            except (OSError, AlluxioFSError) as error:  # the change is made; versions keep old pages out
+                self.logger.warning("worker %s could not drop %s: %s", worker.host, location.url, error)
+
+    # --- asking the under store -------------------------------------------------------------------------------
+
+    def _writable(self, location: Location) -> UnderStore:
+        store = self.store_of(location)
+        if not store.capabilities.writable:
+            raise ReadOnlyError(f"under store {store.name!r} cannot be written", self.path_of(location))
+        return store
+
+    def _change(self, method: str, location: Location, change: Callable[[Deadline], None]) -> None:
+        store = self._writable(location)
+        try:
+            self._ask(store, method, change)
+        finally:
+            self._changed(location)
+
+    def _ask(self, store: UnderStore, method: str, question: Callable[[Deadline], T]) -> T:
+        def asked(_side: Side, deadline: Deadline) -> T:
+            return question(deadline)
+
+        return self.line.ask(method, [Side(store.name)], asked, repeatable=False)

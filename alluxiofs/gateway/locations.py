@@ -1,0 +1,133 @@
+"""Paths become locations at the door, and locations paths again. Pure: no I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional, Sequence, Tuple
+
+from alluxiofs.errors import InvalidPathError, nearest
+from alluxiofs.gateway.parts import Mount
+from alluxiofs.interfaces import Location
+
+__all__ = ["Locations", "canonical_url", "take_off_own_scheme"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_ALIASES = {"s3a": "s3", "gcs": "gs", "local": "file"}
+_OWN = ("alluxiofs://", "alluxio://")
+
+
+def take_off_own_scheme(path: str) -> str:
+    """The path without one ``alluxiofs://`` or ``alluxio://`` before it."""
+    for prefix in _OWN:
+        if path.startswith(prefix):
+            return path[len(prefix) :]
+    return path
+
+
+def canonical_url(url: str) -> str:
+    """A URL with the canonical name of its scheme (``s3a`` -> ``s3``), for the URL is what gets hashed."""
+    found = _SCHEME.match(url)
+    if found is None:
+        return url
+    scheme = found.group(1).lower()
+    return f"{_ALIASES.get(scheme, scheme)}://{url[found.end() :]}"
+
+
+class Locations:
+    """Knows which under store owns a path.
+
+    Parameters
+    ----------
+    mounts:
+        The under stores; at most one with the empty prefix, which is the default.
+    """
+
+    def __init__(self, mounts: Sequence[Mount]) -> None:
+        self._default: Optional[Mount] = next((mount for mount in mounts if not mount.prefix), None)
+        named = [mount for mount in mounts if mount.prefix]
+        self._named: Tuple[Mount, ...] = tuple(sorted(named, key=lambda mount: len(mount.prefix), reverse=True))
+        self._by_prefix = {mount.prefix: mount for mount in mounts}
+        self._default_schemes = frozenset(self._default.store.schemes()) if self._default else frozenset()
+
+    @property
+    def root_marker(self) -> str:
+        """The path of the root directory."""
+        return self._default.store.root if self._default else ""
+
+    def mount_of(self, location: Location) -> Optional[Mount]:
+        """The mount of a location; ``None`` where no under store is configured."""
+        return self._by_prefix.get(location.store)
+
+    def locate(self, path: str) -> Location:
+        """The location of a path in any spelling.
+
+        Raises
+        ------
+        InvalidPathError
+            For a NUL, a path that leaves its root, or one that no configured store owns.
+        """
+        if "\0" in path:
+            raise InvalidPathError(f"path {path!r} has a NUL in it")
+        path = take_off_own_scheme(path)
+        found = _SCHEME.match(path)
+        if found is None:
+            if self._default is None:
+                if self._named and not path.strip("/"):
+                    return Location("", "", "")
+                raise InvalidPathError(f"path {path!r} is not a full URL, and there is no default under store")
+            return self._in(self._default, path)
+        if self._named:
+            mount = self._mounted(canonical_url(path))
+            if mount is not None:
+                return self._in(mount, path)
+        if self._default is not None:
+            if found.group(1).lower() in self._default_schemes:
+                return self._in(self._default, path)
+            scheme, own = found.group(1), sorted(self._default_schemes)
+            raise InvalidPathError(
+                f"path {path!r}: no under store serves {scheme}://; the one configured serves "
+                f"{', '.join(own)}{nearest(scheme, own)}"
+            )
+        if self._named:
+            prefixes = ", ".join(mount.prefix for mount in self._named)
+            raise InvalidPathError(f"path {path!r} is below none of the prefixes of under_stores: {prefixes}")
+        url = canonical_url(path)
+        head, _, rest = url.partition("://")
+        url = f"{head}://{rest.rstrip('/') or '/'}" if rest.startswith("/") else f"{head}://{rest.rstrip('/')}"
+        return Location("", url, url)
+
+    def _mounted(self, url: str) -> Optional[Mount]:
+        for mount in self._named:
+            prefix = mount.prefix
+            if url == prefix or url.startswith(prefix if prefix.endswith("/") else prefix + "/"):
+                return mount
+        return None
+
+    def _in(self, mount: Mount, path: str) -> Location:
+        name = mount.store.strip(path)
+        location = Location(mount.prefix, name, mount.store.url(name))
+        if mount.prefix and self._mounted(location.url) is not mount:
+            raise InvalidPathError(f"path {path!r} leaves {mount.prefix}, where it begins")
+        return location
+
+    def path_of(self, location: Location) -> str:
+        """The path that users see for a location, and can pass back in: bare in the default store, else the URL."""
+        if self._default is not None and location.store == "":
+            return location.name
+        return location.url
+
+    def child(self, location: Location, name: str) -> Location:
+        """The location of a name of the same store."""
+        mount = self.mount_of(location)
+        if mount is None:
+            return Location(location.store, name, name)
+        return Location(location.store, name, mount.store.url(name))
+
+    def parent(self, location: Location) -> Location:
+        """The location of the directory that a location is in; a root is its own parent."""
+        mount = self.mount_of(location)
+        if mount is None:
+            head, separator, rest = location.url.partition("://")
+            up = rest.rsplit("/", 1)[0] if "/" in rest else rest
+            return Location(location.store, head + separator + up, head + separator + up)
+        return self.child(location, mount.store.parent(location.name))

@@ -1,0 +1,128 @@
+"""What a gateway is assembled from."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Tuple
+
+import attrs
+from attrs import define
+
+from alluxiofs.interfaces import (
+    Membership,
+    PageStore,
+    Telemetry,
+    Transport,
+    UnderStore,
+    WorkerPolicy,
+    Workers,
+)
+
+if TYPE_CHECKING:
+    from alluxiofs.gateway.gateway import Gateway
+
+__all__ = ["Limits", "Metadata", "Mount", "Parts"]
+
+
+class Metadata(enum.Enum):
+    """Whom to believe about what a file is."""
+
+    AUTO = "auto"
+    WORKER = "worker"
+    UNDER_STORE = "under_store"
+
+
+@define(frozen=True)
+class Limits:
+    """The numbers that bound what a gateway does; see the arguments of these names in the documentation.
+
+    Parameters
+    ----------
+    replicas:
+        Workers tried before the under store.
+    fallback:
+        Whether to go to the under store when the workers fail.
+    metadata, metadata_ttl:
+        Whose stat decides, and for how many seconds one is believed.
+    timeout, deadline:
+        Seconds an attempt may go without a byte; seconds an operation may go without progress.
+    retries:
+        More attempts after the last in line.
+    max_connections:
+        A worker and process.
+    """
+
+    replicas: int = 2
+    fallback: bool = True
+    metadata: Metadata = Metadata.AUTO
+    metadata_ttl: float = 10.0
+    timeout: float = 30.0
+    deadline: float = 60.0
+    retries: int = 2
+    max_connections: int = 32
+
+
+@define(frozen=True)
+class Mount:
+    """One under store and the URL prefix that leads to it; the empty prefix is the default store's.
+
+    ``prefix`` is canonical: no slash at its end.
+    """
+
+    prefix: str
+    store: UnderStore
+
+
+@define(frozen=True)
+class Parts:
+    """The components of one gateway, made by the assembly.
+
+    Parameters
+    ----------
+    mounts:
+        The under stores. Empty: names are full URLs, and there is nothing to fall back to.
+    transport, membership:
+        ``membership`` is ``None`` for a transport without workers.
+    policy:
+        Makes the policy for a snapshot of workers.
+    page_store:
+        ``None``: no pages are kept.
+    page_size:
+        Bytes.
+    telemetry:
+        One object; several are joined before they come here.
+    logger:
+        The package's, or the user's.
+    describe:
+        The description of what was assembled, without what only the gateway knows.
+    remake:
+        Gives the gateway of these parts' settings in this process: how an open file finds a new one after a fork.
+    """
+
+    mounts: Tuple[Mount, ...]
+    transport: Transport
+    policy: Callable[[Workers], WorkerPolicy]
+    telemetry: Telemetry
+    page_size: int
+    logger: logging.Logger
+    membership: Optional[Membership] = None
+    page_store: Optional[PageStore] = None
+    describe: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    remake: Optional[Callable[[], Gateway]] = attrs.field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Close every component once."""
+        parts: Dict[int, Any] = {
+            id(part): part
+            for part in (
+                self.transport,
+                self.membership,
+                self.page_store,
+                self.telemetry,
+                *(mount.store for mount in self.mounts),
+            )
+            if part is not None
+        }
+        for part in parts.values():
+            part.close()

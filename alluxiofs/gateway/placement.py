@@ -1,0 +1,64 @@
+"""Which workers are asked for a path: the membership's snapshot, and the policy made of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from alluxiofs.interfaces import Deadline, Membership, Snapshot, Worker, WorkerPolicy, Workers
+
+__all__ = ["Placement"]
+
+
+class Placement:
+    """Ranks the live workers.
+
+    Parameters
+    ----------
+    membership:
+        ``None``: there are no workers.
+    policy:
+        Makes a policy for a snapshot of workers; called once a snapshot.
+    """
+
+    def __init__(self, membership: Optional[Membership], policy: Callable[[Workers], WorkerPolicy]) -> None:
+        self._membership = membership
+        self._make = policy
+        self._lock = threading.Lock()
+        self._made: Optional[Tuple[Snapshot, WorkerPolicy]] = None
+
+    def rank(self, url: str, count: Optional[int], deadline: Deadline) -> Sequence[Worker]:
+        """The workers for a URL, best first; ``count`` of them, or all that are alive."""
+        if self._membership is None:
+            return ()
+        snapshot = self._membership.snapshot(deadline)
+        if not snapshot.workers:
+            return ()
+        return self._policy(snapshot).rank(url, len(snapshot.workers) if count is None else count)
+
+    def _policy(self, snapshot: Snapshot) -> WorkerPolicy:
+        made = self._made
+        if made is not None and made[0] is snapshot:
+            return made[1]
+        with self._lock:
+            made = self._made
+            if made is None or made[0] != snapshot:
+                made = (snapshot, self._make(snapshot.workers))
+                self._made = made
+            return made[1]
+
+    def describe(self) -> List[Dict[str, Any]]:
+        """The workers of the last snapshot that was used; JSON-able."""
+        if self._membership is None:
+            return []
+        workers = self._made[0].workers if self._made is not None else self._membership.known().workers
+        return [
+            {
+                "identity": str(worker.identity),
+                "host": worker.host,
+                "http_port": worker.http_port,
+                "data_port": worker.data_port,
+                "labels": dict(worker.labels),
+            }
+            for worker in workers
+        ]

@@ -1,0 +1,178 @@
+"""Open files: what a reader holds."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import TYPE_CHECKING, Optional
+
+from alluxiofs.errors import FileChangedError, PageStoreError
+from alluxiofs.gateway import threads
+from alluxiofs.gateway.pages import PinnedFile
+from alluxiofs.interfaces import Entry, Location, Version
+
+if TYPE_CHECKING:
+    from alluxiofs.gateway.read_path import ReadPath
+
+__all__ = ["OpenFile"]
+
+
+class OpenFile:
+    """A file opened for reading, at one version. Used by any number of threads.
+
+    The version is pinned when the file is opened. That may rest on a stat up to ``metadata_ttl`` old; if the file turns
+    out to be another by the first read, when nobody has seen anything of it, it is opened anew. From the first byte (or
+    the size, where it is another) on, a change raises :class:`~alluxiofs.errors.FileChangedError`.
+
+    Parameters
+    ----------
+    gateway, location, entry:
+        What was opened, and what the stat said.
+    """
+
+    __slots__ = ("_generation", "_kept_read", "_lock", "_page_size", "_pinned", "_served", "_size", "_told")
+
+    def __init__(self, gateway: ReadPath, location: Location, entry: Entry) -> None:
+        self._lock = threading.Lock()
+        self._generation = threads.generation()
+        self._told = False
+        self._served = False
+        self._bind(gateway.pin(location, entry))
+
+    def _bind(self, pinned: PinnedFile) -> None:
+        self._pinned = pinned
+        self._size = pinned.size
+        self._page_size = pinned.gateway.page_size
+        self._kept_read = pinned.kept.read if pinned.kept is not None else _nothing_kept
+
+    @property
+    def location(self) -> Location:
+        """Which file."""
+        return self._pinned.location
+
+    @property
+    def entry(self) -> Entry:
+        """What was known of it when it was opened."""
+        return self._pinned.entry
+
+    @property
+    def version(self) -> Version:
+        """The version that is read, whatever happens to the file."""
+        return self._pinned.entry.version
+
+    @property
+    def size(self) -> int:
+        """Bytes. Once told, it does not change any more."""
+        self._told = True
+        return self._size
+
+    @property
+    def length(self) -> int:
+        """Bytes, as known so far: unlike :attr:`size` nobody relies on it yet."""
+        return self._size
+
+    def settle(self) -> None:
+        """From now on no other version is read, even if nothing was read so far."""
+        self._served = True
+
+    @property
+    def prefetchable(self) -> bool:
+        """Whether pages are kept: what is read ahead is then not lost when the reader goes elsewhere."""
+        return self._pinned.kept is not None
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Exactly the bytes from ``offset`` on: ``size`` of them, or those up to the end of the file."""
+        if self._served:
+            index, start = divmod(offset, self._page_size)
+            stop = start + size
+            if stop <= self._page_size and offset + size <= self._size:
+                try:
+                    data = self._kept_read(index, start, stop)
+                except PageStoreError as error:
+                    self._pinned.gateway.keeper.failed(error)
+                    data = None
+                if data is not None:
+                    return data
+            return self._read(offset, size)
+        with self._first():
+            data = self._read(offset, size)
+            self._served = True
+            return data
+
+    def read_into(self, offset: int, view: memoryview) -> int:
+        """Fill ``view`` from ``offset`` on. Returns the bytes filled, fewer than its length only at the end."""
+        if self._served:
+            return self._read_into(offset, view)
+        with self._first():
+            filled = self._read_into(offset, view)
+            self._served = True
+            return filled
+
+    def prefetch(self, offset: int, size: int) -> None:
+        """Have the missing pages of a range fetched by other threads, and kept. Returns at once; does nothing where no
+        pages are kept."""
+        self._current().fetch_ahead(offset, size)
+
+    def _read(self, offset: int, size: int) -> bytes:
+        wanted = max(0, min(size, self._size - offset))
+        # A bytes object filled in place: BytesIO hands its buffer out, and back, without a copy.
+        holder = io.BytesIO(bytes(wanted))
+        with holder.getbuffer() as view:
+            if self._fill(offset, view):
+                view.release()
+                return holder.getvalue()
+        return self._read(offset, size)  # opened anew at another length
+
+    def _read_into(self, offset: int, view: memoryview) -> int:
+        wanted = max(0, min(len(view), self._size - offset))
+        with view[:wanted] as part:
+            if self._fill(offset, part):
+                return wanted
+        return self._read_into(offset, view)
+
+    def _fill(self, offset: int, view: memoryview) -> bool:
+        """Fill the view; ``False`` if the file was opened anew, and its length is another."""
+        if not len(view):
+            return True
+        pinned = self._current()
+        try:
+            pinned.fill(offset, view)
+        except FileChangedError:
+            pinned.gateway.forget(pinned.location)
+            if self._served:
+                raise
+            return self._open_anew(offset, view)
+        return True
+
+    def _open_anew(self, offset: int, view: memoryview) -> bool:
+        old = self._pinned
+        gateway = old.gateway
+        new = gateway.pin(old.location, gateway.stat(old.location, refresh=True))
+        if new.size != old.size and self._told:
+            raise FileChangedError("the file has changed since it was opened", gateway.path_of(old.location))
+        self._bind(new)
+        if new.size != old.size:
+            return False
+        new.fill(offset, view)  # a second change is not followed
+        return True
+
+    def _first(self) -> threading.Lock:
+        # Until something was read the pinned version may still change, so first reads go one by one.
+        self._current()
+        return self._lock
+
+    def _current(self) -> PinnedFile:
+        """What is read, made anew if this process was forked: nothing of the parent's connections is used."""
+        if self._generation != threads.generation():
+            self._generation = threads.generation()
+            self._lock = threading.Lock()
+            old = self._pinned
+            gateway = old.gateway.current()
+            self._bind(
+                PinnedFile(gateway, old.location, old.entry, old.size, gateway.kept_pages(old.location, old.entry))
+            )
+        return self._pinned
+
+
+def _nothing_kept(_index: int, _start: int, _stop: int) -> Optional[bytes]:
+    return None
