@@ -29,7 +29,7 @@ class Gateway(ReadPath):
     # --- files ------------------------------------------------------------------------------------------------
 
     def create(self, location: Location, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
-        """Write a file anew; it appears whole at the writer's commit, or never. ``exclusive``: only if there is none."""
+        """Write a file anew, which appears whole at the writer's commit; ``exclusive``: only if there is none."""
         store = self._writable(location)
         make = functools.partial(store.create, location.name, exclusive=exclusive, size_hint=size_hint)
         return PublishedWriter(self, location, self._ask(store, "open", lambda _: make()), store.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import Optional, Tuple
+from typing import Iterable, Optional, Tuple
 
 from alluxiofs.interfaces import Entry
 
@@ -34,11 +34,12 @@ class MetadataCache:
         self._listings: OrderedDict[str, Tuple[float, Tuple[Entry, ...]]] = OrderedDict()
         self._listed = 0
         self._epochs = [0] * _EPOCHS
-        self._epoch = 0
+        self._clears = 0
+        self._changes = 0
 
     def epoch(self, url: str) -> int:
         """What :meth:`put_entry` and :meth:`put_listing` must be told, read before the source is asked."""
-        return self._epoch + self._epochs[hash(url) % _EPOCHS]
+        return self._clears + self._epochs[hash(url) % _EPOCHS]
 
     def entry(self, url: str) -> Optional[Entry]:
         """The entry that is still believed."""
@@ -62,6 +63,24 @@ class MetadataCache:
             if len(self._entries) > _MOST_ENTRIES:
                 self._entries.popitem(last=False)
 
+    def changes(self) -> int:
+        """What :meth:`put_children` must be told, read before the source is asked."""
+        return self._changes
+
+    def put_children(self, children: Iterable[Tuple[str, Entry]], changes: int) -> None:
+        """Believe what a listing said of each entry, unless anything was forgotten since it was asked for."""
+        if self._ttl <= 0:
+            return
+        until = time.monotonic() + self._ttl
+        with self._lock:
+            if self._changes != changes:
+                return
+            for url, entry in children:
+                self._entries[url] = (until, entry)
+                self._entries.move_to_end(url)
+            while len(self._entries) > _MOST_ENTRIES:
+                self._entries.popitem(last=False)
+
     def put_listing(self, url: str, listing: Tuple[Entry, ...], epoch: int) -> None:
         """Believe a listing from now on. One that is larger than all there is room for is not kept."""
         if self._ttl <= 0 or len(listing) > _MOST_ENTRIES:
@@ -78,6 +97,7 @@ class MetadataCache:
     def forget(self, *urls: str) -> None:
         """Believe nothing of these any more, nor what is being asked of them right now."""
         with self._lock:
+            self._changes += 1
             for url in urls:
                 self._epochs[hash(url) % _EPOCHS] += 1
                 self._entries.pop(url, None)
@@ -86,7 +106,8 @@ class MetadataCache:
     def clear(self) -> None:
         """Believe nothing any more."""
         with self._lock:
-            self._epoch += 1
+            self._changes += 1
+            self._clears += 1
             self._entries.clear()
             self._listings.clear()
             self._listed = 0

@@ -146,7 +146,7 @@ class ReadPath:
 
     def _list(self, location: Location, recursive: bool) -> Tuple[Entry, ...]:
         key = location.url + "\0recursive" if recursive else location.url
-        epoch = self.metadata.epoch(location.url)
+        epoch, changes = self.metadata.epoch(location.url), self.metadata.changes()
 
         def question(side: Side, deadline: Deadline) -> List[Entry]:
             entries: List[Entry] = []
@@ -159,6 +159,13 @@ class ReadPath:
         entries = self.line.ask("ls", self._sides_for_metadata(location, "list"), question)
         listing = tuple(sorted(entries, key=_name_of))
         self.metadata.put_listing(key, listing, epoch)
+        mount = self.locations.mount_of(location)
+        if mount is not None:
+            # A stat can be spared only where the listing says all that the stat would say of the version.
+            known = [
+                entry for entry in listing if not entry.is_file or entry.version.knows(mount.store.capabilities.version)
+            ]
+            self.metadata.put_children([(mount.store.url(entry.name), entry) for entry in known], changes)
         return listing
 
     def _entries(self, side: Side, location: Location, deadline: Deadline, recursive: bool) -> Iterator[Entry]:
