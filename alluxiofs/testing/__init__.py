@@ -1,0 +1,74 @@
+"""What plugin authors test with: contract suites to subclass, and stand-ins for what is around a plugin.
+
+A contract suite is a pytest class. Subclass it, override its fixtures to say how your component is made, and every
+promise that the rest of the package relies on is tested::
+
+    from alluxiofs.testing import WorkerPolicyContract
+
+    class TestFirstWorker(WorkerPolicyContract):
+        policy_class = FirstWorker
+
+Only the suites need pytest; the stand-ins need nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, List
+
+if TYPE_CHECKING:
+    from alluxiofs.testing.components import ComponentContract
+    from alluxiofs.testing.context import make_context
+    from alluxiofs.testing.in_process_transport import Failure, InProcessTransport, InProcessWorker
+    from alluxiofs.testing.memberships import ChangingMembershipContract, MembershipContract
+    from alluxiofs.testing.policies import HashingPolicyContract, WorkerPolicyContract
+    from alluxiofs.testing.recording_telemetry import RecordingTelemetry
+    from alluxiofs.testing.scripted_membership import ScriptedMembership
+    from alluxiofs.testing.telemetry import CountingTelemetryContract, TelemetryContract
+    from alluxiofs.testing.transports import TransportContract, WorkerTransportContract
+
+_WHERE = {
+    "ChangingMembershipContract": "memberships",
+    "ComponentContract": "components",
+    "CountingTelemetryContract": "telemetry",
+    "Failure": "in_process_transport",
+    "HashingPolicyContract": "policies",
+    "InProcessTransport": "in_process_transport",
+    "InProcessWorker": "in_process_transport",
+    "MembershipContract": "memberships",
+    "RecordingTelemetry": "recording_telemetry",
+    "ScriptedMembership": "scripted_membership",
+    "TelemetryContract": "telemetry",
+    "TransportContract": "transports",
+    "WorkerPolicyContract": "policies",
+    "WorkerTransportContract": "transports",
+    "make_context": "context",
+}
+
+__all__ = [
+    "ChangingMembershipContract",
+    "ComponentContract",
+    "CountingTelemetryContract",
+    "Failure",
+    "HashingPolicyContract",
+    "InProcessTransport",
+    "InProcessWorker",
+    "MembershipContract",
+    "RecordingTelemetry",
+    "ScriptedMembership",
+    "TelemetryContract",
+    "TransportContract",
+    "WorkerPolicyContract",
+    "WorkerTransportContract",
+    "make_context",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,131 @@
+"""The contract of telemetry."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Mapping, Type
+
+import pytest
+
+from alluxiofs.interfaces import Call, Component, Event, Telemetry
+from alluxiofs.testing.components import ComponentContract
+from alluxiofs.testing.context import make_context
+from alluxiofs.testing.guards import at_once, no_io
+
+__all__ = ["CountingTelemetryContract", "TelemetryContract"]
+
+_STATES = (
+    "ok",
+    "not_found",
+    "exists",
+    "denied",
+    "timeout",
+    "unavailable",
+    "bad_answer",
+    "changed",
+    "failed",
+)
+_EVENTS = ("retry", "failover", "fallback", "page_store_off")
+
+
+def call(method: str = "read", state: str = "ok", size: int = 4096) -> Call:
+    """A call to a worker that took ten milliseconds."""
+    return Call("worker", "alluxio", method, state, 0.01, size)
+
+
+class TelemetryContract(ComponentContract):
+    """What everybody who records relies on: it returns at once and raises nothing.
+
+    Set ``telemetry_class``, or override the fixture ``make``. One that counts keeps
+    :class:`CountingTelemetryContract`.
+    """
+
+    telemetry_class: Type[Telemetry]
+
+    @pytest.fixture
+    def make(self) -> Callable[[], Telemetry]:
+        """Makes a telemetry; called once a test or more."""
+        return lambda: self.telemetry_class(self.telemetry_class.Settings(), make_context())
+
+    @pytest.fixture
+    def component(self, make: Callable[[], Telemetry]) -> Component:
+        return make()
+
+    def test_nothing_happens_before_it_is_used(self, make: Callable[[], Telemetry]) -> None:
+        with no_io():
+            make().close()
+
+    def test_it_takes_every_call(self, make: Callable[[], Telemetry]) -> None:
+        telemetry = make()
+        for state in _STATES:
+            telemetry.record_call(call(state=state))
+        telemetry.record_call(Call("under_store", "s3", "a-method-of-a-plugin", "a-state-of-a-plugin", 0.0, 0))
+        telemetry.record_call(Call("under_store", "s3", "read", "ok", 86400.0, 1 << 50))
+        telemetry.close()
+
+    def test_it_takes_every_event(self, make: Callable[[], Telemetry]) -> None:
+        telemetry = make()
+        for kind in _EVENTS:
+            telemetry.record_event(Event(kind, "timeout", "worker-1"))
+            telemetry.record_event(Event(kind, "timeout"))
+        telemetry.close()
+
+    def test_what_it_watches_may_fail_and_may_repeat(self, make: Callable[[], Telemetry]) -> None:
+        def broken() -> Mapping[str, int]:
+            raise RuntimeError("the page store is closed")
+
+        telemetry = make()
+        telemetry.watch("page_store", broken)
+        telemetry.watch("page_store", lambda: {"hits": 1})
+        telemetry.watch("page_store", lambda: {"hits": 2, "misses": 0})
+        telemetry.record_call(call())
+        telemetry.close()
+
+    def test_threads_may_record_together(self, make: Callable[[], Telemetry]) -> None:
+        telemetry = make()
+        at_once(*[lambda: [telemetry.record_call(call()) for _ in range(200)]] * 8)
+        telemetry.close()
+
+    def test_recording_does_not_hold_up_the_caller(self, make: Callable[[], Telemetry]) -> None:
+        telemetry = make()
+        telemetry.record_call(call())  # the first one may set things up
+        took = []
+        for _ in range(101):
+            began = time.perf_counter()
+            telemetry.record_call(call())
+            took.append(time.perf_counter() - began)
+        telemetry.close()
+        assert sorted(took)[50] < 0.001, "half of the calls take more than a millisecond to record"
+
+
+class CountingTelemetryContract(TelemetryContract):
+    """What is expected, besides, of one that counts calls: that it loses none and takes none for another.
+
+    Override the fixture ``count`` too.
+    """
+
+    @pytest.fixture
+    def count(self) -> Callable[[Telemetry, str, str], int]:
+        """How many calls to workers, of a method and with a state, a telemetry has counted."""
+        raise NotImplementedError("override the fixture `count`: `count(telemetry, method, state)`")
+
+    def test_calls_are_counted_by_method_and_state(
+        self, make: Callable[[], Telemetry], count: Callable[[Telemetry, str, str], int]
+    ) -> None:
+        telemetry = make()
+        for method, state, times in (("read", "ok", 3), ("read", "timeout", 2), ("info", "ok", 1)):
+            for _ in range(times):
+                telemetry.record_call(call(method, state))
+        assert count(telemetry, "read", "ok") == 3
+        assert count(telemetry, "read", "timeout") == 2
+        assert count(telemetry, "info", "ok") == 1
+        assert count(telemetry, "info", "timeout") == 0
+        telemetry.close()
+
+    def test_none_is_lost_among_threads(
+        self, make: Callable[[], Telemetry], count: Callable[[Telemetry, str, str], int]
+    ) -> None:
+        telemetry = make()
+        at_once(*[lambda: [telemetry.record_call(call()) for _ in range(500)]] * 8)
+        assert count(telemetry, "read", "ok") == 4000
+        telemetry.close()
