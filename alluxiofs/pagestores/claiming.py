@@ -1,0 +1,48 @@
+"""What the kept files of the built-in page stores have in common."""
+
+from __future__ import annotations
+
+from alluxiofs.interfaces import Claims, Deadline, KeptFile
+
+__all__ = ["ClaimingFile", "check_key"]
+
+KEY_BYTES = 16
+
+
+def check_key(key: bytes) -> bytes:
+    """``key`` itself. ``ValueError`` if it is not 16 bytes: nothing else becomes a name or an address of pages."""
+    if not isinstance(key, bytes) or len(key) != KEY_BYTES:
+        raise ValueError(f"a page key has {KEY_BYTES} bytes, not {key!r}")
+    return key
+
+
+class ClaimingFile(KeptFile):
+    """A kept file whose claims are those of the threads of this process.
+
+    Parameters
+    ----------
+    key, length, page_size:
+        As for every kept file.
+    claims:
+        Shared by all kept files of the store.
+    """
+
+    def __init__(self, key: bytes, length: int, page_size: int, claims: Claims) -> None:
+        super().__init__(check_key(key), length, page_size)
+        self._claims = claims
+
+    def claim(self, index: int) -> bool:
+        return self._claims.claim(self.key, index)
+
+    def release(self, index: int) -> None:
+        self._claims.release(self.key, index)
+
+    def wait(self, index: int, deadline: Deadline) -> None:
+        self._claims.wait(self.key, index, deadline)
+
+    def _check_page(self, index: int, page: memoryview) -> None:
+        length = self.page_length(index) if index >= 0 else 0
+        if length <= 0:
+            raise ValueError(f"a file of {self.length} bytes has no page {index}")
+        if len(page) != length:
+            raise ValueError(f"page {index} of a file of {self.length} bytes has {length} bytes, not {len(page)}")
