@@ -1,0 +1,174 @@
+"""The settings of a component: from what the user wrote to an instance of the component's ``Settings`` class."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import typing
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+
+import attrs
+from attrs import define
+
+from alluxiofs.errors import ConfigurationError, PluginError, SettingTypeError, UnknownSettingError, nearest
+from alluxiofs.interfaces.component import SECRET
+from alluxiofs.settings.conversion import convert, is_convertible, shown, type_text
+from alluxiofs.settings.secrets import STARS, hidden, is_secret_name
+
+__all__ = ["SettingField", "effective_settings", "make_settings", "settings_fields"]
+
+
+@define(frozen=True)
+class SettingField:
+    """One field of a ``Settings`` class.
+
+    Parameters
+    ----------
+    name:
+        As users write it.
+    kind:
+        Its type, resolved.
+    default:
+        ``attrs.NOTHING`` for a setting that must be given.
+    secret:
+        Its value is shown nowhere.
+    own_converter:
+        The class converts it itself.
+    """
+
+    name: str
+    kind: Any
+    default: Any
+    secret: bool
+    own_converter: bool
+
+    @property
+    def type_text(self) -> str:
+        """The type as documentation shows it."""
+        return type_text(self.kind)
+
+    @property
+    def default_text(self) -> Optional[str]:
+        """The default as documentation shows it; ``None`` for a setting that must be given."""
+        if self.default is attrs.NOTHING:
+            return None
+        if isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]  # attrs types its class as a function
+            return repr(self.default.factory()) if not self.default.takes_self else "computed"
+        if isinstance(self.default, enum.Enum):
+            return repr(self.default.value)
+        return STARS if self.secret and self.default is not None else repr(self.default)
+
+
+@functools.lru_cache(maxsize=None)
+def settings_fields(cls: Any) -> Tuple[SettingField, ...]:
+    """The fields of a ``Settings`` class that users can set.
+
+    Raises
+    ------
+    PluginError
+        If it is no attrs class, or a field has a type that is not in the documented set.
+    """
+    if not attrs.has(cls):
+        raise PluginError(f"{cls.__qualname__} is not an attrs class: decorate it with @attrs.define(frozen=True)")
+    try:
+        kinds = typing.get_type_hints(cls)
+    except Exception as error:
+        raise PluginError(
+            f"the types of the fields of {cls.__qualname__} cannot be evaluated on this Python ({error}): "
+            "write Optional[…], Tuple[…], with names that the module has at run time"
+        ) from error
+    fields = []
+    for field in attrs.fields(cls):
+        if not field.init:
+            continue
+        kind = kinds.get(field.name, Any)
+        own = field.converter is not None
+        if not own and not is_convertible(kind):
+            raise PluginError(
+                f"field {field.name!r} of {cls.__qualname__} is of a type that cannot be converted: {type_text(kind)}; "
+                "there are str, int, float, bool, bytes, Size, Seconds, Enum, tuple, list and dict of these, and "
+                "Optional of any. A field with a converter of its own may be of any type"
+            )
+        secret = bool(field.metadata.get(SECRET)) or is_secret_name(field.name)
+        fields.append(SettingField(field.alias or field.name, kind, field.default, secret, own))
+    return tuple(fields)
+
+
+def make_settings(cls: Any, values: Mapping[str, Any], what: str) -> Any:
+    """An instance of a ``Settings`` class.
+
+    Parameters
+    ----------
+    cls:
+        The attrs class.
+    values:
+        What the user wrote, by the names of the settings.
+    what:
+        Whose settings they are, for messages: ``"page store 'disk'"``.
+
+    Raises
+    ------
+    UnknownSettingError
+        For a setting that does not exist; the message has the nearest name and all there are.
+    SettingTypeError, ConfigurationError
+        For a value that cannot be used, or a setting that is missing.
+    """
+    fields = {field.name: field for field in settings_fields(cls)}
+    for name in values:
+        if name not in fields:
+            there = f"there are: {', '.join(fields)}" if fields else "it has none"
+            raise UnknownSettingError(f"unknown setting {name!r} of {what}{nearest(str(name), fields)} ({there})")
+    missing = [name for name, field in fields.items() if field.default is attrs.NOTHING and name not in values]
+    if missing:
+        raise ConfigurationError(f"{what} needs the setting {', '.join(map(repr, missing))}")
+    converted = {}
+    for name, value in values.items():
+        field = fields[name]
+        where = f"setting {name!r} of {what}"
+        converted[name] = value if field.own_converter else convert(value, field.kind, where, field.secret)
+    try:
+        return cls(**converted)
+    except (ValueError, TypeError) as error:
+        failure = error
+    # Outside of the handler, for a cause could show a secret.
+    secrets = [str(value) for name, value in converted.items() if fields[name].secret and value]
+    raise _explained(failure, what, secrets) from (None if secrets else failure)
+
+
+def effective_settings(settings: Any) -> Dict[str, Any]:
+    """The values of a ``Settings`` instance by their names, JSON-able, secrets hidden."""
+    return {
+        field.name: STARS if field.secret and value else _jsonable(hidden(value))
+        for field in settings_fields(settings.__class__)
+        for value in (getattr(settings, field.name, getattr(settings, f"_{field.name}", None)),)
+    }
+
+
+def _explained(failure: Exception, what: str, secrets: Sequence[str]) -> ConfigurationError:
+    # attrs' validators carry the attribute and the value along as further arguments; the first one is the message.
+    message = str(failure.args[0]) if failure.args else type(failure).__name__
+    for secret in secrets:
+        message = message.replace(repr(secret), STARS).replace(secret, STARS)
+    if isinstance(failure, ConfigurationError):
+        return type(failure)(message)
+    wrong = SettingTypeError if isinstance(failure, TypeError) else ConfigurationError
+    return wrong(f"settings of {what}: {message}")
+
+
+def _jsonable(value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    # Not by isinstance: sizes and seconds are numbers, and some JSON writers refuse what is not exactly one.
+    if isinstance(value, enum.Enum):
+        return _jsonable(value.value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {str(name): _jsonable(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_jsonable(inner) for inner in value]
+    if attrs.has(type(value)):
+        return {field.name: _jsonable(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    return shown(value)

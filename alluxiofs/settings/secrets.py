@@ -1,0 +1,113 @@
+"""What must be hidden, and how it is hidden.
+
+A secret is the value of any option whose name has *key*, *secret*, *token* or *password* in it, in any letter case and
+at any depth, every header that goes to the workers, and what stands before an ``@`` in the authority of a URL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import Any, Callable, Dict, List, Mapping
+
+__all__ = ["STARS", "HiddenDict", "Secret", "hidden", "hidden_text", "is_secret_name", "without_secrets"]
+
+STARS = "***"
+
+_NAME = re.compile(r"key|secret|token|password|\Aheaders\Z", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
+
+# Keyed, so that a digest that ends up in a log cannot be used to try passwords; of this process alone.
+_DIGEST_KEY = os.urandom(16)
+
+
+def is_secret_name(name: object) -> bool:
+    """Whether the value of an option of this name is a secret."""
+    return isinstance(name, str) and _NAME.search(name) is not None
+
+
+def hidden_text(text: str) -> str:
+    """The text with stars for what stands before an ``@`` in the URLs in it."""
+    return _CREDENTIALS.sub(STARS + "@", text) if "://" in text else text
+
+
+def hidden(value: Any) -> Any:
+    """A copy of ``value``, at any depth, in which every secret is ``"***"``: to show, not to use.
+
+    A secret that is ``None`` or empty is shown as it is: that nothing is set is worth knowing.
+    """
+    return _hide(value, lambda _: STARS)
+
+
+def without_secrets(value: Any) -> Any:
+    """A copy of ``value``, at any depth, that leaves out every option that is a secret, and credentials in URLs."""
+    if isinstance(value, Mapping):
+        return {name: without_secrets(inner) for name, inner in value.items() if not is_secret_name(name)}
+    if isinstance(value, (list, tuple)):
+        return _like(value, [without_secrets(inner) for inner in value])
+    if isinstance(value, Secret):
+        return ""
+    if isinstance(value, str):
+        return _CREDENTIALS.sub("", value) if "://" in value else value
+    return value
+
+
+class Secret(str):
+    """Text whose ``repr`` shows stars and a digest: equal for equal secrets, different for different ones.
+
+    ``str()``, comparing and hashing are the text's own, so that it can be used where text is.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(_stars_and_digest(str(self)))
+
+
+class HiddenDict(Dict[str, Any]):
+    """A dict whose ``repr`` hides the secrets in it, at any depth.
+
+    fsspec keeps instances under a digest of the ``str()`` of their arguments. So that two tenants never get one
+    filesystem, the ``repr`` of two dicts with different secrets differs: each secret is shown as stars and a digest
+    that means nothing outside of this process.
+    """
+
+    def __repr__(self) -> str:
+        return repr(_hide(dict(self), _stars_and_digest))
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return type(self), (dict(self),)
+
+
+def _stars_and_digest(value: object) -> str:
+    digest = hashlib.blake2b(repr(_plain(value)).encode("utf-8", "surrogatepass"), key=_DIGEST_KEY, digest_size=6)
+    return f"{STARS}{digest.hexdigest()}"
+
+
+def _plain(value: Any) -> Any:
+    # What reprs that hide would make equal is taken apart first.
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, Secret) else value
+
+
+def _hide(value: Any, stars: Callable[[object], str]) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: stars(inner) if is_secret_name(name) and inner not in (None, "", {}) else _hide(inner, stars)
+            for name, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return _like(value, [_hide(inner, stars) for inner in value])
+    if isinstance(value, Secret):
+        return stars(value)
+    if isinstance(value, str) and "://" in value:
+        return _CREDENTIALS.sub(lambda found: stars(found[0]) + "@", value)
+    return value
+
+
+def _like(value: Any, items: List[Any]) -> Any:
+    return tuple(items) if isinstance(value, tuple) else items
