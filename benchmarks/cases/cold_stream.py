@@ -1,0 +1,57 @@
+"""A file of which nothing is kept, through the gateway and by the bare client."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence
+
+import fsspec
+
+from benchmarks.core import Case, benchmark, timed
+from benchmarks.data import MIB, random_bytes, stream
+from benchmarks.servers import s3_server
+
+SIZE = 64 * MIB
+
+
+def cases(folder: Path, protocol: str, options: Dict[str, Any], path: str) -> List[Case]:
+    """The same stream by the bare client, and through gateways that keep nothing, or keep what they read."""
+    bare = fsspec.filesystem(protocol, **options)
+    bare.pipe_file(path, random_bytes(SIZE))
+    stores: Dict[str, Optional[Dict[str, Any]]] = {
+        "gateway, keeps nothing": None,
+        "gateway, keeps in memory": {"name": "memory", "capacity": "256MB"},
+        "gateway, keeps on disk": {"name": "disk", "path": str(folder / "pages"), "capacity": "256MB"},
+    }
+    units = SIZE // MIB
+    found = [Case(f"{protocol}, bare client", timed(partial(stream, bare, path, SIZE), units))]
+    for name, store in stores.items():
+        fs = fsspec.filesystem("alluxiofs", target_protocol=protocol, target_options=options, page_store=store)
+        forget = partial(fs.rm, path, remove_alluxio_only=True)
+        found.append(Case(name, timed(partial(stream, fs, path, SIZE), units, before=forget)))
+    return found
+
+
+@benchmark("cold-file", unit="MiB", repetitions=7)
+def local(folder: Path) -> Iterator[Sequence[Case]]:
+    """64 MiB of a local file, 1 MiB at a time, nothing kept before."""
+    yield cases(folder, "file", {}, str(folder / "data"))
+
+
+@benchmark("cold-memory", unit="MiB", repetitions=7)
+def memory(folder: Path) -> Iterator[Sequence[Case]]:
+    """The same in fsspec's memory filesystem."""
+    path = "/benchmark/data"
+    try:
+        yield cases(folder, "memory", {}, path)
+    finally:
+        fsspec.filesystem("memory").rm(path)
+
+
+@benchmark("cold-s3", unit="MiB", repetitions=7)
+def s3(folder: Path) -> Iterator[Sequence[Case]]:
+    """The same on an S3 server on this machine."""
+    with s3_server(folder) as options:
+        fsspec.filesystem("s3", **options).mkdir("benchmark")
+        yield cases(folder, "s3", options, "benchmark/data")
