@@ -86,7 +86,7 @@ def run_all(tasks: Sequence[Callable[[], None]]) -> None:
 
 
 def _after_fork() -> None:
-    global _process  # noqa: PLW0603 - the parent's threads do not exist in the child, its locks may be held for ever
+    global _process  # the parent's threads do not exist in the child, its locks may be held for ever
     _process = _Process(_process.generation + 1)
 
 

@@ -34,6 +34,10 @@ class StaticMembership(Membership):
         super().__init__(settings, context)
         self._snapshot = Snapshot(settings.workers)
 
+    def known(self) -> Snapshot:
+        """The workers that were named: nobody need be asked."""
+        return self._snapshot
+
     def snapshot(self, deadline: Deadline) -> Snapshot:
         """The workers of the settings, at once."""
         return self._snapshot

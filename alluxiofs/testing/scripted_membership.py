@@ -72,6 +72,10 @@ class ScriptedMembership(Membership):
             raise UnavailableError("the script of the membership has not begun: nothing was pushed")
         return self._snapshot
 
+    def known(self) -> Snapshot:
+        """The last snapshot that was pushed; before the first, no workers."""
+        return self._snapshot or Snapshot(())
+
     def subscribe(self, changed: Callable[[Snapshot], None]) -> Callable[[], None]:
         """Have ``changed`` called with each snapshot that is pushed."""
         token = object()

@@ -1,0 +1,1 @@
+"""The gateway, over parts held in the memory of the test."""

@@ -1,0 +1,153 @@
+"""What this client writes it reads back at once; what others write is seen when metadata_ttl has passed."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import pytest
+
+from alluxiofs.errors import PageStoreError
+from alluxiofs.interfaces import KeptFile, Location
+from alluxiofs.pagestores.memory import MemoryPageStore
+from alluxiofs.testing import make_context
+from tests.unit.gateway.conftest import PAGE, Assembled
+
+
+def write(assembled: Assembled, name: str, data: bytes) -> None:
+    writer = assembled.gateway.create(assembled.gateway.locate(name))
+    writer.write(memoryview(data))
+    writer.commit()
+
+
+def test_own_writes_are_read_back_at_once(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble(metadata_ttl=1000.0)
+    location = assembled.gateway.locate("d/f")
+    for content in (b"a" * PAGE, b"b" * PAGE, b"c"):
+        write(assembled, "d/f", content)
+        assert assembled.data("d/f") == content
+        assert [entry.size for entry in assembled.gateway.list(assembled.gateway.locate("d"))] == [len(content)]
+    assembled.gateway.remove(location)
+    with pytest.raises(FileNotFoundError):
+        assembled.gateway.stat(location)
+    with pytest.raises(FileNotFoundError):
+        assembled.gateway.list(assembled.gateway.locate("d"))
+
+
+def test_a_move_is_seen_at_both_ends(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble(metadata_ttl=1000.0)
+    write(assembled, "a", b"1")
+    write(assembled, "b", b"22")
+    assert (assembled.data("a"), assembled.data("b")) == (b"1", b"22")
+    assembled.gateway.move(assembled.gateway.locate("a"), assembled.gateway.locate("b"))
+    assert assembled.data("b") == b"1"
+    with pytest.raises(FileNotFoundError):
+        assembled.data("a")
+
+
+def test_others_changes_are_seen_after_the_time_to_live_or_with_refresh(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble(metadata_ttl=1000.0)
+    location = assembled.gateway.locate("f")
+    assembled.store.put("f", b"old")
+    assert assembled.data("f") == b"old"
+    assembled.store.put("f", b"new")
+    assert assembled.data("f") == b"old"
+    assert assembled.gateway.open(location, refresh=True).read(0, 3) == b"new"
+    assembled = assemble(metadata_ttl=0.0)
+    assembled.store.put("f", b"old")
+    assert assembled.data("f") == b"old"
+    assembled.store.put("f", b"new")
+    assert assembled.data("f") == b"new"
+
+
+def test_a_warm_open_and_listing_cost_no_request(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble(metadata_ttl=1000.0)
+    for number in range(20):
+        assembled.store.put(f"d/{number}", b"x")
+    gateway = assembled.gateway
+    entries = gateway.list(gateway.locate("d"))
+    assembled.store.calls.clear()
+    for entry in entries:
+        assert gateway.stat(gateway.child(gateway.locate("d"), entry.name)) == entry
+    assert gateway.list(gateway.locate("d")) == entries
+    assert assembled.store.calls == []
+
+
+def test_a_stat_asked_before_a_write_is_not_believed_after_it(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble(metadata_ttl=1000.0)
+    write(assembled, "f", b"old")
+    location = assembled.gateway.locate("f")
+    stat = assembled.store.stat
+
+    def slow_stat(name: str, deadline: Any) -> Any:
+        entry = stat(name, deadline)
+        assembled.store.stat = stat  # type: ignore[method-assign]
+        write(assembled, "f", b"newer")  # by another thread, while the answer is on its way
+        return entry
+
+    assembled.store.stat = slow_stat  # type: ignore[method-assign]
+    assembled.gateway.stat(location, refresh=True)
+    assert assembled.data("f") == b"newer"
+
+
+def test_what_the_workers_hold_is_dropped(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble(["w1", "w2"])
+    write(assembled, "f", b"old")
+    assert assembled.data("f") == b"old"
+    write(assembled, "f", b"new")
+    assert assembled.membership is not None
+    holders = [assembled.transport.worker(worker) for worker in assembled.membership.known().workers]
+    assert not any(holder.holds(assembled.gateway.locate("f").url) for holder in holders)
+    assert assembled.data("f") == b"new"
+
+
+class Failing(MemoryPageStore):
+    """A page store of which any part can be broken."""
+
+    name = "failing"
+    broken: frozenset[str] = frozenset()
+
+    def file(self, key: bytes, length: int) -> KeptFile:
+        if "file" in self.broken:
+            raise PageStoreError("the folder is gone")
+        kept = super().file(key, length)
+        for method in ("keep", "read", "read_into"):
+            setattr(kept, method, self._breakable(method, getattr(kept, method)))
+        return kept
+
+    def _breakable(self, method: str, works: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            if method in self.broken:
+                raise PageStoreError(f"{method} fails")
+            return works(*arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("broken", ["file", "keep", "read", "read_into"])
+def test_a_page_store_that_does_not_work_is_read_past_with_one_warning(
+    assemble: Callable[..., Assembled], broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Failing(MemoryPageStore.Settings(capacity=2**20), make_context(), PAGE)
+    assembled = assemble(page_store=store)
+    data = bytes(range(256)) * 16
+    assembled.store.put("f", data)
+    opened = assembled.gateway.open(assembled.gateway.locate("f"))
+    assert opened.read(0, PAGE) == data[:PAGE]
+    store.broken = frozenset({broken})
+    for _ in range(3):
+        assert opened.read(0, 10) == data[:10]
+        assert opened.read(5, 3 * PAGE) == data[5 : 5 + 3 * PAGE]
+        assert assembled.data("f") == data
+    assert sum(record.levelname == "WARNING" for record in caplog.records) == 1
+
+
+def test_dropping_forgets_pages_and_keeps_the_file(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble()
+    write(assembled, "f", b"x" * PAGE)
+    location: Location = assembled.gateway.locate("f")
+    assembled.data("f")
+    assembled.data("f")
+    assert len(assembled.store.reads()) == 1
+    assembled.gateway.drop(location)
+    assert assembled.data("f") == b"x" * PAGE
+    assert len(assembled.store.reads()) == 2

@@ -1,0 +1,71 @@
+"""Every spelling of a path names one file, and what comes back can be passed back in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alluxiofs.errors import InvalidPathError
+from alluxiofs.gateway import Mount
+from alluxiofs.gateway.locations import Locations, canonical_url
+from alluxiofs.interfaces import Location
+from tests.unit.gateway.scripted_store import ScriptedStore
+
+NAMES = st.text(st.characters(blacklist_characters="\0/", blacklist_categories=["Cs"]), min_size=1, max_size=30)
+PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join).filter(lambda path: "://" not in path)
+
+
+@given(PATHS, st.sampled_from(["", "alluxiofs://", "alluxio://"]), st.booleans())
+def test_spellings_of_one_path(path: str, own: str, with_scheme: bool) -> None:
+    locations = Locations([Mount("", ScriptedStore())])
+    location = locations.locate(own + ("scripted://" if with_scheme else "") + path)
+    assert location == Location("", path, "scripted://" + path)
+    assert locations.path_of(location) == path
+    assert locations.locate(locations.path_of(location)) == location
+
+
+@given(PATHS)
+def test_mounts_match_at_path_boundaries_longest_first(path: str) -> None:
+    locations = Locations([Mount("scripted://b", ScriptedStore()), Mount("scripted://b/deep", ScriptedStore())])
+    assert locations.locate(f"scripted://b/{path}").store == (
+        "scripted://b/deep" if path.split("/")[0] == "deep" else "scripted://b"
+    )
+    location = locations.locate(f"scripted://b/deep/{path}")
+    assert locations.path_of(location) == location.url
+    assert locations.locate(locations.path_of(location)) == location
+    with pytest.raises(InvalidPathError, match="prefixes"):
+        locations.locate(f"scripted://bb/{path}")
+
+
+def test_bare_names_belong_to_the_default_store_beside_mounts() -> None:
+    locations = Locations([Mount("", ScriptedStore()), Mount("scripted://b", ScriptedStore())])
+    assert locations.locate("b/f").store == ""
+    assert locations.locate("scripted://b/f").store == "scripted://b"
+    assert locations.locate("scripted://c/f").store == ""
+
+
+@pytest.mark.parametrize("path", ["a\0b", "other://bucket/f", "scriptd://f"])
+def test_what_cannot_be_a_path(path: str) -> None:
+    with pytest.raises(ValueError, match="path") as raised:
+        Locations([Mount("", ScriptedStore())]).locate(path)
+    assert ("did you mean 'scripted'" in str(raised.value)) == (path == "scriptd://f")
+
+
+def test_without_an_under_store_names_are_urls() -> None:
+    locations = Locations([])
+    location = locations.locate("alluxiofs://s3a://bucket/dir/key")
+    assert location == Location("", "s3://bucket/dir/key", "s3://bucket/dir/key")
+    assert locations.parent(location).url == "s3://bucket/dir"
+    with pytest.raises(InvalidPathError):
+        locations.locate("bucket/key")
+
+
+@pytest.mark.parametrize(
+    ("url", "canonical"),
+    [("s3a://b/k", "s3://b/k"), ("GCS://b/k", "gs://b/k"), ("local:///d", "file:///d"), ("no url", "no url")],
+)
+def test_schemes_are_made_canonical(url: str, canonical: Any) -> None:
+    assert canonical_url(url) == canonical
