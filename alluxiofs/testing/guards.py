@@ -49,7 +49,7 @@ def at_once(*tasks: Callable[[], T]) -> List[T]:
         try:
             barrier.wait()
             results[index] = task()
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the test can see it
+        except BaseException as error:
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(index, task), daemon=True) for index, task in enumerate(tasks)]

@@ -33,6 +33,16 @@ def call(method: str = "read", state: str = "ok", size: int = 4096) -> Call:
     return Call("worker", "alluxio", method, state, 0.01, size)
 
 
+def _record_together(telemetry: Telemetry, times: int) -> None:
+    """Record a call so many times in each of eight threads."""
+
+    def record() -> None:
+        for _ in range(times):
+            telemetry.record_call(call())
+
+    at_once(*[record] * 8)
+
+
 class TelemetryContract(ComponentContract):
     """What everybody who records relies on: it returns at once and raises nothing.
 
@@ -83,7 +93,7 @@ class TelemetryContract(ComponentContract):
 
     def test_threads_may_record_together(self, make: Callable[[], Telemetry]) -> None:
         telemetry = make()
-        at_once(*[lambda: [telemetry.record_call(call()) for _ in range(200)]] * 8)
+        _record_together(telemetry, 200)
         telemetry.close()
 
     def test_recording_does_not_hold_up_the_caller(self, make: Callable[[], Telemetry]) -> None:
@@ -126,6 +136,6 @@ class CountingTelemetryContract(TelemetryContract):
         self, make: Callable[[], Telemetry], count: Callable[[Telemetry, str, str], int]
     ) -> None:
         telemetry = make()
-        at_once(*[lambda: [telemetry.record_call(call()) for _ in range(500)]] * 8)
+        _record_together(telemetry, 500)
         assert count(telemetry, "read", "ok") == 4000
         telemetry.close()

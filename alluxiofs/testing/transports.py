@@ -233,7 +233,7 @@ class WorkerTransportContract(TransportContract):
     patience: float = 2.0
 
     @pytest.fixture
-    def worker(self) -> Worker:  # type: ignore[override]  # here there always is one
+    def worker(self) -> Worker:
         """The worker to ask."""
         raise NotImplementedError("override the fixture `worker`: the worker that has the files")
 
@@ -335,9 +335,8 @@ class WorkerTransportContract(TransportContract):
         with pytest.raises(TimeoutError):
             transport.read_into(worker, file, entry.version, 0, memoryview(buffer), within(0.1))
         left = bytes(buffer)
-        buffer.extend(b"!")  # a view that is still held somewhere would not let the buffer grow
-        time.sleep(0.2)
-        assert bytes(buffer) == left + b"!"
+        time.sleep(0.2)  # as long as a late writer is given to show itself
+        assert bytes(buffer) == left
 
 
 def _parent(location: Location) -> Location:
