@@ -26,7 +26,7 @@ __all__ = ["cli", "run"]
 class CommandFolder(click.Group):
     """A group whose commands are the modules of a folder; only the one that runs is imported."""
 
-    def list_commands(self, ctx: click.Context) -> List[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> List[str]:
         return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
 
     def get_command(self, ctx: click.Context, name: str) -> Optional[click.Command]:
@@ -41,7 +41,8 @@ class CommandFolder(click.Group):
     ) -> Tuple[Optional[str], Optional[click.Command], List[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             names = self.list_commands(ctx)
-            raise click.UsageError(f"no such command{nearest(args[0], names) or ': there are ' + ', '.join(names)}", ctx)
+            hint = nearest(args[0], names) or f"; there are {', '.join(names)}"
+            raise click.UsageError(f"no such command: {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -58,7 +59,7 @@ def cli() -> None:
 
 def run(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command with these words, and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     session = Session()
     try:
         code = cli.main(words, prog_name="alluxiofs", obj=session, standalone_mode=False)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Dict, Iterator, List, Tuple
 
 from alluxiofs.cli.failures import UsageError
+from alluxiofs.settings.secrets import is_secret_name
 
 __all__ = ["parse_assignment", "put_argument", "secrets_in"]
-
-_SECRET = re.compile("key|secret|token|password", re.IGNORECASE)
 
 _COMPONENTS = frozenset({"policy", "page_store", "transport", "membership", "telemetry", "under_store"})
 
@@ -18,9 +16,10 @@ _COMPONENTS = frozenset({"policy", "page_store", "transport", "membership", "tel
 def parse_assignment(text: str) -> Tuple[List[str], Any]:
     """``"target_options.anon=true"`` as ``(["target_options", "anon"], True)``.
 
-    Dots lead into mappings; what follows ``options.`` is the name of an Alluxio property, dots and all. A value is
-    JSON if it is valid JSON, else text; the value of a name that holds a secret is always text, for a password may
-    well look like a number.
+    Dots lead into mappings; what follows ``options.`` is the name of an Alluxio property, dots and all. Lists,
+    mappings and ``null`` are written as JSON. Numbers, ``true`` and ``false`` stay text, for the filesystem knows the
+    type of each of its arguments; it does not know those of ``target_options``, where they are JSON, too. There a
+    secret stays text all the same, for a password may well look like a number.
 
     Raises
     ------
@@ -33,7 +32,8 @@ def parse_assignment(text: str) -> Tuple[List[str], Any]:
         raise UsageError(f"-o {name}: expected NAME=VALUE, such as -o replicas=3")
     head, _, rest = name.partition(".")
     path = [head, rest] if head == "options" and rest else name.split(".")
-    if _SECRET.search(path[-1]) and not value.startswith(('"', "{", "[")):
+    scalars = head == "target_options" and not is_secret_name(path[-1])
+    if not scalars and value != "null" and not value.startswith(("{", "[")):
         return path, value
     try:
         return path, json.loads(value)
@@ -64,7 +64,7 @@ def secrets_in(value: Any, named: bool = False) -> Iterator[str]:
     """The texts inside of nested arguments whose names say that they are secrets."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from secrets_in(inner, named or bool(_SECRET.search(str(name))))
+            yield from secrets_in(inner, named or is_secret_name(name))
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from secrets_in(inner, named)

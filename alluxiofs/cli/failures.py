@@ -18,13 +18,13 @@ Of several failures the first one's code counts.
 from __future__ import annotations
 
 import contextlib
-import re
 import traceback
 from typing import Iterator, List, Optional
 
 import click
 
 from alluxiofs.errors import ConfigurationError, InvalidPathError, MissingExtraError
+from alluxiofs.settings.secrets import hidden_text
 
 __all__ = ["Code", "Failures", "OutputClosedError", "UsageError", "code_of", "explain"]
 
@@ -50,8 +50,6 @@ class UsageError(click.ClickException):
 
     exit_code = Code.USAGE
 
-
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 _PLAIN = (
     (FileNotFoundError, "no such file or directory"),
@@ -98,7 +96,7 @@ def explain(error: BaseException, path: Optional[str] = None) -> str:
         if path is not None and path in text:
             path = None
     line = " ".join((f"{path}: {text}" if path is not None else text).split())
-    return _CREDENTIALS.sub("***@", line)
+    return hidden_text(line)
 
 
 def _plain(error: BaseException, path: Optional[str]) -> str:
@@ -129,7 +127,9 @@ class Failures:
     def tell(self, error: BaseException, path: Optional[str] = None) -> None:
         """Print one error, and remember its code if it is the first."""
         if self.debug:
-            click.echo(self._hide("".join(traceback.format_exception(type(error), error, error.__traceback__))), err=True)
+            click.echo(
+                self._hide("".join(traceback.format_exception(type(error), error, error.__traceback__))), err=True
+            )
         click.echo(self._hide(f"alluxiofs: {explain(error, path)}"), err=True)
         self.code = self.code or code_of(error)
 

@@ -54,7 +54,8 @@ def write_line(text: str) -> None:
 
 def as_json(value: Any, indent: Optional[int] = 2) -> str:
     """JSON of whatever filesystems put into their entries: times as ISO 8601, bytes as hexadecimal digits."""
-    return json.dumps(value, indent=indent, default=_jsonable, ensure_ascii=False)
+    text: str = json.dumps(value, indent=indent, default=_jsonable, ensure_ascii=False)
+    return text
 
 
 def _jsonable(value: Any) -> Any:
@@ -100,12 +101,10 @@ def size_text(size: Optional[int], human: bool = True) -> str:
         return "-"
     if not human or size < 1024:
         return str(size)
-    value = float(size)
-    for unit in "KMGTPE":
-        value /= 1024
-        if value < 1023.5 or unit == "E":
-            return f"{value:.1f}{unit}" if value < 9.95 else f"{value:.0f}{unit}"
-    raise AssertionError("unreachable")
+    value, units = size / 1024, "KMGTPE"
+    while value >= 1023.5 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.1f}{units[0]}" if value < 9.95 else f"{value:.0f}{units[0]}"
 
 
 def time_text(moment: Any) -> str:
@@ -114,6 +113,7 @@ def time_text(moment: Any) -> str:
         moment = datetime.datetime.fromtimestamp(moment, tz=datetime.timezone.utc)
     if not isinstance(moment, datetime.datetime):
         return "-"
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(datetime.timezone.utc)
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+    known: datetime.datetime = moment
+    if known.tzinfo is not None:
+        known = known.astimezone(datetime.timezone.utc)
+    return known.strftime("%Y-%m-%d %H:%M:%S")

@@ -18,6 +18,8 @@ _WORTH_FILES = 16
 class CountBytes(Callback):  # type: ignore[misc]  # fsspec has no types
     """Hands each step of one file's transfer to ``advance``, as a number of bytes."""
 
+    value: int
+
     def __init__(self, advance: Callable[[int], None]) -> None:
         super().__init__()
         self._advance = advance

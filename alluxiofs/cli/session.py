@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, TypeVar
 
 import click
 from attrs import define, field
@@ -48,7 +48,6 @@ class Session:
     def put(self, path: Sequence[str], value: Any) -> None:
         """Set one argument of the filesystems."""
         put_argument(self.arguments, list(path), value)
-        self.failures.secrets = sorted(set(secrets_in(self.arguments)), key=len, reverse=True)
 
     def filesystem(self, path: Optional[str] = None) -> AbstractFileSystem:
         """The filesystem for a path: the configured one, or the one that the scheme of the URL names.
@@ -63,6 +62,7 @@ class Session:
         from alluxiofs.filesystem import AlluxioFileSystem
 
         configured = apply_config(AlluxioFileSystem, dict(self.arguments))
+        self.failures.secrets = sorted(set(secrets_in(configured)), key=len, reverse=True)
         if path is None or any(configured.get(name) is not None for name in _SAYS_WHICH_STORE + _SAYS_WHICH_WORKERS):
             scheme = ""
         else:
@@ -140,10 +140,8 @@ def _assign(context: click.Context, _: click.Parameter, values: Tuple[str, ...])
 
 def _choose(context: click.Context, parameter: click.Parameter, value: Optional[str]) -> None:
     if value is not None and parameter.name is not None:
-        chosen: Union[str, None, Dict[str, Any]] = None if value.lower() == "none" else value
-        if value.startswith("{"):
-            chosen = parse_assignment(f"{parameter.name}={value}")[1]
-        context.ensure_object(Session).put([parameter.name], chosen)
+        text = "null" if value.lower() == "none" else value
+        context.ensure_object(Session).put(*parse_assignment(f"{parameter.name}={text}"))
 
 
 def _debug(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -184,8 +182,7 @@ _OPTIONS = (
         multiple=True,
         expose_value=False,
         callback=_assign,
-        help="Any argument of the filesystem, such as -o replicas=3 or "
-        "-o target_options.endpoint_url=http://localhost:9000. Repeatable.",
+        help="Any argument of the filesystem (repeatable): -o replicas=3, -o target_options.anon=true …",
     ),
 )
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import Callable, Dict, Iterator, List, Sequence
+from typing import Callable, Dict, Generic, Iterator, List, Sequence, TypeVar
 
 import click
 from attrs import define
@@ -22,12 +22,16 @@ from alluxiofs.errors import InvalidPathError, exists, is_a_directory, not_a_dir
 __all__ = ["Pair", "copy_file", "jobs_option", "pair_up", "plan", "transfer"]
 
 
+S = TypeVar("S", bound=Tree)
+T = TypeVar("T", bound=Tree)
+
+
 @define(frozen=True)
-class Pair:
+class Pair(Generic[S, T]):
     """One file and where it goes; ``size`` in bytes."""
 
-    source: Tree
-    target: Tree
+    source: S
+    target: T
     size: int
 
 
@@ -36,7 +40,7 @@ jobs_option = click.option(
 )
 
 
-def pair_up(sources: Sequence[Tree], target: Tree) -> Iterator[Pair]:
+def pair_up(sources: Sequence[S], target: T) -> Iterator[Pair[S, T]]:
     """Each source with the place that it goes to; sizes are left at 0.
 
     Raises
@@ -55,9 +59,9 @@ def pair_up(sources: Sequence[Tree], target: Tree) -> Iterator[Pair]:
         yield Pair(source, target.below(source.base) if into else target, 0)
 
 
-def plan(sources: Sequence[Tree], target: Tree, recursive: bool, failures: Failures) -> List[Pair]:
+def plan(sources: Sequence[S], target: T, recursive: bool, failures: Failures) -> List[Pair[S, T]]:
     """All files that are to go, and where. Directories on the way are made."""
-    pairs: List[Pair] = []
+    pairs: List[Pair[S, T]] = []
     if target.given.endswith("/") and target.kind() is None:
         target.make_directory()
     for pair in pair_up(sources, target):
@@ -66,7 +70,7 @@ def plan(sources: Sequence[Tree], target: Tree, recursive: bool, failures: Failu
     return pairs
 
 
-def _files(pair: Pair, recursive: bool, failures: Failures) -> Iterator[Pair]:
+def _files(pair: Pair[S, T], recursive: bool, failures: Failures) -> Iterator[Pair[S, T]]:
     source, target = pair.source, pair.target
     kind = source.kind()
     if kind is None:
@@ -90,7 +94,7 @@ def _files(pair: Pair, recursive: bool, failures: Failures) -> Iterator[Pair]:
             yield from _node(source, target, node)
 
 
-def _node(source: Tree, target: Tree, node: Node) -> Iterator[Pair]:
+def _node(source: S, target: T, node: Node) -> Iterator[Pair[S, T]]:
     there = target.below(node.relative)
     if node.is_directory:
         there.make_directory()
@@ -109,12 +113,16 @@ def refuse_itself(source: Tree, target: Tree) -> None:
 
 
 def transfer(
-    what: str, pairs: Sequence[Pair], work: Callable[[Pair, Callback], None], jobs: int, failures: Failures
+    what: str,
+    pairs: Sequence[Pair[S, T]],
+    work: Callable[[Pair[S, T], Callback], None],
+    jobs: int,
+    failures: Failures,
 ) -> None:
     """Move all pairs, ``jobs`` at a time, with a progress bar; each failure is told of, and the others go on."""
     with progress_bar(what, len(pairs), sum(pair.size for pair in pairs)) as advance:
 
-        def one(pair: Pair) -> None:
+        def one(pair: Pair[S, T]) -> None:
             count = CountBytes(advance)
             work(pair, count)
             count.finish(pair.size)
@@ -125,7 +133,7 @@ def transfer(
                     one(pair)
             return
         with ThreadPoolExecutor(max_workers=min(jobs, max(1, len(pairs)))) as pool:
-            waiting: Dict[Future[None], Pair] = {pool.submit(one, pair): pair for pair in pairs}
+            waiting: Dict[Future[None], Pair[S, T]] = {pool.submit(one, pair): pair for pair in pairs}
             try:
                 for future in as_completed(waiting):
                     with failures.guard(waiting[future].source.given):
@@ -139,11 +147,9 @@ def transfer(
 _PIECE = 4 << 20
 
 
-def copy_file(pair: Pair, callback: Callback) -> None:
+def copy_file(pair: Pair[RemoteTree, RemoteTree], callback: Callback) -> None:
     """Copy one file behind a filesystem: by the store itself within one, through this machine between two."""
     source, target = pair.source, pair.target
-    if not isinstance(source, RemoteTree) or not isinstance(target, RemoteTree):
-        raise TypeError("copy_file copies between filesystems")
     if source.fs is target.fs:
         source.fs.cp_file(source.name, target.name)
         return

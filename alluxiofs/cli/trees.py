@@ -6,12 +6,15 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import FrozenSet, Iterator, Optional
+from typing import TYPE_CHECKING, FrozenSet, Iterator, Optional
 
 from attrs import define
 
 from alluxiofs.cli.session import Place
 from alluxiofs.errors import InvalidPathError, NotSupportedError, not_a_directory, not_found
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["LocalTree", "Node", "RemoteTree", "Tree", "checked_relative"]
 
@@ -58,7 +61,7 @@ class Tree(ABC):
         """Everything below a directory: directories before what is in them."""
 
     @abstractmethod
-    def below(self, relative: str) -> Tree:
+    def below(self, relative: str) -> Self:
         """The tree at a path below this one."""
 
     @abstractmethod
@@ -131,8 +134,8 @@ class LocalTree(Tree):
             yield Node(relative, is_directory=True)
             yield from self._walk(path, f"{relative}/", above | {identity})
 
-    def below(self, relative: str) -> LocalTree:
-        return LocalTree(str(self._path / checked_relative(relative, local=True)))
+    def below(self, relative: str) -> Self:
+        return type(self)(str(self._path / checked_relative(relative, local=True)))
 
     def make_directory(self) -> None:
         self._path.mkdir(parents=True, exist_ok=True)
@@ -188,10 +191,10 @@ class RemoteTree(Tree):
             if name.startswith(root) and relative:  # some filesystems list the directory itself, too
                 yield Node(relative, is_directory=entry["type"] == "directory", size=entry.get("size"))
 
-    def below(self, relative: str) -> RemoteTree:
+    def below(self, relative: str) -> Self:
         name = f"{self.name.rstrip('/')}/{checked_relative(relative, local=False)}" if self.name else relative
         given = f"{self.given.rstrip('/')}/{relative}"
-        return RemoteTree(Place(self.fs, name, given))
+        return type(self)(Place(self.fs, name, given))
 
     def make_directory(self) -> None:
         self.fs.makedirs(self.name, exist_ok=True)

@@ -8,7 +8,7 @@ import click
 
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.cli.transfer import copy_file, jobs_option, plan, transfer
-from alluxiofs.cli.trees import RemoteTree, Tree
+from alluxiofs.cli.trees import RemoteTree
 
 __all__ = ["command"]
 
@@ -22,6 +22,6 @@ __all__ = ["command"]
 @pass_session
 def command(session: Session, sources: Tuple[str, ...], target: str, recursive: bool, jobs: int) -> None:
     """Copy files inside of a store, or from one store to another."""
-    trees: list[Tree] = [RemoteTree(session.place(source)) for source in sources]
+    trees = [RemoteTree(session.place(source)) for source in sources]
     pairs = plan(trees, RemoteTree(session.place(target)), recursive, session.failures)
     transfer("cp", pairs, copy_file, jobs, session.failures)

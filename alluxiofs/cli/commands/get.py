@@ -9,7 +9,7 @@ from fsspec.callbacks import Callback
 
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.cli.transfer import Pair, jobs_option, plan, transfer
-from alluxiofs.cli.trees import LocalTree, RemoteTree, Tree
+from alluxiofs.cli.trees import LocalTree, RemoteTree
 
 __all__ = ["command"]
 
@@ -23,11 +23,10 @@ __all__ = ["command"]
 @pass_session
 def command(session: Session, sources: Tuple[str, ...], target: str, recursive: bool, jobs: int) -> None:
     """Copy files from the store to this machine."""
-    trees: list[Tree] = [RemoteTree(session.place(source)) for source in sources]
+    trees = [RemoteTree(session.place(source)) for source in sources]
     pairs = plan(trees, LocalTree(target), recursive, session.failures)
     transfer("get", pairs, _get, jobs, session.failures)
 
 
-def _get(pair: Pair, callback: Callback) -> None:
-    assert isinstance(pair.source, RemoteTree)
+def _get(pair: Pair[RemoteTree, LocalTree], callback: Callback) -> None:
     pair.source.fs.get_file(pair.source.name, pair.target.name, callback=callback)

@@ -23,9 +23,7 @@ _Entry = Dict[str, Any]
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of all entries, with all that is known.")
 @filesystem_options
 @pass_session
-def command(
-    session: Session, paths: Tuple[str, ...], long: bool, human: bool, recursive: bool, as_json: bool
-) -> None:
+def command(session: Session, paths: Tuple[str, ...], long: bool, human: bool, recursive: bool, as_json: bool) -> None:
     """List what is in directories, and files by themselves."""
     found: List[_Entry] = []
     for path in paths:

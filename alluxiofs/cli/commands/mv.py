@@ -9,7 +9,7 @@ import click
 from alluxiofs.cli.failures import Failures
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.cli.transfer import copy_file, jobs_option, pair_up, plan, refuse_itself, transfer
-from alluxiofs.cli.trees import RemoteTree, Tree
+from alluxiofs.cli.trees import RemoteTree
 from alluxiofs.errors import exists, is_a_directory, not_found
 
 __all__ = ["command"]
@@ -23,7 +23,7 @@ __all__ = ["command"]
 @pass_session
 def command(session: Session, sources: Tuple[str, ...], target: str, jobs: int) -> None:
     """Move or rename files and directories, also from one store to another."""
-    trees: list[Tree] = [RemoteTree(session.place(source)) for source in sources]
+    trees = [RemoteTree(session.place(source)) for source in sources]
     there = RemoteTree(session.place(target))
     if target.endswith("/") and there.kind() is None:
         there.make_directory()
@@ -32,9 +32,7 @@ def command(session: Session, sources: Tuple[str, ...], target: str, jobs: int) 
             _move(pair.source, pair.target, jobs)
 
 
-def _move(source: Tree, target: Tree, jobs: int) -> None:
-    assert isinstance(source, RemoteTree)
-    assert isinstance(target, RemoteTree)
+def _move(source: RemoteTree, target: RemoteTree, jobs: int) -> None:
     kind, present = source.kind(), target.kind()
     if kind is None:
         raise not_found(source.given)

@@ -9,7 +9,7 @@ from fsspec.callbacks import Callback
 
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.cli.transfer import Pair, jobs_option, plan, transfer
-from alluxiofs.cli.trees import LocalTree, RemoteTree, Tree
+from alluxiofs.cli.trees import LocalTree, RemoteTree
 
 __all__ = ["command"]
 
@@ -23,11 +23,10 @@ __all__ = ["command"]
 @pass_session
 def command(session: Session, sources: Tuple[str, ...], target: str, recursive: bool, jobs: int) -> None:
     """Copy files from this machine to the store."""
-    trees: list[Tree] = [LocalTree(source) for source in sources]
+    trees = [LocalTree(source) for source in sources]
     pairs = plan(trees, RemoteTree(session.place(target)), recursive, session.failures)
     transfer("put", pairs, _put, jobs, session.failures)
 
 
-def _put(pair: Pair, callback: Callback) -> None:
-    assert isinstance(pair.target, RemoteTree)
+def _put(pair: Pair[LocalTree, RemoteTree], callback: Callback) -> None:
     pair.target.fs.put_file(pair.source.name, pair.target.name, callback=callback)
