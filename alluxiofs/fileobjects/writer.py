@@ -1,0 +1,283 @@
+"""A file that is open for writing: it appears whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+import warnings
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
+
+from fsspec.core import OpenFile as FsspecOpenFile
+
+from alluxiofs.errors import exists
+from alluxiofs.file import AlluxioFile
+from alluxiofs.interfaces import Location, Writer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from alluxiofs.filesystem import AlluxioFileSystem
+
+__all__ = ["FileWriter"]
+
+
+class FileWriter(AlluxioFile):
+    """Writes a file anew, or to its end.
+
+    What was written appears at :meth:`close`, or at :meth:`commit` where that was asked for, and is in the under store
+    when the call returns. It never appears after a write failed, after a ``with`` block was left by an exception, or
+    when the file was dropped without being closed.
+
+    Parameters
+    ----------
+    fs, location:
+        Where.
+    mode:
+        ``"wb"`` anew, ``"ab"`` to the end, ``"xb"`` anew where nothing is.
+    block_size:
+        Bytes that are collected before they are handed to the under store's writer.
+    autocommit:
+        ``False``: closing does not make the file appear, :meth:`commit` does.
+    size_hint:
+        Bytes that will come, where known.
+    """
+
+    _writer: Optional[Writer] = None  # until there is one, and again when it has ended
+
+    def __init__(
+        self,
+        fs: AlluxioFileSystem,
+        location: Location,
+        mode: str,
+        block_size: Optional[int] = None,
+        autocommit: bool = True,
+        size_hint: Optional[int] = None,
+    ) -> None:
+        super().__init__(fs, location, mode, block_size)
+        self.autocommit = autocommit
+        self._process = os.getpid()
+        self._failure: Optional[BaseException] = None
+        self._committed = False
+        self._collected = bytearray()
+        gateway = fs.gateway
+        if mode == "ab":
+            self.loc = _length(fs, location)
+            self._writer = gateway.append(location)
+            return
+        if mode == "xb" and fs.exists(self.path, refresh=True):
+            raise exists(self.path)
+        self._writer = gateway.create(location, exclusive=mode == "xb", size_hint=size_hint)
+
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    def write(self, data: Any) -> int:
+        """Take bytes, or anything that has them. Returns how many, which is all of them."""
+        self._check_open()
+        with memoryview(data) as given:
+            count = given.nbytes
+            if count == 0:
+                return 0
+            # What is not in one piece in memory has to be made so first.
+            with given.cast("B") if given.c_contiguous else memoryview(given.tobytes()) as view:
+                if len(self._collected) + count > self.blocksize:
+                    self._hand_on_collected()
+                if count >= self.blocksize:
+                    self._hand_on(view)
+                else:
+                    self._collected += view
+        self.loc += count
+        return count
+
+    def flush(self) -> None:
+        """Nothing: a file appears whole, not bit by bit."""
+        self._check_open()
+
+    def _hand_on_collected(self) -> None:
+        if self._collected:
+            collected, self._collected = self._collected, bytearray()
+            with memoryview(collected) as view:
+                self._hand_on(view)
+
+    def _hand_on(self, view: memoryview) -> None:
+        if self._failure is not None or self._writer is None:
+            self._refuse()
+        try:
+            self._writer.write(view)
+        except BaseException as error:
+            self._failure = error
+            self._give_up()
+            raise
+
+    # --- how it ends ------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the writing; the file appears, unless :attr:`autocommit` is off. May be called twice."""
+        if self.closed:
+            return
+        if _left_by_exception():
+            self.discard()
+            return
+        try:
+            if self.autocommit:
+                self.commit()
+            else:
+                self._hand_on_collected()
+                if self._failure is not None:
+                    self._refuse()
+        finally:
+            super().close()
+
+    def commit(self) -> None:
+        """Make the file what was written, and close it.
+
+        Raises
+        ------
+        ValueError
+            If it was discarded.
+        OSError
+            If it cannot be; the old file is as it was.
+        """
+        if self._committed:
+            return
+        self._hand_on_collected()
+        if self._writer is None or self._failure is not None:
+            self._refuse()
+        try:
+            self._writer.commit()
+        except BaseException as error:
+            self._failure = error
+            self._give_up()
+            raise
+        finally:
+            super().close()
+        self._committed = True
+        self._writer = None
+
+    def discard(self) -> None:
+        """Give up what was written, and close; the old file is as it was. After :meth:`commit` this does nothing."""
+        self._give_up()
+        super().close()
+
+    def deferred(self) -> Deferred:
+        """What a transaction keeps of this file."""
+        return Deferred(self)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nothing of it will ever appear."""
+        return self._writer is None and not self._committed
+
+    def _give_up(self) -> None:
+        writer, self._writer = self._writer, None
+        self._collected = bytearray()
+        if writer is not None:
+            writer.abort()
+
+    def _refuse(self) -> NoReturn:
+        if self._failure is not None:
+            raise OSError(
+                errno.EIO, f"nothing was written, for an earlier write failed ({self._failure})", self.path
+            ) from self._failure
+        raise ValueError(f"{self.path!r} was discarded: nothing of it can be written")
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def dropped(self, source: Any) -> None:
+        """Give up, for nobody holds ``source`` (this file, or what it is wrapped in) any more, and nobody closed it."""
+        # A forked child has a copy of the parent's file, which is not its to end.
+        if self._writer is None or self._process != os.getpid():
+            return
+        with suppress(Exception):
+            self.discard()
+        warnings.warn(f"{source!r} was never closed: nothing of it was written", ResourceWarning, stacklevel=3)
+
+    # What TextIOWrapper tells its buffer when it is dropped itself, before it closes the buffer.
+    _dealloc_warn = dropped
+
+    def __del__(self) -> None:
+        self.dropped(self)
+
+    # --- what it cannot ---------------------------------------------------------------------------------------
+
+    def writable(self) -> bool:
+        """``True`` until it is closed."""
+        return not self.closed
+
+    def read(self, size: Optional[int] = -1) -> bytes:  # noqa: ARG002 - the signature is Python's
+        """Not for a file that is written: ``io.UnsupportedOperation``."""
+        raise self._cannot("read")
+
+    def readline(self, size: Optional[int] = -1) -> bytes:  # noqa: ARG002 - the signature is Python's
+        """Not for a file that is written: ``io.UnsupportedOperation``."""
+        raise self._cannot("read")
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ARG002 - the signature is Python's
+        """Not for a file that is written: ``io.UnsupportedOperation``."""
+        raise self._cannot("read")
+
+    def seek(self, offset: int, whence: int = 0) -> int:  # noqa: ARG002 - the signature is Python's
+        """Not for a file that is written: ``io.UnsupportedOperation``."""
+        raise self._cannot("seek")
+
+    def info(self) -> NoReturn:
+        """Not for a file that is written: ``io.UnsupportedOperation``."""
+        raise self._cannot("tell about")
+
+    def _cannot(self, what: str) -> io.UnsupportedOperation:
+        self._check_open()
+        return io.UnsupportedOperation(f"cannot {what} {self.path!r}: it is open for writing ({self.mode})")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {self.path!r}: it is open for writing ({self.mode})")
+
+
+class Deferred:
+    """A file of a transaction. One that was given up by itself (its ``with`` block failed, and the caller went on) is
+    left out when the others are committed."""
+
+    def __init__(self, file: FileWriter) -> None:
+        self._file = file
+
+    def commit(self) -> None:
+        """Make the file appear."""
+        if not self._file.given_up:
+            self._file.commit()
+
+    def discard(self) -> None:
+        """Give it up."""
+        self._file.discard()
+
+
+def _length(fs: AlluxioFileSystem, location: Location) -> int:
+    try:
+        return fs.gateway.stat(location, refresh=True).size or 0
+    except FileNotFoundError:
+        return 0
+
+
+def _left_by_exception() -> bool:
+    """Whether the file is being closed because the ``with`` block of an ``fsspec.open`` is left by an exception.
+
+    fsspec's ``OpenFile`` closes what it opened without passing the exception on, and closing is what makes a file
+    appear. So the call that is on its way is looked at.
+    """
+    frame = sys._getframe(1)
+    for _ in range(6):  # close, a wrapper's close, OpenFile.close, OpenFile.__exit__ …
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+        if frame.f_code is FsspecOpenFile.__exit__.__code__:
+            return any(argument is not None for argument in frame.f_locals.get("args", ()))
+    return False

@@ -1,0 +1,164 @@
+"""What all operations stand on: the gateway behind a filesystem, and paths as fsspec sees them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, List, Optional, Union
+
+import fsspec
+from fsspec import AbstractFileSystem
+from fsspec.utils import stringify_path
+
+from alluxiofs.assembly import gateway_for
+from alluxiofs.errors import ConfigurationError
+from alluxiofs.gateway import Gateway
+from alluxiofs.interfaces import Location
+from alluxiofs.settings import Settings
+
+try:
+    # From fsspec 2025.10 on `alluxiofs::s3://…` is resolved for classes below this one.
+    from fsspec.implementations.chained import ChainedFileSystem
+
+    CHAINING = True
+except ImportError:
+    ChainedFileSystem = AbstractFileSystem
+    CHAINING = False
+
+__all__ = ["CHAINING", "PROTOCOLS", "GatewayFileSystem", "Path", "Paths"]
+
+PROTOCOLS = ("alluxiofs", "alluxio")
+
+Path = Union[str, "os.PathLike[str]"]
+Paths = Union[Path, List[Path]]
+
+
+class PerInstance:
+    """A method that is one thing on the class and another on its instances.
+
+    fsspec calls ``_strip_protocol`` and ``_parent`` on classes, where no under store is known, and on instances, where
+    one is. Python's ``classmethod`` cannot tell the two apart.
+
+    Parameters
+    ----------
+    on_class, on_instance:
+        What is bound to the one and to the other.
+    """
+
+    def __init__(self, on_class: Callable[..., Any], on_instance: Callable[..., Any]) -> None:
+        self._on_class = on_class
+        self._on_instance = on_instance
+        self.__doc__ = on_instance.__doc__
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        function, subject = (self._on_class, owner) if instance is None else (self._on_instance, instance)
+        return function.__get__(subject, owner)
+
+
+def _take_off_own_protocol(cls: Any, path: Any) -> Any:
+    """The path without one ``alluxiofs://`` or ``alluxio://`` before it: more is not known without an instance."""
+    if isinstance(path, list):
+        return [_take_off_own_protocol(cls, one) for one in path]
+    path = stringify_path(path)
+    for protocol in PROTOCOLS:
+        if path.startswith(protocol + "://"):
+            return path[len(protocol) + 3 :]
+    return path
+
+
+def _parent_of_text(cls: Any, path: Any) -> str:
+    stripped: str = _take_off_own_protocol(cls, path)
+    head, slash, _ = stripped.rstrip("/").rpartition("/")
+    return "" if not slash or head.endswith(":/") else head
+
+
+def _name_in_its_store(self: GatewayFileSystem, path: Any) -> Any:
+    """The name that a path in any spelling has here: bare in the default store, a URL in another one."""
+    if isinstance(path, (list, tuple)):
+        return [_name_in_its_store(self, one) for one in path]
+    gateway = self.gateway
+    return gateway.path_of(gateway.locate(self._text(path)))
+
+
+def _parent_in_its_store(self: GatewayFileSystem, path: Any) -> str:
+    """The name of the directory that a path is in; a root is its own parent."""
+    return self.gateway.parent(self._text(path))
+
+
+class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc] - fsspec has no type hints
+    """An fsspec filesystem in front of a gateway.
+
+    The gateway is shared by all filesystems of the process that have equal settings, and looked up anew in a forked
+    child.
+    """
+
+    protocol = PROTOCOLS
+    # `fo` is the path of the chained URL: two paths of one store are still one filesystem.
+    _strip_tokenize_options = ("fo",)
+
+    _strip_protocol = PerInstance(_take_off_own_protocol, _name_in_its_store)
+    _parent = PerInstance(_parent_of_text, _parent_in_its_store)
+
+    def __init__(self, fo: Optional[str] = None, **arguments: Any) -> None:
+        if fo and not CHAINING:
+            raise ConfigurationError(
+                f"'alluxiofs::' before another URL needs fsspec 2025.10 or newer, this is {fsspec.__version__}, which "
+                f"would read another path than {fo!r}; use target_protocol instead: "
+                f"fsspec.open('alluxiofs://bucket/key', target_protocol='s3', target_options={{…}})"
+            )
+        super().__init__(**_fsspec_arguments(arguments))
+        self._settings = Settings.parse(**_gateway_arguments(arguments))
+        self._gateway = gateway_for(self._settings)
+        self._process = os.getpid()
+        self.root_marker = self._gateway.root_marker
+
+    @property
+    def gateway(self) -> Gateway:
+        """The read and write path that this filesystem stands in front of."""
+        if self._process != os.getpid():
+            self._gateway = gateway_for(self._settings)
+            self._process = os.getpid()
+        return self._gateway
+
+    def unstrip_protocol(self, name: Path) -> str:
+        """The URL that leads to a file through this filesystem: ``alluxiofs://`` and the file's name here."""
+        return f"{PROTOCOLS[0]}://{self._strip_protocol(name)}"
+
+    def invalidate_cache(self, path: Optional[Path] = None) -> None:
+        """Believe nothing any more of what was learned of a path, or, without one, of any.
+
+        Parameters
+        ----------
+        path:
+            A file or directory; what lies above it is forgotten as well.
+        """
+        self.gateway.forget(None if path is None else self._locate(path))
+        super().invalidate_cache(path)
+
+    def _locate(self, path: Path) -> Location:
+        return self.gateway.locate(self._text(path))
+
+    @staticmethod
+    def _text(path: Any) -> str:
+        text = stringify_path(path)
+        if not isinstance(text, str):
+            raise TypeError(f"a path is text or a path object, not {type(path).__name__}: {path!r}")
+        return text
+
+
+# Arguments that fsspec gives a meaning to for every filesystem; all others are the gateway's. `asynchronous` and `loop`
+# come from callers that wrap a synchronous filesystem themselves (Zarr).
+_FSSPEC_ARGUMENTS = frozenset({"asynchronous", "loop", "use_listings_cache", "listings_expiry_time", "max_paths"})
+
+
+def _fsspec_arguments(arguments: Any) -> Any:
+    return {name: value for name, value in arguments.items() if name in _FSSPEC_ARGUMENTS}
+
+
+def _gateway_arguments(arguments: Any) -> Any:
+    own = {name: value for name, value in arguments.items() if name not in _FSSPEC_ARGUMENTS}
+    # fsspec's own words for how long a listing is believed.
+    if arguments.get("use_listings_cache") is False:
+        own.setdefault("metadata_ttl", 0)
+    elif arguments.get("listings_expiry_time") is not None:
+        own.setdefault("metadata_ttl", arguments["listings_expiry_time"])
+    return own

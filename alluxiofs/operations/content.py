@@ -1,0 +1,162 @@
+"""What is in files, whole or in parts, without opening them by hand."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional, Tuple, Union
+
+from alluxiofs.errors import ConfigurationError
+from alluxiofs.gateway import OpenFile
+from alluxiofs.operations.base import Path
+from alluxiofs.operations.listing import Listing
+from alluxiofs.operations.parallel import attempt_each
+
+__all__ = ["Content"]
+
+Bounds = Union[int, None, List[Optional[int]]]
+
+_ON_ERROR = ("raise", "omit", "return")
+
+
+class Content(Listing):
+    """Reads files whole or in parts."""
+
+    def cat_file(
+        self, path: Path, start: Optional[int] = None, end: Optional[int] = None, refresh: bool = False, **_: Any
+    ) -> bytes:
+        """The bytes of a file, or a part of them: exactly Python's ``data[start:end]``.
+
+        Parameters
+        ----------
+        path:
+            In any spelling; taken as it is, wildcards and all.
+        start, end:
+            As in a slice: negative ones count from the end, missing ones stand for the ends of the file.
+        refresh:
+            See what is there now.
+        """
+        return self.gateway.read_range(self._locate(path), start, end, refresh=refresh)
+
+    def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+        """The bytes of one file, or a dict of names and bytes for a list, a pattern or, with ``recursive``, a directory.
+
+        Parameters
+        ----------
+        path, recursive:
+            What to read, as :meth:`expand_path` takes it.
+        on_error:
+            What becomes of a file that cannot be read: ``"raise"``, ``"omit"`` it, or ``"return"`` the error in its place.
+        """
+        _one_of("on_error", on_error, _ON_ERROR)
+        names = self.expand_path(path, recursive=recursive, refresh=bool(kwargs.get("refresh")))
+        if recursive:
+            names = [name for name in names if not self.isdir(name)]
+        elif len(names) == 1 and not isinstance(path, (list, tuple)) and names[0] == self._strip_protocol(path):
+            return self.cat_file(names[0], **kwargs)
+        results = attempt_each(
+            lambda name: self.cat_file(name, **kwargs), names, stop_at_failure=on_error == "raise"
+        )
+        return {
+            name: result
+            for name, result in zip(names, results)
+            if on_error == "return" or not isinstance(result, Exception)
+        }
+
+    def cat_ranges(
+        self,
+        paths: List[Path],
+        starts: Bounds,
+        ends: Bounds,
+        max_gap: Optional[int] = None,  # noqa: ARG002 - fsspec's hint for joining ranges; here each is read as it is
+        on_error: str = "return",
+        refresh: bool = False,
+        **_: Any,
+    ) -> List[Union[bytes, Exception]]:
+        """Ranges of files, each exactly Python's ``data[start:end]``, several at a time.
+
+        Parameters
+        ----------
+        paths:
+            One for each range; a file that occurs more than once is opened once, and read at one version.
+        starts, ends:
+            One for each path, or one for all.
+        on_error:
+            ``"return"`` the error in the place of what could not be read, or ``"raise"`` it.
+        refresh:
+            See what is there now.
+        """
+        _one_of("on_error", on_error, ("raise", "return"))
+        if not isinstance(paths, (list, tuple)):
+            raise TypeError(f"paths is a list, one path for each range, not {type(paths).__name__}")
+        ranges = list(zip(paths, _bounds("starts", starts, len(paths)), _bounds("ends", ends, len(paths))))
+        names = list(dict.fromkeys(paths))
+        opened = dict(zip(names, attempt_each(lambda name: self._opened(name, refresh), names)))
+
+        def read(wanted: Tuple[Path, Optional[int], Optional[int]]) -> bytes:
+            name, start, end = wanted
+            file = opened[name]
+            if isinstance(file, Exception):
+                raise file
+            first, last, _ = slice(start, end).indices(file.size)
+            return file.read(first, max(0, last - first))
+
+        return attempt_each(read, ranges, stop_at_failure=on_error == "raise")
+
+    def head(
+        self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **_: Any
+    ) -> bytes:
+        """The first bytes of a file, fewer if it has no more.
+
+        Parameters
+        ----------
+        path:
+            In any spelling.
+        num_of_bytes, size:
+            How many; the latter is fsspec's name for it.
+        """
+        return self.cat_file(path, 0, _count(num_of_bytes, size), refresh=refresh)
+
+    def tail(
+        self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **_: Any
+    ) -> bytes:
+        """The last bytes of a file, fewer if it has no more.
+
+        Parameters
+        ----------
+        path:
+            In any spelling.
+        num_of_bytes, size:
+            How many; the latter is fsspec's name for it.
+        """
+        count = _count(num_of_bytes, size)
+        return self.cat_file(path, -count, None, refresh=refresh) if count else self.cat_file(path, 0, 0, refresh=refresh)
+
+    def read_bytes(
+        self, path: Path, start: Optional[int] = None, end: Optional[int] = None, refresh: bool = False, **_: Any
+    ) -> bytes:
+        """The same as :meth:`cat_file`."""
+        return self.cat_file(path, start, end, refresh=refresh)
+
+    def _opened(self, path: Path, refresh: bool) -> OpenFile:
+        return self.gateway.open(self._locate(path), refresh=refresh)
+
+
+def _one_of(argument: str, value: str, allowed: Tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigurationError(f"{argument} is one of {', '.join(map(repr, allowed))}, not {value!r}")
+
+
+def _count(num_of_bytes: int, size: Optional[int]) -> int:
+    count = num_of_bytes if size is None else size
+    if count < 0:
+        raise ConfigurationError(f"the number of bytes must not be negative, and is {count}")
+    return count
+
+
+def _bounds(argument: str, bounds: Any, count: int) -> List[Optional[int]]:
+    if bounds is None or hasattr(bounds, "__index__"):
+        return [bounds] * count
+    given: List[Optional[int]] = list(bounds)
+    if len(given) != count:
+        raise ConfigurationError(f"{argument} has {len(given)} items for {count} paths")
+    return given
+

@@ -1,0 +1,132 @@
+"""How a filesystem travels to another process, as a pickle or as JSON, and what it shows of itself."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pickle
+from enum import Enum
+from types import ModuleType
+from typing import Any, Dict, List, Mapping, Tuple
+
+from attrs import define
+from fsspec import AbstractFileSystem
+
+from alluxiofs.operations.base import PROTOCOLS, GatewayFileSystem
+from alluxiofs.settings.secrets import HiddenDict, without_secrets
+
+__all__ = ["Travelling"]
+
+
+@define(frozen=True)
+class _Module:
+    """A plugin module under way: it is imported again where it arrives."""
+
+    name: str
+
+
+class Travelling(GatewayFileSystem):
+    """Pickles and JSON keep the secrets, and make an equal filesystem of them at the other end."""
+
+    @property
+    def storage_options(self) -> Dict[str, Any]:
+        """The arguments that this filesystem was made with; their ``repr`` hides the secrets in them."""
+        return self._arguments
+
+    @storage_options.setter
+    def storage_options(self, arguments: Mapping[str, Any]) -> None:
+        self._arguments: Dict[str, Any] = _hiding({name: arguments[name] for name in arguments if name != "fo"})
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _arrived, (type(self), {name: _packed(name, value) for name, value in self.storage_options.items()})
+
+    def to_dict(self, *, include_password: bool = True) -> Dict[str, Any]:
+        """What makes this filesystem again, as JSON-able data, for ``AbstractFileSystem.from_dict``.
+
+        Parameters
+        ----------
+        include_password:
+            ``False`` leaves out every secret, at any depth.
+
+        Raises
+        ------
+        TypeError
+            If an argument cannot be written as JSON; the message names it.
+        """
+        arguments = {name: _as_json(name, value) for name, value in self.storage_options.items()}
+        cls = type(self)
+        return {
+            "cls": f"{cls.__module__}:{cls.__name__}",
+            "protocol": PROTOCOLS[0],
+            "args": [],
+            **(arguments if include_password else without_secrets(arguments)),
+        }
+
+    def to_json(self, *, include_password: bool = True) -> str:
+        """What makes this filesystem again, as JSON, for ``AbstractFileSystem.from_json``; see :meth:`to_dict`."""
+        return json.dumps(self.to_dict(include_password=include_password))
+
+    def __repr__(self) -> str:
+        over = self.storage_options.get("target_protocol", "")
+        return f"<{type(self).__name__} {over}{' ' if over else ''}at {id(self):#x}>"
+
+    __str__ = __repr__
+
+
+def _arrived(cls: Any, packed: Dict[str, Any]) -> Any:
+    return cls(**{name: _unpacked(value) for name, value in packed.items()})
+
+
+def _packed(name: str, value: Any) -> Any:
+    value = _with_modules_by_name(value)
+    try:
+        pickle.dumps(value)
+    except Exception as error:
+        raise TypeError(f"argument {name!r} cannot be pickled, so the filesystem cannot: {error}") from error
+    return value
+
+
+def _with_modules_by_name(value: Any) -> Any:
+    if isinstance(value, ModuleType):
+        return _Module(value.__name__)
+    if type(value) in (list, tuple):
+        return type(value)(map(_with_modules_by_name, value))
+    return value
+
+
+def _unpacked(value: Any) -> Any:
+    if isinstance(value, _Module):
+        return importlib.import_module(value.name)
+    if type(value) in (list, tuple):
+        return type(value)(map(_unpacked, value))
+    return value
+
+
+def _hiding(value: Any) -> Any:
+    """The value with every dict in it one whose ``repr`` hides secrets."""
+    if type(value) in (dict, HiddenDict):
+        return HiddenDict({name: _hiding(inner) for name, inner in value.items()})
+    return value
+
+
+def _as_json(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    if isinstance(value, Enum):
+        return _as_json(name, value.value)
+    if isinstance(value, Mapping):
+        return {key: _as_json(f"{name}.{key}", inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        items: List[Any] = [_as_json(name, inner) for inner in value]
+        return items
+    if isinstance(value, ModuleType):
+        return value.__name__
+    if isinstance(value, AbstractFileSystem):
+        return value.to_dict()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(
+        f"argument {name!r} cannot be written as JSON, so the filesystem cannot: it is an object "
+        f"({type(value).__module__}.{type(value).__qualname__}), not text, a number, or a list or dict of these"
+    )
