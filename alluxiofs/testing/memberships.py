@@ -18,8 +18,11 @@ class MembershipContract(ComponentContract):
     """What the gateway relies on in any membership.
 
     Override the fixtures ``make`` and ``workers``. A membership that can change keeps
-    :class:`ChangingMembershipContract`.
+    :class:`ChangingMembershipContract`. ``patience`` is how many seconds a thread may take to end, or a change to be
+    seen.
     """
+
+    patience: float = 10.0
 
     @pytest.fixture
     def make(self) -> Callable[[], Membership]:
@@ -80,16 +83,16 @@ class MembershipContract(ComponentContract):
         membership.snapshot(Deadline.after(30))
         membership.subscribe(lambda _: None)
         membership.close()
-        assert eventually(lambda: set(threading.enumerate()) <= before, 10), set(threading.enumerate()) - before
+        assert eventually(lambda: set(threading.enumerate()) <= before, self.patience), (
+            set(threading.enumerate()) - before
+        )
 
 
 class ChangingMembershipContract(MembershipContract):
     """What is expected, besides, of a membership whose workers come and go.
 
-    Override the fixture ``change`` too; ``patience`` is how many seconds a change may take to be seen.
+    Override the fixture ``change`` too.
     """
-
-    patience: float = 10.0
 
     @pytest.fixture
     def change(self) -> Callable[[Membership, Workers], None]:
