@@ -8,7 +8,7 @@ import stat
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from attrs import define
 
@@ -85,7 +85,6 @@ class DiskPageStore(PageStore):
         self._corrupt = 0
         self._scan: Optional[Iterator[Tuple[PageFolder, Found]]] = None
         self._scanned = False
-        self._added = 0  # bytes of pages that came to the index since the last scan began
 
     @functools.cached_property
     def capacity(self) -> int:
@@ -108,8 +107,7 @@ class DiskPageStore(PageStore):
         with failures(folder.path):
             self._remove_all(folder, folder.scan_key(key))
         with self._lock:
-            for page in self._index.of_file(key):
-                self._index.drop(page)
+            self._drop_gone(self._index.of_file(key))
 
     def clear(self) -> None:
         for folder in self._folders:
@@ -118,8 +116,7 @@ class DiskPageStore(PageStore):
                 self._remove_all(folder, folder.scan())
                 folder.sweep()
         with self._lock:
-            for page in list(self._index.all_pages()):
-                self._index.drop(page)
+            self._drop_gone(list(self._index.all_pages()))
 
     def counters(self) -> Dict[str, int]:
         """As for every page store, and ``corrupt``: pages found broken. ``pages`` and ``bytes`` are what this process
@@ -174,8 +171,9 @@ class DiskPageStore(PageStore):
                 return None
             with self._lock:
                 if page is None or not page.present:
+                    if not os.fstat(handle.fd).st_nlink:  # removed by another thread meanwhile: count it no more
+                        return None
                     page = self._index.see(folder, key, index, charge(status.st_size))
-                    self._added += page.size
                 page.verified = _identity(status)
             self._open_files.hold(page, handle)
         if self._index.bytes > self.capacity:  # some of it is gone already: others have removed it
@@ -192,17 +190,14 @@ class DiskPageStore(PageStore):
             with self._lock:
                 if not self._make_room(folder, key, index, size):
                     return
-                self._index.reserve(folder, key, index, size)
+                if not self._index.begin_writing(folder, key, index, size):
+                    return
             written = False
             try:
                 written = folder.write(key, index, page)
             finally:
                 with self._lock:
-                    if written and self._index.get(key, index) is None:
-                        self._index.add(folder, key, index, size)
-                        self._added += size
-                    else:
-                        self._remove_folders(folder, self._index.unreserve(folder, key, index, size))
+                    self._remove_folders(folder, self._index.end_writing(folder, key, index, written))
 
     def _broken(self, folder: PageFolder, key: bytes, index: int) -> None:
         """A file in the place of a page is not that page."""
@@ -244,10 +239,24 @@ class DiskPageStore(PageStore):
         self._remove_folders(page.folder, self._index.drop(page))
         return removed
 
-    def _remove_all(self, folder: PageFolder, found: Iterator[Found]) -> None:
-        for file in found:
+    def _remove_all(self, folder: PageFolder, scan: Iterator[Found]) -> None:
+        for found in scan:
             with self._lock:
-                self._remove(self._index.see(folder, file.key, file.index, charge(file.size)))
+                page = self._see(folder, found)
+                if page is not None:
+                    self._remove(page)
+
+    def _see(self, folder: PageFolder, found: Found) -> Optional[DiskPage]:
+        """Count what a scan came by, unless it is gone by now: under the lock this process removes nothing."""
+        if folder.size_of(found.key, found.index) is None:
+            return None
+        return self._index.see(folder, found.key, found.index, charge(found.size), found.used)
+
+    def _drop_gone(self, pages: Iterable[DiskPage]) -> None:
+        """Drop from the index what other processes have removed."""
+        for page in pages:
+            if page.folder.size_of(page.key, page.index) is None:
+                self._index.drop(page)
 
     @staticmethod
     def _remove_folders(folder: PageFolder, emptied: List[str]) -> None:
@@ -257,19 +266,19 @@ class DiskPageStore(PageStore):
     def _survey(self) -> bool:
         """Scan the folders for a while if it is time to. Returns whether a scan was ever finished: until then nobody
         knows how much room there is, and nothing is kept."""
-        if self._scanned and self._scan is None and self._added <= self.capacity // _SCANS_PER_CAPACITY:
+        if not self._is_survey_due():
             return True
         if not self._scanning.acquire(blocking=not self._scanned):
             return True
         try:
+            if not self._is_survey_due():
+                return True  # somebody else has just ended it
             if self._scan is None:
-                if self._scanned and self._added <= self.capacity // _SCANS_PER_CAPACITY:
-                    return True  # somebody else has just done it
                 self._scan = self._begin_scan()
             end = time.monotonic() + _SCAN_SLICE
             for folder, found in self._scan:
                 with self._lock:
-                    self._index.see(folder, found.key, found.index, charge(found.size), found.used)
+                    self._see(folder, found)
                 if time.monotonic() > end:
                     return self._scanned
             with self._lock:
@@ -283,10 +292,14 @@ class DiskPageStore(PageStore):
             self._scanning.release()
         return True
 
+    def _is_survey_due(self) -> bool:
+        if not self._scanned or self._scan is not None:
+            return True
+        return self._index.added > self.capacity // _SCANS_PER_CAPACITY
+
     def _begin_scan(self) -> Iterator[Tuple[PageFolder, Found]]:
         with self._lock:
-            self._index.generation += 1
-            self._added = 0
+            self._index.begin_scan()
         for folder in self._folders:
             folder.sweep()
         return ((folder, found) for folder in self._folders for found in folder.scan())
@@ -354,7 +367,7 @@ class _DiskFile(ClaimingFile):
         if page is not None and page.handle is not None:
             return True
         length = self.page_length(index)
-        return length > 0 and self._store._folder_of(self.key).size_of(self.key, index) == length
+        return length > 0 and self._store._folder_of(self.key).size_of(self.key, index) == HEADER_BYTES + length
 
     def keep(self, index: int, page: memoryview) -> None:
         self._check_page(index, page)

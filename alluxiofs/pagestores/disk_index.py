@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, Iterator, List, Optional
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from alluxiofs.pagestores.page_file import Handle
 from alluxiofs.pagestores.page_folder import PageFolder
@@ -59,13 +59,24 @@ class DiskIndex:
 
     A read looks into the dict of its file without the lock. Such a dict is dropped when it is empty and never filled
     again, so whoever still has it finds nothing there and asks for its successor.
+
+    Attributes
+    ----------
+    bytes, pages:
+        What there is, pages that are being written included in the bytes.
+    added:
+        Bytes of pages that were added since the last scan began.
+    generation:
+        Which scan that is.
     """
 
     def __init__(self) -> None:
         self.files: Dict[bytes, Dict[int, DiskPage]] = {}
         self.bytes = 0
         self.pages = 0
+        self.added = 0
         self.generation = 0
+        self._writing: Dict[Tuple[bytes, int], int] = {}
         self._folders: Dict[str, int] = {}
         self._order: Recency[DiskPage] = Recency(self.all_pages, lambda page: page.present)
 
@@ -77,31 +88,26 @@ class DiskIndex:
         """All known pages of a file."""
         return list(self.files.get(key, {}).values())
 
-    def reserve(self, folder: PageFolder, key: bytes, index: int, size: int) -> None:
-        """Count a page's bytes, and its folders' if it is the first in them."""
-        self.bytes += size
-        for path in folder.folders_above(folder.folder_of(key, index)):
-            within = self._folders.get(path, 0)
-            self._folders[path] = within + 1
-            if within:
-                return
-            self.bytes += _BLOCK
+    def begin_writing(self, folder: PageFolder, key: bytes, index: int, size: int) -> bool:
+        """Count the bytes of a page that will be written. ``False`` if another thread is writing it."""
+        if (key, index) in self._writing:
+            return False
+        self._writing[key, index] = size
+        self._count(folder, key, index, size)
+        return True
 
-    def unreserve(self, folder: PageFolder, key: bytes, index: int, size: int) -> List[str]:
-        """Count them no more. Returns the folders that are empty now, the innermost first."""
-        self.bytes -= size
-        emptied = []
-        for path in folder.folders_above(folder.folder_of(key, index)):
-            within = self._folders.pop(path) - 1
-            if within:
-                self._folders[path] = within
-                break
-            self.bytes -= _BLOCK
-            emptied.append(path)
-        return emptied
+    def end_writing(self, folder: PageFolder, key: bytes, index: int, written: bool) -> List[str]:
+        """Have the page among the others, or count its bytes no more. Returns the folders that are empty now."""
+        size = self._writing.pop((key, index), None)
+        if size is None:  # it was seen already, with the bytes counted for it
+            return []
+        if written:
+            self._add(folder, key, index, size, time.time_ns())
+            return []
+        return self._discount(folder, key, index, size)
 
     def needed(self, folder: PageFolder, key: bytes, index: int, size: int) -> int:
-        """What :meth:`reserve` would count."""
+        """What a page would add to the bytes."""
         missing = 0
         for path in folder.folders_above(folder.folder_of(key, index)):
             if path in self._folders:
@@ -111,24 +117,19 @@ class DiskIndex:
 
     @staticmethod
     def most_needed(folder: PageFolder, key: bytes, index: int, size: int) -> int:
-        """What :meth:`reserve` would count in an empty store."""
+        """What a page would add to the bytes of an empty store."""
         return size + _BLOCK * len(list(folder.folders_above(folder.folder_of(key, index))))
 
-    def add(self, folder: PageFolder, key: bytes, index: int, size: int, used: Optional[int] = None) -> DiskPage:
-        """A page whose bytes are counted already."""
-        page = DiskPage(folder, key, index, size, time.time_ns() if used is None else used, self.generation)
-        self.files.setdefault(key, {})[index] = page
-        self.pages += 1
-        return page
-
     def see(self, folder: PageFolder, key: bytes, index: int, size: int, used: Optional[int] = None) -> DiskPage:
-        """A page that is there: known already, or counted from now on."""
+        """A page that is there: known already, or counted from now on. ``used`` is the present if it is not given."""
         page = self.get(key, index)
-        if page is None:
-            self.reserve(folder, key, index, size)
-            return self.add(folder, key, index, size, used)
-        page.seen = self.generation
-        return page
+        if page is not None:
+            page.seen = self.generation
+            return page
+        counted = self._writing.pop((key, index), None)
+        if counted is None:
+            self._count(folder, key, index, size)
+        return self._add(folder, key, index, size if counted is None else counted, used or time.time_ns())
 
     def drop(self, page: DiskPage) -> List[str]:
         """A page that is there no more. Returns the folders that are empty now, the innermost first."""
@@ -142,7 +143,12 @@ class DiskIndex:
             del self.files[page.key]
         self.pages -= 1
         self._order.removed(1)
-        return self.unreserve(page.folder, page.key, page.index, page.size)
+        return self._discount(page.folder, page.key, page.index, page.size)
+
+    def begin_scan(self) -> None:
+        """From now on pages are seen anew."""
+        self.generation += 1
+        self.added = 0
 
     def drop_unseen(self) -> None:
         """All that the scan which is at its end has not come by: others have removed it."""
@@ -157,3 +163,33 @@ class DiskIndex:
         """All that are known."""
         for pages in self.files.values():
             yield from pages.values()
+
+    def _add(self, folder: PageFolder, key: bytes, index: int, size: int, used: int) -> DiskPage:
+        page = DiskPage(folder, key, index, size, used, self.generation)
+        self.files.setdefault(key, {})[index] = page
+        self.pages += 1
+        self.added += size
+        return page
+
+    def _count(self, folder: PageFolder, key: bytes, index: int, size: int) -> None:
+        """Count a page's bytes, and its folders' if it is the first in them."""
+        self.bytes += size
+        for path in folder.folders_above(folder.folder_of(key, index)):
+            within = self._folders.get(path, 0)
+            self._folders[path] = within + 1
+            if within:
+                return
+            self.bytes += _BLOCK
+
+    def _discount(self, folder: PageFolder, key: bytes, index: int, size: int) -> List[str]:
+        """Count them no more. Returns the folders that are empty now, the innermost first."""
+        self.bytes -= size
+        emptied = []
+        for path in folder.folders_above(folder.folder_of(key, index)):
+            within = self._folders.pop(path) - 1
+            if within:
+                self._folders[path] = within
+                break
+            self.bytes -= _BLOCK
+            emptied.append(path)
+        return emptied

@@ -114,7 +114,7 @@ class MemoryPageStore(PageStore):
                 "evictions": self._evictions,
                 "pages": self._pages,
                 "bytes": self._bytes,
-                "capacity": self.settings.capacity,
+                "capacity": int(self.settings.capacity),
             }
 
     def close(self) -> None:

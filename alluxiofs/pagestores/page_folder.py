@@ -14,7 +14,7 @@ import re
 import stat
 import sys
 import uuid
-from typing import Callable, Iterator, Tuple
+from typing import Callable, Iterator, Optional, Tuple
 
 from attrs import define
 
@@ -130,13 +130,13 @@ class PageFolder:
         """A descriptor to read a page from."""
         return os.open(self.path_of(key, index), _READ)
 
-    def size_of(self, key: bytes, index: int) -> int:
-        """Bytes of page that the file seems to have; -1 if there is no such file."""
+    def size_of(self, key: bytes, index: int) -> Optional[int]:
+        """Bytes of the file of a page; ``None`` if there is no such file, or it cannot be seen."""
         try:
             found = os.lstat(self.path_of(key, index))
         except OSError:
-            return -1
-        return found.st_size - HEADER_BYTES if stat.S_ISREG(found.st_mode) else -1
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def scan(self) -> Iterator[Found]:
         """All files that have the name and place of a page."""
