@@ -1,0 +1,90 @@
+"""``alluxiofs demo``: the gateway at work on real data."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, Optional
+
+import click
+
+from alluxiofs.cli.failures import Code, UsageError
+from alluxiofs.cli.output import write_json
+from alluxiofs.cli.session import Session, filesystem_options, pass_session
+
+__all__ = ["command"]
+
+_PAGE_SIZE = "128KB"  # small for files of half a megabyte, so that there is something to count
+
+
+@click.command("demo")
+@click.option("--under-store", metavar="URL", help="Where to write: s3://bucket/folder … [a temporary folder]")
+@click.option("--keep", is_flag=True, help="Leave the data where --under-store says.")
+@click.option("--ray/--no-ray", "with_ray", default=True, help="Read with Ray, too, where it is installed.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+@filesystem_options
+@pass_session
+def command(session: Session, under_store: Optional[str], keep: bool, with_ray: bool, as_json: bool) -> None:
+    """Write a real data set into an under store and read it in every documented way.
+
+    Takes all 336,776 flights that left New York City in 2013, writes them as Parquet, reads them through the gateway
+    with PyArrow and Ray, overwrites a file, takes the page store away, and checks all that it reads. Ends with code 1
+    if anything is wrong. Needs: pip install 'alluxiofs[demo]'
+    """
+    from alluxiofs.cli.demo.flights import load_flights
+    from alluxiofs.cli.demo.steps import Demonstration
+
+    if "page_store" in session.arguments:
+        raise UsageError("the demo has a page store of its own, on disk, which it takes away in the end")
+    with _telling() as tell, tempfile.TemporaryDirectory(prefix="alluxiofs-demo-") as temporary:
+        tell("loading the data")
+        flights = load_flights()
+        pages = Path(temporary, "pages")
+        base = Path(temporary, "storage").as_uri() if under_store is None else under_store.rstrip("/")
+        url = f"{base}/alluxiofs-demo-{secrets.token_hex(4)}"
+        session.put(["page_store"], {"name": "disk", "path": str(pages), "capacity": "1GB"})
+        if "options" not in session.arguments:
+            session.put(["options"], {"alluxio.worker.page.store.page.size": _PAGE_SIZE})
+        place = session.place(url)
+        other = _own_client(url, session.arguments)
+        place.fs.makedirs(place.name, exist_ok=True)
+        try:
+            demonstration = Demonstration(place.fs, other, place.name, pages, flights)
+            report = demonstration.run(url, with_ray, tell)
+        finally:
+            if not keep:
+                with contextlib.suppress(FileNotFoundError):
+                    other.rm(other._strip_protocol(url), recursive=True)
+    if as_json:
+        write_json(report.as_data())
+    else:
+        report.write()
+    if not report.ok:
+        session.failures.code = Code.FAILED
+
+
+def _own_client(url: str, arguments: Dict[str, Any]) -> Any:
+    """The under store's own filesystem: another program, as far as the gateway knows."""
+    import fsspec
+
+    protocol = arguments.get("target_protocol") or url.partition("://")[0]
+    return fsspec.filesystem(protocol, **arguments.get("target_options", {}))
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[Callable[[str], None]]:
+    """Show which step is being done, on a terminal."""
+    if not sys.stderr.isatty():
+        yield _nobody_looks
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("") as status:
+        yield status.update
+
+
+def _nobody_looks(step: str) -> None:
+    """Show nothing."""
