@@ -114,7 +114,7 @@ class AlluxioFileSystem(Travelling, Transfer):
         cache_options: Optional[Dict[str, Any]] = None,
         cache_type: Optional[str] = None,
         refresh: bool = False,
-        size: Optional[int] = None,  # noqa: ARG002 - fsspec passes what it believes; the length of the version counts
+        size: Optional[int] = None,
         size_hint: Optional[int] = None,
     ) -> AlluxioFile:
         location = self._locate(path)

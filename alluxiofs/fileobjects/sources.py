@@ -99,14 +99,14 @@ class BufferedSource(Source):
     def _random(self, offset: int, size: int) -> bytes:
         start, data = self._held
         at = offset - start
-        if 0 <= at and at + size <= len(data):
+        if at >= 0 and at + size <= len(data):
             return data[at : at + size]
         return self._opened.read(offset, size)
 
     def _sequential(self, offset: int, size: int) -> bytes:
         start, data = self._held
         at = offset - start
-        if 0 <= at and at + size <= len(data):
+        if at >= 0 and at + size <= len(data):
             return data[at : at + size]
         head = data[at:] if 0 <= at < len(data) else b""
         missing = size - len(head)
@@ -121,7 +121,7 @@ class BufferedSource(Source):
     def _random_into(self, offset: int, view: memoryview) -> int:
         start, data = self._held
         at = offset - start
-        if 0 <= at and at + len(view) <= len(data):
+        if at >= 0 and at + len(view) <= len(data):
             view[:] = memoryview(data)[at : at + len(view)]
             return len(view)
         return self._opened.read_into(offset, view)

@@ -154,7 +154,7 @@ def in_text(
     errors: Optional[str] = None,
     newline: Optional[str] = None,
 ) -> TextFile:
-    """Text over ``buffer``, which is ``file`` or has it behind a codec; the arguments are those of Python's ``open``."""
+    """Text over ``buffer``, which is ``file`` or has it behind a codec; the rest is as in Python's ``open``."""
     try:
         text = TextFile(buffer, encoding, errors, newline)
     except BaseException:

@@ -215,19 +215,19 @@ class FileWriter(AlluxioFile):
         """``True`` until it is closed."""
         return not self.closed
 
-    def read(self, size: Optional[int] = -1) -> bytes:  # noqa: ARG002 - the signature is Python's
+    def read(self, size: Optional[int] = -1) -> bytes:
         """Not for a file that is written: ``io.UnsupportedOperation``."""
         raise self._cannot("read")
 
-    def readline(self, size: Optional[int] = -1) -> bytes:  # noqa: ARG002 - the signature is Python's
+    def readline(self, size: Optional[int] = -1) -> bytes:
         """Not for a file that is written: ``io.UnsupportedOperation``."""
         raise self._cannot("read")
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ARG002 - the signature is Python's
+    def readinto(self, buffer: Any) -> int:
         """Not for a file that is written: ``io.UnsupportedOperation``."""
         raise self._cannot("read")
 
-    def seek(self, offset: int, whence: int = 0) -> int:  # noqa: ARG002 - the signature is Python's
+    def seek(self, offset: int, whence: int = 0) -> int:
         """Not for a file that is written: ``io.UnsupportedOperation``."""
         raise self._cannot("seek")
 

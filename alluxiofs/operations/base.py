@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any, Callable, List, Optional, Union
 
@@ -24,9 +25,10 @@ except ImportError:
     ChainedFileSystem = AbstractFileSystem
     CHAINING = False
 
-__all__ = ["CHAINING", "PROTOCOLS", "GatewayFileSystem", "Path", "Paths"]
+__all__ = ["CHAINING", "MODULE", "PROTOCOLS", "GatewayFileSystem", "Path", "Paths"]
 
 PROTOCOLS = ("alluxiofs", "alluxio")
+MODULE = "module"  # {MODULE: name} is how a plugin module travels: it is imported again where it arrives
 
 Path = Union[str, "os.PathLike[str]"]
 Paths = Union[Path, List[Path]]
@@ -84,7 +86,7 @@ def _parent_in_its_store(self: GatewayFileSystem, path: Any) -> str:
     return self.gateway.parent(self._text(path))
 
 
-class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc] - fsspec has no type hints
+class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc]  # fsspec has no type hints
     """An fsspec filesystem in front of a gateway.
 
     The gateway is shared by all filesystems of the process that have equal settings, and looked up anew in a forked
@@ -105,9 +107,11 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc] - fsspec has n
                 f"would read another path than {fo!r}; use target_protocol instead: "
                 f"fsspec.open('alluxiofs://bucket/key', target_protocol='s3', target_options={{…}})"
             )
-        super().__init__(**_fsspec_arguments(arguments))
-        self._settings = Settings.parse(**_gateway_arguments(arguments))
-        self._gateway = gateway_for(self._settings)
+        super().__init__()
+        if "plugins" in arguments:
+            arguments["plugins"] = _with_modules(arguments["plugins"])
+        self._settings = Settings.parse(**arguments)
+        self._gateway: Gateway = gateway_for(self._settings)
         self._process = os.getpid()
         self.root_marker = self._gateway.root_marker
 
@@ -115,7 +119,7 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc] - fsspec has n
     def gateway(self) -> Gateway:
         """The read and write path that this filesystem stands in front of."""
         if self._process != os.getpid():
-            self._gateway = gateway_for(self._settings)
+            self._gateway: Gateway = gateway_for(self._settings)
             self._process = os.getpid()
         return self._gateway
 
@@ -145,20 +149,7 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc] - fsspec has n
         return text
 
 
-# Arguments that fsspec gives a meaning to for every filesystem; all others are the gateway's. `asynchronous` and `loop`
-# come from callers that wrap a synchronous filesystem themselves (Zarr).
-_FSSPEC_ARGUMENTS = frozenset({"asynchronous", "loop", "use_listings_cache", "listings_expiry_time", "max_paths"})
-
-
-def _fsspec_arguments(arguments: Any) -> Any:
-    return {name: value for name, value in arguments.items() if name in _FSSPEC_ARGUMENTS}
-
-
-def _gateway_arguments(arguments: Any) -> Any:
-    own = {name: value for name, value in arguments.items() if name not in _FSSPEC_ARGUMENTS}
-    # fsspec's own words for how long a listing is believed.
-    if arguments.get("use_listings_cache") is False:
-        own.setdefault("metadata_ttl", 0)
-    elif arguments.get("listings_expiry_time") is not None:
-        own.setdefault("metadata_ttl", arguments["listings_expiry_time"])
-    return own
+def _with_modules(plugins: Any) -> Any:
+    if isinstance(plugins, dict) and list(plugins) == [MODULE]:
+        return importlib.import_module(plugins[MODULE])
+    return [_with_modules(plugin) for plugin in plugins] if isinstance(plugins, (list, tuple)) else plugins

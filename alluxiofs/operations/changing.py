@@ -163,9 +163,7 @@ class Changing(Content):
 
     def _by_kind(self, names: List[str], refresh: bool) -> Tuple[List[str], List[str]]:
         """The files and the directories among these; ``FileNotFoundError`` if one is neither."""
-        entries = attempt_each(
-            lambda name: self.gateway.stat(self._locate(name), refresh), names, stop_at_failure=True
-        )
+        entries = attempt_each(lambda name: self.gateway.stat(self._locate(name), refresh), names, stop_at_failure=True)
         kinds = [isinstance(entry, Entry) and entry.is_file for entry in entries]
         return (
             [name for name, is_file in zip(names, kinds) if is_file],

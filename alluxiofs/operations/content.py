@@ -37,14 +37,14 @@ class Content(Listing):
         return self.gateway.read_range(self._locate(path), start, end, refresh=refresh)
 
     def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
-        """The bytes of one file, or a dict of names and bytes for a list, a pattern or, with ``recursive``, a directory.
+        """The bytes of one file, or a dict of names and bytes for a list, a pattern or, ``recursive``, a directory.
 
         Parameters
         ----------
         path, recursive:
             What to read, as :meth:`expand_path` takes it.
         on_error:
-            What becomes of a file that cannot be read: ``"raise"``, ``"omit"`` it, or ``"return"`` the error in its place.
+            What becomes of a file that cannot be read: ``"raise"``, ``"omit"`` it, or ``"return"`` the error instead.
         """
         _one_of("on_error", on_error, _ON_ERROR)
         names = self.expand_path(path, recursive=recursive, refresh=bool(kwargs.get("refresh")))
@@ -52,9 +52,7 @@ class Content(Listing):
             names = [name for name in names if not self.isdir(name)]
         elif len(names) == 1 and not isinstance(path, (list, tuple)) and names[0] == self._strip_protocol(path):
             return self.cat_file(names[0], **kwargs)
-        results = attempt_each(
-            lambda name: self.cat_file(name, **kwargs), names, stop_at_failure=on_error == "raise"
-        )
+        results = attempt_each(lambda name: self.cat_file(name, **kwargs), names, stop_at_failure=on_error == "raise")
         return {
             name: result
             for name, result in zip(names, results)
@@ -66,7 +64,7 @@ class Content(Listing):
         paths: List[Path],
         starts: Bounds,
         ends: Bounds,
-        max_gap: Optional[int] = None,  # noqa: ARG002 - fsspec's hint for joining ranges; here each is read as it is
+        max_gap: Optional[int] = None,
         on_error: str = "return",
         refresh: bool = False,
         **_: Any,
@@ -79,6 +77,8 @@ class Content(Listing):
             One for each range; a file that occurs more than once is opened once, and read at one version.
         starts, ends:
             One for each path, or one for all.
+        max_gap:
+            fsspec's hint for joining ranges that are near each other; here each is read as it is.
         on_error:
             ``"return"`` the error in the place of what could not be read, or ``"raise"`` it.
         refresh:
@@ -128,7 +128,7 @@ class Content(Listing):
             How many; the latter is fsspec's name for it.
         """
         count = _count(num_of_bytes, size)
-        return self.cat_file(path, -count, None, refresh=refresh) if count else self.cat_file(path, 0, 0, refresh=refresh)
+        return self.cat_file(path, -count if count else 0, None if count else 0, refresh=refresh)
 
     def read_bytes(
         self, path: Path, start: Optional[int] = None, end: Optional[int] = None, refresh: bool = False, **_: Any
@@ -159,4 +159,3 @@ def _bounds(argument: str, bounds: Any, count: int) -> List[Optional[int]]:
     if len(given) != count:
         raise ConfigurationError(f"{argument} has {len(given)} items for {count} paths")
     return given
-

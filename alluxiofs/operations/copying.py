@@ -95,9 +95,7 @@ class Copying(Changing):
         """The same as :meth:`copy`."""
         return self.copy(path1, path2, recursive=recursive, **kwargs)
 
-    def mv(
-        self, path1: Paths, path2: Paths, recursive: bool = False, maxdepth: Optional[int] = None, **_: Any
-    ) -> bool:
+    def mv(self, path1: Paths, path2: Paths, recursive: bool = False, maxdepth: Optional[int] = None, **_: Any) -> bool:
         """Move files and directories, as the command ``mv`` does; existing files are overwritten.
 
         Parameters
@@ -156,8 +154,6 @@ class Copying(Changing):
         for directory in reversed(directories):
             self._remove_if_empty(directory)
 
-    def _pairs(
-        self, path1: Paths, path2: Paths, recursive: bool, maxdepth: Optional[int]
-    ) -> List[Tuple[str, str]]:
+    def _pairs(self, path1: Paths, path2: Paths, recursive: bool, maxdepth: Optional[int]) -> List[Tuple[str, str]]:
         side = Side(lambda path: self.expand_path(path, recursive, maxdepth), self.isdir, self._is_pattern)
         return pairs_of(side, path1, path2, self.isdir, only_files=not recursive or maxdepth is not None)

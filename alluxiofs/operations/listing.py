@@ -36,8 +36,8 @@ class Listing(GatewayFileSystem):
         Returns
         -------
         dict
-            ``name``, ``type`` (``"file"`` or ``"directory"``), ``size`` (bytes), ``ufs_path`` (the full URL in the under
-            store), ``created`` and ``modified`` (``datetime``, UTC), ``mtime`` (the latter as seconds since the epoch),
+            ``name``, ``type`` (``"file"`` or ``"directory"``), ``size`` (bytes), ``ufs_path`` (the under store's full
+            URL), ``created`` and ``modified`` (``datetime``, UTC), ``mtime`` (the latter as seconds since the epoch),
             ``owner``, ``group``, ``mode`` (permission bits), ``version`` (text that is another one when the content is
             another), and what else the source says under its own names. ``None`` for what is not known.
 
@@ -115,9 +115,9 @@ class Listing(GatewayFileSystem):
         """
         if maxdepth is not None and maxdepth < 1:
             raise ValueError(f"maxdepth must be at least 1, not {maxdepth!r}")
-        path = self._strip_protocol(path)
+        top: str = self._strip_protocol(path)
         try:
-            listing = self.ls(path, detail=True, refresh=refresh)
+            listing = self.ls(top, detail=True, refresh=refresh)
         except OSError as error:
             if callable(on_error):
                 on_error(error)
@@ -131,16 +131,16 @@ class Listing(GatewayFileSystem):
             if info["type"] == "directory":
                 directories[name.rsplit("/", 1)[-1]] = info
             else:
-                files["" if name == path else name.rsplit("/", 1)[-1]] = info
+                files["" if name == top else name.rsplit("/", 1)[-1]] = info
         paths = {name: info["name"] for name, info in directories.items()}
         shown: Any = directories if detail else list(directories)
-        here = (path, shown, files if detail else list(files))
+        here = (top, shown, files if detail else list(files))
         if topdown:
             yield here
         if maxdepth is None or maxdepth > 1:
             # What is left in `shown` by now: the caller may have taken names out, to leave them be.
             for name in list(shown):
-                below = paths.get(name, f"{path}/{name}")
+                below = paths.get(name, f"{top}/{name}")
                 depth = None if maxdepth is None else maxdepth - 1
                 yield from self.walk(below, depth, topdown, on_error, detail, refresh)
         if not topdown:
@@ -184,9 +184,7 @@ class Listing(GatewayFileSystem):
         found = self._found_at_once(root, withdirs, refresh)
         if found is None:
             found = self._found_by_walking(root, maxdepth, withdirs, refresh)
-        if withdirs and root and self.isdir(root):
-            found[root] = self.info(root)
-        elif not found and self.isfile(root):
+        if (withdirs and root and self.isdir(root)) or (not found and self.isfile(root)):
             found[root] = self.info(root)
         if maxdepth is not None:
             found = {name: info for name, info in found.items() if self._depth(root, name) <= maxdepth}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, List, Optional, Sequence, Tuple, TypeVar, Union
+from typing import Callable, List, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 __all__ = ["THREADS", "attempt_each"]
 
@@ -47,7 +47,7 @@ def attempt_each(
                 return
             try:
                 results[number] = function(items[number])
-            except Exception as error:  # noqa: BLE001, PERF203 - the caller gets it, whatever it is
+            except Exception as error:
                 results[number] = error
                 failed.append(error)
 
@@ -61,4 +61,5 @@ def attempt_each(
             list(executor.map(work, shares))
     if failed and stop_at_failure:
         raise failed[0]
-    return results  # type: ignore[return-value] - every place is filled unless a failure stopped it, which raised
+    # Every place is filled: only a failure stops the work before, and is raised.
+    return cast(List[Union[Result, Exception]], results)

@@ -9,16 +9,18 @@ from fsspec.transaction import Transaction
 __all__ = ["AllOrNone"]
 
 
-class AllOrNone(Transaction):  # type: ignore[misc] - fsspec has no type hints
+class AllOrNone(Transaction):  # type: ignore[misc]  # fsspec has no type hints
     """Commits its files one after the other, in the order they were opened.
 
     The first that cannot be committed ends it: the files before it are there by then, those after it are given up, and
     the error is raised. Whatever happens, the filesystem is out of the transaction afterwards.
     """
 
+    fs: Any
+
     def complete(self, commit: bool = True) -> None:
         """Commit all files, or give them up."""
-        filesystem: Any = self.fs
+        filesystem = self.fs
         try:
             while commit and self.files:
                 self.files.popleft().commit()

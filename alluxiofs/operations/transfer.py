@@ -220,9 +220,7 @@ class Transfer(Copying):
         return True
 
     @staticmethod
-    def _transfer(
-        pairs: List[Tuple[str, str]], transfer_file: Callable[..., None], callback: Any, kwargs: Any
-    ) -> None:
+    def _transfer(pairs: List[Tuple[str, str]], transfer_file: Callable[..., None], callback: Any, kwargs: Any) -> None:
         callback.set_size(len(pairs))
         for source, target in callback.wrap(pairs):
             with callback.branched(source, target) as child:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import pickle
@@ -10,20 +9,12 @@ from enum import Enum
 from types import ModuleType
 from typing import Any, Dict, List, Mapping, Tuple
 
-from attrs import define
 from fsspec import AbstractFileSystem
 
-from alluxiofs.operations.base import PROTOCOLS, GatewayFileSystem
+from alluxiofs.operations.base import MODULE, PROTOCOLS, GatewayFileSystem
 from alluxiofs.settings.secrets import HiddenDict, without_secrets
 
 __all__ = ["Travelling"]
-
-
-@define(frozen=True)
-class _Module:
-    """A plugin module under way: it is imported again where it arrives."""
-
-    name: str
 
 
 class Travelling(GatewayFileSystem):
@@ -54,7 +45,10 @@ class Travelling(GatewayFileSystem):
         TypeError
             If an argument cannot be written as JSON; the message names it.
         """
-        arguments = {name: _as_json(name, value) for name, value in self.storage_options.items()}
+        arguments = {
+            name: _as_json(name, _modules_by_name(value) if name == "plugins" else value)
+            for name, value in self.storage_options.items()
+        }
         cls = type(self)
         return {
             "cls": f"{cls.__module__}:{cls.__name__}",
@@ -74,12 +68,13 @@ class Travelling(GatewayFileSystem):
     __str__ = __repr__
 
 
-def _arrived(cls: Any, packed: Dict[str, Any]) -> Any:
-    return cls(**{name: _unpacked(value) for name, value in packed.items()})
+def _arrived(cls: Any, arguments: Dict[str, Any]) -> Any:
+    return cls(**arguments)
 
 
 def _packed(name: str, value: Any) -> Any:
-    value = _with_modules_by_name(value)
+    if name == "plugins":
+        value = _modules_by_name(value)
     try:
         pickle.dumps(value)
     except Exception as error:
@@ -87,20 +82,10 @@ def _packed(name: str, value: Any) -> Any:
     return value
 
 
-def _with_modules_by_name(value: Any) -> Any:
-    if isinstance(value, ModuleType):
-        return _Module(value.__name__)
-    if type(value) in (list, tuple):
-        return type(value)(map(_with_modules_by_name, value))
-    return value
-
-
-def _unpacked(value: Any) -> Any:
-    if isinstance(value, _Module):
-        return importlib.import_module(value.name)
-    if type(value) in (list, tuple):
-        return type(value)(map(_unpacked, value))
-    return value
+def _modules_by_name(plugins: Any) -> Any:
+    if isinstance(plugins, ModuleType):
+        return {MODULE: plugins.__name__}
+    return [_modules_by_name(plugin) for plugin in plugins] if isinstance(plugins, (list, tuple)) else plugins
 
 
 def _hiding(value: Any) -> Any:
@@ -120,8 +105,6 @@ def _as_json(name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         items: List[Any] = [_as_json(name, inner) for inner in value]
         return items
-    if isinstance(value, ModuleType):
-        return value.__name__
     if isinstance(value, AbstractFileSystem):
         return value.to_dict()
     if isinstance(value, os.PathLike):
