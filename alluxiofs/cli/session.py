@@ -49,6 +49,15 @@ class Session:
         """Set one argument of the filesystems."""
         put_argument(self.arguments, list(path), value)
 
+    def configured(self) -> Dict[str, Any]:
+        """The arguments of the command, and below them those of fsspec's configuration."""
+        from fsspec.config import apply_config
+
+        from alluxiofs.filesystem import AlluxioFileSystem
+
+        arguments: Dict[str, Any] = apply_config(AlluxioFileSystem, dict(self.arguments))
+        return arguments
+
     def filesystem(self, path: Optional[str] = None) -> AbstractFileSystem:
         """The filesystem for a path: the configured one, or the one that the scheme of the URL names.
 
@@ -57,11 +66,9 @@ class Session:
         UsageError
             If neither says which store the path is in.
         """
-        from fsspec.config import apply_config
-
         from alluxiofs.filesystem import AlluxioFileSystem
 
-        configured = apply_config(AlluxioFileSystem, dict(self.arguments))
+        configured = self.configured()
         self.failures.secrets = sorted(set(secrets_in(configured)), key=len, reverse=True)
         if path is None or any(configured.get(name) is not None for name in _SAYS_WHICH_STORE + _SAYS_WHICH_WORKERS):
             scheme = ""
