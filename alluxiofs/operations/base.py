@@ -119,7 +119,7 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc]  # fsspec has 
     def gateway(self) -> Gateway:
         """The read and write path that this filesystem stands in front of."""
         if self._process != os.getpid():
-            self._gateway: Gateway = gateway_for(self._settings)
+            self._gateway = gateway_for(self._settings)
             self._process = os.getpid()
         return self._gateway
 
