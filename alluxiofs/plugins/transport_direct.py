@@ -1,4 +1,4 @@
-"""The transport without workers: straight to the under store."""
+"""The transport without workers."""
 
 from __future__ import annotations
 

@@ -191,6 +191,8 @@ def _plugins(value: Any, where: str) -> Tuple[Any, ...]:
             raise SettingTypeError(
                 f"{where}: {shown(plugin)} is no module or object with hooks; import the module first"
             )
+        if type(plugin).__hash__ is None:
+            raise SettingTypeError(f"{where}: {shown(plugin)} is not hashable, which objects with hooks must be")
     return plugins
 
 

@@ -1,0 +1,80 @@
+"""What filesystems of one process have in common: gateways, page stores, telemetry.
+
+Everything is held weakly: what nobody uses any more goes, and is closed. A forked child has none of its parent's, for
+connections, threads and locks do not survive a fork; what it needs it makes anew.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any, Callable, Dict, Hashable, List, Sequence, Tuple, TypeVar
+
+from alluxiofs.gateway import Gateway
+from alluxiofs.interfaces import Component
+
+__all__ = ["Shared"]
+
+_Part = TypeVar("_Part", bound=Component)
+
+
+class Shared:
+    """The gateways and components of this process."""
+
+    def __init__(self) -> None:
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _forget(self) -> None:
+        # Re-entrant: a garbage collection may close a gateway while another one is made.
+        self._lock = threading.RLock()
+        self._gateways: weakref.WeakValueDictionary[Hashable, Gateway] = weakref.WeakValueDictionary()
+        self._components: weakref.WeakValueDictionary[Hashable, Component] = weakref.WeakValueDictionary()
+        self._users: Dict[int, int] = {}
+        self._finalizers: List[weakref.finalize[[Sequence[Component]], Gateway]] = []
+
+    def _after_fork(self) -> None:
+        for finalizer in self._finalizers:
+            finalizer.detach()
+        self._forget()
+
+    def gateway(self, key: Hashable, make: Callable[[], Tuple[Gateway, Sequence[Component]]]) -> Gateway:
+        """The gateway under ``key``, made if there is none: ``make`` gives it and the components to close with it."""
+        gateway = self._gateways.get(key)
+        if gateway is not None:
+            return gateway
+        with self._lock:
+            gateway = self._gateways.get(key)
+            if gateway is None:
+                gateway, components = make()
+                for component in components:
+                    self._users[id(component)] = self._users.get(id(component), 0) + 1
+                self._finalizers = [finalizer for finalizer in self._finalizers if finalizer.alive]
+                self._finalizers.append(weakref.finalize(gateway, self._release, components))
+                self._gateways[key] = gateway
+        return gateway
+
+    def component(self, key: Hashable, make: Callable[[], _Part]) -> _Part:
+        """The component under ``key``, made if there is none. Called while a gateway is made."""
+        with self._lock:
+            found: Any = self._components.get(key)
+            if found is None:
+                found = self._components[key] = make()
+            made: _Part = found
+            return made
+
+    def _release(self, components: Sequence[Component]) -> None:
+        """A gateway has gone: close what no other one uses."""
+        unused = []
+        with self._lock:
+            for component in components:
+                self._users[id(component)] -= 1
+                if not self._users[id(component)]:
+                    del self._users[id(component)]
+                    unused.append(component)
+            for key in [key for key, component in self._components.items() if component in unused]:
+                del self._components[key]
+        for component in unused:
+            component.close()

@@ -1,0 +1,109 @@
+"""From arguments to under stores."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping, Optional, Tuple
+
+from attrs import define
+
+from alluxiofs.errors import ConfigurationError, UnknownComponentError, nearest
+from alluxiofs.gateway.locations import canonical_url
+from alluxiofs.interfaces import Target
+from alluxiofs.registry import Chosen, Registry, choose, point_named
+from alluxiofs.settings import Choice, Settings
+
+__all__ = ["ChosenStore", "choose_stores"]
+
+_POINT = point_named("under_store")
+
+
+@define(frozen=True)
+class ChosenStore:
+    """An under store that was chosen, not made yet.
+
+    Parameters
+    ----------
+    prefix:
+        Of the URLs that lead to it; empty for the default store.
+    chosen:
+        Its class and settings.
+    target:
+        What it stands for; ``None`` for a store that was given as an object.
+    """
+
+    prefix: str
+    chosen: Chosen
+    target: Optional[Target]
+
+
+def choose_stores(settings: Settings, registry: Registry) -> Tuple[ChosenStore, ...]:
+    """The under stores that the arguments name; the default one first, if there is one.
+
+    Raises
+    ------
+    ConfigurationError
+        For a protocol that nobody serves, or two prefixes that are the same.
+    """
+    stores = [*_default(settings, registry), *_prefixed(settings, registry)]
+    prefixes = [store.prefix for store in stores]
+    for prefix in prefixes:
+        if prefixes.count(prefix) > 1:
+            raise ConfigurationError(f"argument 'under_stores': prefix {prefix!r} is there twice, in two spellings")
+    return tuple(stores)
+
+
+def _default(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
+    if settings.fs is not None:
+        declared = settings.fs.protocol
+        protocol = declared if isinstance(declared, str) else str(declared[0])
+        chosen = _choose(registry, settings.under_store, protocol, "argument 'fs'", known=True)
+        yield ChosenStore("", chosen, Target(protocol, client=settings.fs))
+    elif settings.target_protocol is not None:
+        protocol = settings.target_protocol
+        chosen = _choose(registry, settings.under_store, protocol, "argument 'target_protocol'")
+        yield ChosenStore("", chosen, Target(protocol, settings.target_options))
+    elif settings.under_store is not None:
+        chosen = choose(registry, _POINT, settings.under_store)
+        yield ChosenStore("", chosen, None if chosen.given else _own_target(chosen, settings.target_options))
+
+
+def _prefixed(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
+    for prefix, store in settings.under_stores.items():
+        where = f"argument 'under_stores', at {prefix!r}"
+        chosen = _choose(registry, store.under_store, store.protocol, where)
+        scheme, _, rest = canonical_url(prefix).partition("://")
+        yield ChosenStore(f"{scheme}://{rest.rstrip('/')}", chosen, Target(store.protocol, store.options))
+
+
+def _choose(registry: Registry, choice: Optional[Choice], protocol: str, where: str, known: bool = False) -> Chosen:
+    """The under store for a protocol; ``known``: there is a client for it, whatever fsspec's registry says."""
+    if choice is not None:
+        return choose(registry, _POINT, choice)
+    registered = registry.serving(_POINT, protocol)
+    if registered is None or ("*" in registered.protocols and not (known or protocol in registered.protocols)):
+        _check_known(registry, protocol, where)
+    if registered is None:
+        raise UnknownComponentError(f"{where}: no under store serves {protocol!r}")
+    return choose(registry, _POINT, Choice(registered.name))
+
+
+def _check_known(registry: Registry, protocol: str, where: str) -> None:
+    from fsspec import available_protocols
+
+    own = {served for one in registry.all(_POINT).values() for served in one.protocols if served != "*"}
+    there = {*available_protocols(), *own}
+    if protocol not in there:
+        raise UnknownComponentError(
+            f"{where}: nobody serves the protocol {protocol!r}{nearest(protocol, sorted(there))} (neither fsspec nor "
+            f"an under store; under stores serve {', '.join(sorted(own))})"
+        )
+
+
+def _own_target(chosen: Chosen, options: Mapping[str, Any]) -> Target:
+    """The target of a store that was chosen by its name alone: the first protocol that it says it serves."""
+    own = [protocol for protocol in chosen.cls.protocols if protocol != "*"]
+    if not own:
+        raise ConfigurationError(
+            f"argument 'under_store': {chosen.cls.name!r} serves many protocols; say which with 'target_protocol'"
+        )
+    return Target(own[0], options)

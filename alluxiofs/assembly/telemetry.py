@@ -1,0 +1,76 @@
+"""Any number of telemetry components as one, which never breaks what it records."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import weakref
+from typing import Callable, Dict, Mapping, Sequence, Tuple
+
+from alluxiofs.interfaces import Call, Event, Telemetry
+
+__all__ = ["JoinedTelemetry"]
+
+
+class JoinedTelemetry(Telemetry):
+    """Tells each of several; one that raises is told nothing any more."""
+
+    name = "joined"
+
+    def __init__(self, members: Sequence[Telemetry], logger: logging.Logger) -> None:
+        # It is no plugin's, so it has neither settings nor a context.
+        self._members: Tuple[Telemetry, ...] = tuple(members)
+        self._logger = logger
+        self._lock = threading.Lock()
+
+    def record_call(self, call: Call) -> None:
+        for member in self._members:
+            try:
+                member.record_call(call)
+            except Exception as error:
+                self._drop(member, error)
+
+    def record_event(self, event: Event) -> None:
+        for member in self._members:
+            try:
+                member.record_event(event)
+            except Exception as error:
+                self._drop(member, error)
+
+    def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """See :meth:`Telemetry.watch`. Watching keeps nothing alive: what is gone is remembered by its last numbers."""
+        reader = _Watched(read) if inspect.ismethod(read) else read
+        for member in self._members:
+            try:
+                member.watch(name, reader)
+            except Exception as error:
+                self._drop(member, error)
+
+    def close(self) -> None:
+        for member in self._members:
+            try:
+                member.close()
+            except Exception as error:
+                self._drop(member, error)
+
+    def _drop(self, broken: Telemetry, error: Exception) -> None:
+        with self._lock:
+            if broken not in self._members:
+                return
+            self._members = tuple(member for member in self._members if member is not broken)
+        self._logger.warning("telemetry %r failed, and is told nothing any more", broken.name, exc_info=error)
+
+
+class _Watched:
+    """Counters of an object that may go."""
+
+    def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
+        self._read = weakref.WeakMethod(read)
+        self._last: Dict[str, int] = {}
+
+    def __call__(self) -> Mapping[str, int]:
+        read = self._read()
+        if read is not None:
+            self._last = dict(read())
+        return self._last

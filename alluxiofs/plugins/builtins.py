@@ -1,0 +1,78 @@
+"""The list of the built-ins: the only place that names them. By text, so that what is not chosen is not imported."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Sequence, Tuple, Type
+
+from attrs import define
+
+from alluxiofs.hookspecs import hookimpl
+from alluxiofs.interfaces import Component
+
+__all__ = ["BuiltIn"]
+
+
+@define(frozen=True)
+class BuiltIn:
+    """A component that is imported when it is chosen.
+
+    Parameters
+    ----------
+    name:
+        As in the class.
+    path:
+        ``module:class``.
+    protocols:
+        As in the class, for under stores.
+    """
+
+    name: str
+    path: str
+    protocols: Tuple[str, ...] = ()
+
+    def load(self) -> Type[Component]:
+        """Import the class."""
+        module, _, name = self.path.partition(":")
+        cls: Type[Component] = getattr(importlib.import_module(module), name)
+        return cls
+
+
+@hookimpl
+def alluxiofs_worker_policies() -> Sequence[BuiltIn]:
+    return (
+        BuiltIn("consistent-hash", "alluxiofs.policies.consistent_hash:ConsistentHash"),
+        BuiltIn("rendezvous", "alluxiofs.policies.rendezvous:Rendezvous"),
+    )
+
+
+@hookimpl
+def alluxiofs_memberships() -> Sequence[BuiltIn]:
+    return (BuiltIn("static", "alluxiofs.plugins.membership_static:StaticMembership"),)
+
+
+@hookimpl
+def alluxiofs_transports() -> Sequence[BuiltIn]:
+    return (BuiltIn("direct", "alluxiofs.plugins.transport_direct:DirectTransport"),)
+
+
+@hookimpl
+def alluxiofs_under_stores() -> Sequence[BuiltIn]:
+    return (
+        BuiltIn("fsspec", "alluxiofs.plugins.under_store_fsspec:FsspecUnderStore", ("*",)),
+        BuiltIn("local", "alluxiofs.plugins.under_store_local:LocalUnderStore", ("file", "local")),
+        BuiltIn("s3", "alluxiofs.plugins.under_store_s3:S3UnderStore", ("s3", "s3a")),
+    )
+
+
+@hookimpl
+def alluxiofs_page_stores() -> Sequence[BuiltIn]:
+    return (
+        BuiltIn("memory", "alluxiofs.pagestores.memory:MemoryPageStore"),
+        BuiltIn("disk", "alluxiofs.pagestores.disk:DiskPageStore"),
+    )
+
+
+@hookimpl
+def alluxiofs_telemetry() -> Sequence[BuiltIn]:
+    return (BuiltIn("none", "alluxiofs.plugins.telemetry_none:NoTelemetry"),)

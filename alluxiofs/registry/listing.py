@@ -1,0 +1,121 @@
+"""Everything that can be chosen, as data: what ``alluxiofs plugins`` shows."""
+
+from __future__ import annotations
+
+from typing import Dict, Mapping, Optional, Tuple
+
+from attrs import define
+
+from alluxiofs.registry.checks import description_of
+from alluxiofs.registry.points import POINTS
+from alluxiofs.registry.registry import BUILT_IN, Registered, Registry
+from alluxiofs.registry.sources import own_version
+from alluxiofs.settings import settings_fields
+
+__all__ = ["ListedComponent", "ListedSetting", "Listing", "list_components"]
+
+
+@define(frozen=True)
+class ListedSetting:
+    """One setting of a component.
+
+    Parameters
+    ----------
+    name, type:
+        As users write it, and what values it takes.
+    default:
+        As text; ``None`` if it must be given.
+    secret:
+        Its value is shown nowhere.
+    """
+
+    name: str
+    type: str
+    default: Optional[str]
+    secret: bool
+
+
+@define(frozen=True)
+class ListedComponent:
+    """One component.
+
+    Parameters
+    ----------
+    name:
+        What it is chosen by.
+    cls:
+        ``module:class``.
+    package, version:
+        Who gives it.
+    description:
+        The first line of its docstring.
+    settings:
+        What can be set.
+    protocols:
+        What it serves, if it is an under store.
+    """
+
+    name: str
+    cls: str
+    package: str
+    version: Optional[str]
+    description: str
+    settings: Tuple[ListedSetting, ...]
+    protocols: Tuple[str, ...] = ()
+
+
+@define(frozen=True)
+class Listing:
+    """All there is.
+
+    Parameters
+    ----------
+    points:
+        The components of each extension point, by its name.
+    blocked:
+        Installed plugins that are not loaded because somebody said so.
+    broken:
+        What cannot be loaded, and why.
+    """
+
+    points: Mapping[str, Tuple[ListedComponent, ...]]
+    blocked: Tuple[str, ...]
+    broken: Mapping[str, str]
+
+
+def list_components(registry: Registry) -> Listing:
+    """List what can be chosen; loads installed packages and imports every built-in.
+
+    Raises
+    ------
+    PluginError
+        For an installed package that cannot be used: a name that is taken, a hook with a wrong signature …
+    """
+    points: Dict[str, Tuple[ListedComponent, ...]] = {}
+    broken: Dict[str, str] = {}
+    for point in POINTS:
+        listed = []
+        for registered in registry.all(point).values():
+            try:
+                listed.append(_listed(registered))
+            except ImportError as error:
+                broken[f"{point.words} {registered.name!r} of {registered.source}"] = str(error)
+        points[point.name] = tuple(listed)
+    broken.update({str(plugin.source): f"{type(error).__name__}: {error}" for plugin, error in registry.broken.items()})
+    return Listing(points, tuple(str(plugin.source) for plugin in registry.blocked), broken)
+
+
+def _listed(registered: Registered) -> ListedComponent:
+    cls, source = registered.load(), registered.source
+    return ListedComponent(
+        registered.name,
+        f"{cls.__module__}:{cls.__qualname__}",
+        source.package,
+        own_version() if source == BUILT_IN else source.version,
+        description_of(cls),
+        tuple(
+            ListedSetting(field.name, field.type_text, field.default_text, field.secret)
+            for field in settings_fields(cls.Settings)
+        ),
+        registered.protocols,
+    )

@@ -1,0 +1,277 @@
+"""The plugin manager: who gives what, under which name.
+
+Built-ins come first, and their names cannot be taken; then the plugins that were passed in; then installed packages,
+which are loaded only when a name is not among these, or when all there is shall be listed.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import warnings
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
+
+import pluggy
+from attrs import define, field
+
+from alluxiofs import hookspecs
+from alluxiofs.errors import PluginError, UnknownComponentError, nearest
+from alluxiofs.interfaces import Component
+from alluxiofs.plugins import builtins
+from alluxiofs.registry.checks import check_class
+from alluxiofs.registry.points import POINTS, Point
+from alluxiofs.registry.sources import InstalledPlugin, Source, installed_plugins, source_of
+from alluxiofs.settings.calling import level_of_caller
+
+__all__ = ["BUILT_IN", "Registered", "Registry", "registry_for"]
+
+BUILT_IN = Source("alluxiofs", "alluxiofs")
+
+# Files of fsspec's memory filesystem are in this process, so that no installed package could serve them better; and
+# looking for one would make every first use of it slow.
+_NEVER_ELSEWHERE = frozenset({"memory"})
+
+
+@define(eq=False)
+class Registered:
+    """A component that can be chosen."""
+
+    point: Point
+    name: str
+    protocols: Tuple[str, ...]
+    source: Source
+    _given: Any
+    _checked: Optional[Type[Component]] = field(default=None, init=False)
+
+    def load(self) -> Type[Component]:
+        """The class, imported and checked."""
+        if self._checked is None:
+            cls = self._given.load() if isinstance(self._given, builtins.BuiltIn) else self._given
+            check_class(cls, self.point, self.source)
+            self._checked = cls
+        return self._checked
+
+    def gives(self, thing: Any) -> bool:
+        """Whether this is the registration of ``thing``."""
+        return self._given is thing
+
+
+class Registry:
+    """What can be chosen in one configuration.
+
+    Parameters
+    ----------
+    plugins:
+        Modules or objects with hooks, besides the built-in and the installed ones.
+    disabled:
+        Names of entry points that are not loaded.
+
+    Raises
+    ------
+    PluginError
+        If one of ``plugins`` cannot be used.
+    """
+
+    def __init__(self, plugins: Sequence[Any] = (), disabled: Sequence[str] = ()) -> None:
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._components: Dict[str, Dict[str, Registered]] = {point.name: {} for point in POINTS}
+        self._disabled = frozenset(disabled)
+        self._lock = threading.RLock()
+        self._loaded = False
+        self._refused: Optional[PluginError] = None
+        self.blocked: List[InstalledPlugin] = []
+        self.broken: Dict[InstalledPlugin, Exception] = {}
+        self._register(builtins, BUILT_IN)
+        for plugin in plugins:
+            source = source_of(plugin)
+            if not self._register(plugin, source):
+                raise PluginError(
+                    f"{source}, passed in 'plugins', has no hooks: functions such as {POINTS[0].hook}, marked with "
+                    "@alluxiofs.hookimpl"
+                )
+
+    # --- looking up -------------------------------------------------------------------------------------------
+
+    def find(self, point: Point, name: str) -> Registered:
+        """The component of this name.
+
+        Raises
+        ------
+        UnknownComponentError
+            If there is none; the message has all there are, and the nearest.
+        PluginError
+            If an installed package had to be loaded that cannot be used.
+        """
+        found = self._components[point.name].get(name)
+        if found is None:
+            self.load_installed()
+            found = self._components[point.name].get(name)
+        if found is None:
+            raise self._unknown(point, name) from self._cause(name)
+        return found
+
+    def serving(self, point: Point, protocol: str) -> Optional[Registered]:
+        """The under store that says it serves ``protocol``; else the one that serves what no other does.
+
+        A built-in goes before a plugin that was passed in, and that before an installed one: another one for a protocol
+        is chosen by its name.
+        """
+        found = self._claiming(point, protocol)
+        if found is None and protocol not in _NEVER_ELSEWHERE:
+            self.load_installed()
+            found = self._claiming(point, protocol)
+        return found or self._claiming(point, "*")
+
+    def all(self, point: Point) -> Mapping[str, Registered]:
+        """Everything there is at a point, installed packages included, by name."""
+        self.load_installed()
+        return dict(self._components[point.name])
+
+    def _claiming(self, point: Point, protocol: str) -> Optional[Registered]:
+        claiming = [one for one in self._components[point.name].values() if protocol in one.protocols]
+        if len(claiming) > 1 and claiming[0].source != BUILT_IN:
+            both = " and ".join(f"{one.name!r} of {one.source}" for one in claiming)
+            raise PluginError(f"protocol {protocol!r} is served by {both}: choose one with the argument 'under_store'")
+        return claiming[0] if claiming else None
+
+    # --- registering ------------------------------------------------------------------------------------------
+
+    def load_installed(self) -> None:
+        """Load the installed packages, once; warn of those that fail to import."""
+        with self._lock:
+            if not self._loaded:
+                self._loaded = True
+                try:
+                    for plugin in installed_plugins():
+                        self._load(plugin)
+                except PluginError as error:
+                    self._refused = error
+            if self._refused is not None:
+                # A new one each time: whoever catches an error may change it.
+                raise PluginError(str(self._refused)) from self._refused.__cause__
+
+    def _load(self, plugin: InstalledPlugin) -> None:
+        if plugin.name in self._disabled:
+            self.blocked.append(plugin)
+            return
+        try:
+            loaded = plugin.load()
+        except Exception as error:
+            self._leave_out(plugin, error)
+            return
+        if not self._register(loaded, plugin.source):
+            self._leave_out(plugin, PluginError(f"it has no hooks marked with @alluxiofs.hookimpl: {loaded!r}"))
+
+    def _leave_out(self, plugin: InstalledPlugin, error: Exception) -> None:
+        self.broken[plugin] = error
+        warnings.warn(
+            f"{plugin.source} cannot be loaded: {type(error).__name__}: {error} (block it with disable_plugins="
+            f"[{plugin.name!r}])",
+            stacklevel=level_of_caller(),
+        )
+
+    def _register(self, plugin: Any, source: Source) -> bool:
+        """Take what a plugin gives; whether it has any hook."""
+        if self._manager.is_registered(plugin):
+            return True
+        others = self._manager.get_plugins()
+        name = str(source)
+        if self._manager.has_plugin(name):
+            name = f"{name} ({len(others)})"  # two objects of one class, or modules of one name
+        try:
+            self._manager.register(plugin, name)
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise PluginError(f"{source}: {_explain(error)}") from error
+        hooks = {caller.name for caller in self._manager.get_hookcallers(plugin) or ()}
+        for point in POINTS:
+            if point.hook in hooks:
+                for given in self._call(point, source, others):
+                    self._add(point, given, source)
+        return bool(hooks)
+
+    def _call(self, point: Point, source: Source, others: Any) -> List[Any]:
+        """What one plugin gives at one point."""
+        try:
+            results = self._manager.subset_hook_caller(point.hook, others)()
+            return [given for result in results for given in result]
+        except Exception as error:
+            raise PluginError(f"{source}: hook {point.hook} gives no list of classes: {error!r}") from error
+
+    def _add(self, point: Point, given: Any, source: Source) -> None:
+        there = self._components[point.name]
+        if not isinstance(given, builtins.BuiltIn):
+            check_class(given, point, source)
+        known = there.get(given.name)
+        if known is not None and not known.gives(given):
+            raise PluginError(
+                f"two {point.words} plugins have the name {given.name!r}: one of {known.source}, one of {source}. "
+                "Rename one, or block a package by the name of its entry point (argument 'disable_plugins')"
+            )
+        if known is None:
+            there[given.name] = Registered(point, given.name, getattr(given, "protocols", ()), source, given)
+
+    # --- explaining -------------------------------------------------------------------------------------------
+
+    def _unknown(self, point: Point, name: str) -> UnknownComponentError:
+        there = self._components[point.name]
+        notes = []
+        if "." in name or ":" in name:
+            notes.append("a component is chosen by its name, and never by an import path")
+        if self.broken:
+            broken = ", ".join(f"{plugin.source} ({error})" for plugin, error in self.broken.items())
+            notes.append(f"not looked at, for it cannot be loaded: {broken}")
+        if self.blocked:
+            notes.append(
+                f"not looked at, for it is blocked: {', '.join(str(plugin.source) for plugin in self.blocked)}"
+            )
+        return UnknownComponentError(
+            f"there is no {point.words} {name!r}{nearest(name, there)} (there are: {', '.join(there)})"
+            + "".join(f"; {note}" for note in notes)
+        )
+
+    def _cause(self, name: str) -> Optional[Exception]:
+        """What kept the one that was asked for from being loaded, as far as names tell."""
+        named = [error for plugin, error in self.broken.items() if name in (plugin.name, plugin.source.package)]
+        return next(iter(named or self.broken.values()), None)
+
+
+def _explain(error: pluggy.PluginValidationError) -> str:
+    """What pluggy found wrong, on one line, with the nearest hook where there is none of the name."""
+    message = " ".join(str(error).split())
+    hook = next((word.strip("'") for word in message.split() if word.strip("'").startswith("alluxiofs_")), "")
+    hooks = [point.hook for point in POINTS]
+    return message if hook in hooks else f"{message}{nearest(hook, hooks)} (there are: {', '.join(hooks)})"
+
+
+# --- one registry a configuration -------------------------------------------------------------------------------
+
+
+class _Same:
+    """A plugin as part of a key: itself and nothing else, hashable or not."""
+
+    def __init__(self, plugin: Any) -> None:
+        self.plugin = plugin
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.plugin is other.plugin
+
+    def __hash__(self) -> int:
+        return id(self.plugin)
+
+
+@functools.lru_cache(maxsize=32)
+def _registry(plugins: Tuple[_Same, ...], disabled: Tuple[str, ...]) -> Registry:
+    return Registry([same.plugin for same in plugins], disabled)
+
+
+def registry_for(plugins: Sequence[Any] = (), disabled: Sequence[str] = ()) -> Registry:
+    """The registry of a configuration: the same one for the same plugins, so that they are asked once."""
+    return _registry(tuple(map(_Same, plugins)), tuple(sorted(set(disabled))))
+
+
+if hasattr(os, "register_at_fork"):
+    # Another thread may hold the lock of a registry at the moment of a fork, and it would never be released.
+    os.register_at_fork(after_in_child=_registry.cache_clear)
