@@ -53,10 +53,11 @@ def header_of(key: bytes, index: int, page: memoryview) -> bytes:
 def is_recognisable(header: bytes, key: bytes) -> bool:
     """Whether a file in the place of a page of ``key`` was written as one, however broken it is.
 
-    It may be empty, or zeros (what a file system leaves of a file when the machine stops), or have its mark or its
-    key: no single damage takes both.
+    It may be cut off at any place, or be zeros (what a file system leaves of a file when the machine stops), or have
+    its mark or its key: no single damage takes both.
     """
-    return not header.strip(b"\0") or header.startswith(_MAGIC) or header[_KEY_AT : _KEY_AT + len(key)] == key
+    is_marked = header.startswith(_MAGIC) or _MAGIC.startswith(header)
+    return is_marked or header[_KEY_AT : _KEY_AT + len(key)] == key or not header.strip(b"\0")
 
 
 def read_verified(fd: int, key: bytes, index: int, length: int, view: Optional[memoryview] = None) -> bool:

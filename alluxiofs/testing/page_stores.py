@@ -161,6 +161,7 @@ class PageStoreContract(ComponentContract):
         for number, kept in enumerate(files):
             keep(kept, number % 3)
         for number, kept in enumerate(files):
+            assert [index for index in range(3) if kept.has(index)] == [number % 3]
             assert [index for index in range(3) if read_whole(kept, index)] == [number % 3]
 
     def test_all_who_read_a_file_share_its_pages(self, make_store: MakeStore) -> None:
