@@ -12,6 +12,11 @@ from alluxiofs.plugins.worker_hosts import parse_workers
 __all__ = ["StaticMembership"]
 
 
+def _as_given(workers: Any) -> Any:
+    """With a converter of its own a field may be of any type: text, and lists of what not."""
+    return workers
+
+
 class StaticMembership(Membership):
     """Workers named once, as in ``worker_hosts``; whether they are alive shows when they are asked."""
 
@@ -26,9 +31,17 @@ class StaticMembership(Membership):
         workers:
             What the argument ``worker_hosts`` takes: ``"h1,h2:28080"``, a list of such, or of dicts of ``host``,
             ``http_port``, ``data_port``, ``identity``. Their order is that of the snapshot.
+        http_port, data_port:
+            Where workers listen that say nothing else.
         """
 
-        workers: Tuple[Worker, ...] = field(converter=parse_workers)
+        workers: Tuple[Worker, ...] = field(converter=_as_given)
+        http_port: int = 28080
+        data_port: int = 29998
+
+        def __attrs_post_init__(self) -> None:
+            # A converter sees one field only, and this one needs the ports.
+            object.__setattr__(self, "workers", parse_workers(self.workers, self.http_port, self.data_port))
 
     def __init__(self, settings: Any, context: Context) -> None:
         super().__init__(settings, context)

@@ -69,6 +69,7 @@ def parse_workers(value: Any, http_port: int = 28080, data_port: int = 29998) ->
         If no worker is named or one is named twice, or if a host, port or identity cannot be one; a
         ``SettingTypeError`` or ``UnknownSettingError`` if something is of the wrong type or name.
     """
+    http_port, data_port = _port(http_port, "http_port", value), _port(data_port, "data_port", value)
     items = value if isinstance(value, (list, tuple)) else [value]
     described = [one for item in items for one in _describe(item, http_port, data_port)]
     if not described:

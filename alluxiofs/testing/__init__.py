@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, List
 if TYPE_CHECKING:
     from alluxiofs.testing.components import ComponentContract
     from alluxiofs.testing.context import make_context
-    from alluxiofs.testing.in_process_transport import Failure, InProcessTransport, InProcessWorker
+    from alluxiofs.testing.in_process_transport import Failure, InProcessTransport, InProcessWorker, InProcessWorkers
     from alluxiofs.testing.memberships import ChangingMembershipContract, MembershipContract
+    from alluxiofs.testing.page_stores import PageStoreContract
     from alluxiofs.testing.policies import HashingPolicyContract, WorkerPolicyContract
     from alluxiofs.testing.recording_telemetry import RecordingTelemetry
     from alluxiofs.testing.scripted_membership import ScriptedMembership
@@ -35,7 +36,9 @@ _WHERE = {
     "HashingPolicyContract": "policies",
     "InProcessTransport": "in_process_transport",
     "InProcessWorker": "in_process_transport",
+    "InProcessWorkers": "in_process_transport",
     "MembershipContract": "memberships",
+    "PageStoreContract": "page_stores",
     "RecordingTelemetry": "recording_telemetry",
     "ScriptedMembership": "scripted_membership",
     "TelemetryContract": "telemetry",
@@ -53,7 +56,9 @@ __all__ = [
     "HashingPolicyContract",
     "InProcessTransport",
     "InProcessWorker",
+    "InProcessWorkers",
     "MembershipContract",
+    "PageStoreContract",
     "RecordingTelemetry",
     "ScriptedMembership",
     "TelemetryContract",
@@ -65,6 +70,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "stand_ins":
+        return import_module(f"{__name__}.stand_ins")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -10,11 +10,12 @@ import pytest
 
 from alluxiofs.interfaces import INTERFACE_VERSION, Component
 from alluxiofs.interfaces.component import SECRET
+from alluxiofs.settings import settings_fields
+from alluxiofs.settings.secrets import is_secret_name
 
 __all__ = ["ComponentContract"]
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_SECRET_NAME = re.compile(r"key|secret|token|password", re.IGNORECASE)
 
 
 class ComponentContract:
@@ -46,9 +47,12 @@ class ComponentContract:
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             component.settings.anything = 1
 
+    def test_its_settings_can_be_converted_from_what_users_write(self, component: Component) -> None:
+        settings_fields(type(component).Settings)
+
     def test_settings_that_are_secrets_are_marked_as_such(self, component: Component) -> None:
         for field in attrs.fields(type(component).Settings):
-            if _SECRET_NAME.search(field.name):
+            if is_secret_name(field.name):
                 assert field.metadata.get(SECRET), f"{field.name}: use `alluxiofs.interfaces.secret()`"
 
     def test_its_description_can_be_written_as_json(self, component: Component) -> None:

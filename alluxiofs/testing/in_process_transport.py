@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from alluxiofs.interfaces import UnderStore, WorkerIdentity
 
-__all__ = ["Failure", "InProcessTransport", "InProcessWorker"]
+__all__ = ["Failure", "InProcessTransport", "InProcessWorker", "InProcessWorkers"]
 
 
 class Failure(enum.Enum):
@@ -81,14 +81,46 @@ class InProcessWorker:
         return url in self.held
 
 
+class InProcessWorkers:
+    """All workers of a cluster in memory: what a test keeps in hand."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._workers: Dict[WorkerIdentity, InProcessWorker] = {}
+
+    def __getitem__(self, worker: Worker) -> InProcessWorker:
+        """What stands behind a worker of the membership; it is there as soon as it is asked for."""
+        with self._lock:
+            return self._workers.setdefault(worker.identity, InProcessWorker())
+
+    def count(self, method: Optional[str] = None) -> int:
+        """How many calls all of them got, of one method or of all."""
+        with self._lock:
+            workers = list(self._workers.values())
+        return sum(worker.count(method) for worker in workers)
+
+
+def _as_given(workers: Any) -> Any:
+    """With a converter of its own a field may be of any type."""
+    return workers
+
+
 class InProcessTransport(Transport):
     """A stand-in for tests: workers in memory, reading through to the under store, failing as they are told.
 
     Like Alluxio's, a worker that is asked for a file it does not hold gets it from the under store and holds it, and
     goes on serving what it holds when the under store has something newer. It serves a whole version or none.
 
-    All arguments may be left out. It is given to a filesystem as the object it is: ``transport=in_process``. Without
-    ``store_of`` the workers hold what :meth:`put` gives them, and nothing else.
+    For a filesystem it is chosen by name, so that it learns of the under stores; the workers are kept in hand::
+
+        workers = InProcessWorkers()
+        fs = fsspec.filesystem(
+            "alluxiofs", plugins=[alluxiofs.testing.stand_ins], transport={"name": "in-process", "workers": workers}, …
+        )
+        workers[worker].failure = Failure.DEAD
+
+    Made by hand, all arguments may be left out. Without ``store_of`` the workers hold what :meth:`put` gives them, and
+    nothing else.
     """
 
     name = "in-process"
@@ -99,10 +131,13 @@ class InProcessTransport(Transport):
 
         Parameters
         ----------
+        workers:
+            The workers, which several transports may speak to.
         stale_metadata:
             Whether to say of itself that what workers know may be old (``capabilities.stale_metadata``).
         """
 
+        workers: InProcessWorkers = attrs.field(factory=InProcessWorkers, converter=_as_given)
         stale_metadata: bool = True
 
     def __init__(
@@ -115,14 +150,12 @@ class InProcessTransport(Transport):
             self.Settings() if settings is None else settings, context or make_context(), store_of or _no_store
         )
         self.capabilities = TransportCapabilities(drop=True, stale_metadata=self.settings.stale_metadata)
-        self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._workers: Dict[WorkerIdentity, InProcessWorker] = {}
 
     def worker(self, worker: Worker) -> InProcessWorker:
         """What stands behind a worker of the membership; it is there as soon as it is asked for."""
-        with self._lock:
-            return self._workers.setdefault(worker.identity, InProcessWorker())
+        workers: InProcessWorkers = self.settings.workers
+        return workers[worker]
 
     def put(self, worker: Worker, location: Location, data: bytes, version: Optional[Version] = None) -> Entry:
         """Have a worker hold a file, whatever the under store has. Returns what its stat will say.
@@ -137,9 +170,8 @@ class InProcessTransport(Transport):
 
     def calls(self, method: Optional[str] = None) -> int:
         """How many calls all workers got, of one method or of all."""
-        with self._lock:
-            workers = list(self._workers.values())
-        return sum(worker.count(method) for worker in workers)
+        workers: InProcessWorkers = self.settings.workers
+        return workers.count(method)
 
     # --- the transport ------------------------------------------------------------------------------------------
 

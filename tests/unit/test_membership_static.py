@@ -28,18 +28,21 @@ class TestContract(MembershipContract):
 
 def test_settings_of_the_same_workers_are_equal_however_they_are_written() -> None:
     Settings = StaticMembership.Settings  # noqa: N806 - a class
-    text, listed, described = (
-        Settings("h1,h2:1"),
-        Settings(["h1", {"host": "h2", "http_port": "1"}]),
-        Settings(parse_workers("h1, h2:1")),
-    )
-    assert text == listed == described
-    assert hash(text) == hash(listed) == hash(described)
+    text = Settings("h1,h2:1")
+    listed = Settings(["h1", {"host": "h2", "http_port": "1"}])
+    ready = Settings(parse_workers("h1, h2:1"))
+    assert text == listed == ready
+    assert hash(text) == hash(listed) == hash(ready)
+
+
+def test_workers_that_name_no_port_listen_where_the_settings_say() -> None:
+    settings = StaticMembership.Settings(["h1", {"host": "h2", "http_port": 3}], http_port=1, data_port=2)
+    assert [(worker.http_port, worker.data_port) for worker in settings.workers] == [(1, 2), (3, 2)]
 
 
 def test_a_filesystem_without_names_of_workers_has_no_static_membership() -> None:
     with pytest.raises(TypeError):
-        StaticMembership.Settings()
+        StaticMembership.Settings()  # type: ignore[call-arg]  # that is what is tested
 
 
 def test_the_snapshot_is_there_at_once_and_never_another() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Dict
 
 import pytest
 from hypothesis import given
@@ -42,7 +43,7 @@ class TestAsAlluxio:
     def test_the_ring_has_the_points_that_alluxios_has(self, name: str) -> None:
         vectors = load(name)
         last = len(vectors["workers"]) - 1
-        ring = {}
+        ring: Dict[int, int] = {}
         for packed in map(int, build_ring(workers_of(vectors), vectors["virtual_nodes"])):
             ring.setdefault(packed >> 20, last - packed % (1 << 20))  # of equal points the first is the one that counts
         assert len(ring) == vectors["ring_size"]

@@ -254,7 +254,7 @@ def test_closing_wakes_those_who_wait_for_a_stalled_worker() -> None:
 
 
 def test_the_stand_ins_need_no_pytest() -> None:
-    names = "Failure InProcessTransport InProcessWorker RecordingTelemetry ScriptedMembership make_context"
+    names = "Failure InProcessTransport InProcessWorkers RecordingTelemetry ScriptedMembership make_context stand_ins"
     program = (
         f"import sys; from alluxiofs.testing import {', '.join(names.split())}; "
         "assert not {'pytest', '_pytest', 'hypothesis'} & set(sys.modules)"

@@ -68,6 +68,7 @@ def test_policies(pytester: pytest.Pytester) -> None:
                 "its_docstring_begins_with_a_description_of_one_line",
                 "it_was_written_for_a_known_version_of_the_interfaces",
                 "its_settings_are_a_frozen_attrs_class",
+                "its_settings_can_be_converted_from_what_users_write",
                 "settings_that_are_secrets_are_marked_as_such",
                 "its_description_can_be_written_as_json",
             },

@@ -134,6 +134,7 @@ class Misnamed(Rendezvous):
     @define
     class Settings:
         api_key: str = ""
+        workers: object = None
 
     def describe(self):
         return {"bytes": b""}
