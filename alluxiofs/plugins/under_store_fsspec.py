@@ -23,12 +23,15 @@ from alluxiofs.errors import (
     not_a_directory,
 )
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
+from alluxiofs.plugins._fsspec.appending import rewriting
 from alluxiofs.plugins._fsspec.client import Client
 from alluxiofs.plugins._fsspec.failures import translated
-from alluxiofs.plugins._fsspec.identity import is_secret, store_identity, without_secrets
+from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.names import canonical_scheme, check, contained, is_temporary, normalised, temporary
 from alluxiofs.plugins._fsspec.versions import epoch, settled, version_of
 from alluxiofs.plugins._fsspec.writers import CollectingWriter, MovingWriter, StreamingWriter
+from alluxiofs.settings.secrets import is_secret_name, without_secrets
+from alluxiofs.settings.types import Seconds
 
 __all__ = ["FsspecUnderStore"]
 
@@ -59,7 +62,7 @@ class FsspecUnderStore(UnderStore):
             Seconds that one call to the client may take while a file is written.
         """
 
-        write_timeout: float = 120.0
+        write_timeout: Seconds = Seconds(120)
 
     def __init__(self, target: Target, settings: Any, context: Context) -> None:
         super().__init__(target, settings, context)
@@ -187,15 +190,7 @@ class FsspecUnderStore(UnderStore):
 
     def append(self, name: str) -> Writer:
         """A new file of the old content and the new: no client appends in a way that can be taken back."""
-        writer = self.create(name)
-        try:
-            old = self._find(name, Deadline.after(self.settings.write_timeout))
-            if old is not None:
-                self._rewrite(old, writer)
-        except BaseException:
-            writer.abort()
-            raise
-        return writer
+        return rewriting(self, name, block=_COPY_BLOCK, timeout=self.settings.write_timeout)
 
     def remove(self, name: str, deadline: Deadline) -> None:
         if not self.stat(name, deadline).is_file:
@@ -284,13 +279,6 @@ class FsspecUnderStore(UnderStore):
     def close(self) -> None:
         self._client.close()
 
-    def _rewrite(self, old: Entry, writer: Writer) -> None:
-        size = old.size or 0
-        for start in range(0, size, _COPY_BLOCK):
-            block = memoryview(bytearray(min(_COPY_BLOCK, size - start)))
-            self.read_into(old.name, old.version, start, block, Deadline.after(self.settings.write_timeout))
-            writer.write(block)
-
     # --- within -----------------------------------------------------------------------------------------------
 
     def _find(self, name: str, deadline: Deadline) -> Optional[Entry]:
@@ -322,7 +310,7 @@ class FsspecUnderStore(UnderStore):
         return name.rstrip("/") or self.root
 
     def _entry(self, info: Mapping[str, Any], name: str) -> Entry:
-        fields: Dict[str, Any] = {key: value for key, value in info.items() if not is_secret(key)}
+        fields: Dict[str, Any] = {key: value for key, value in info.items() if not is_secret_name(key)}
         if info.get("type") == "directory":
             extra = {key: value for key, value in fields.items() if key not in _STANDARD}
             return Entry(name, "directory", 0, modified=epoch(info.get("mtime")), extra=extra)

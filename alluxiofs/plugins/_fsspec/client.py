@@ -15,9 +15,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from alluxiofs.errors import AlluxioFSError, ConfigurationError, MissingExtraError, nearest
 from alluxiofs.plugins._fsspec.failures import translated
-from alluxiofs.plugins._fsspec.identity import shown
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.waiting import Threads, run_coroutine
+from alluxiofs.settings.secrets import hidden_text
 
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline, Target
@@ -128,7 +128,7 @@ class Client:
         try:
             return self.type(**uncached(self._target.options))
         except TypeError as error:
-            raise ConfigurationError(f"target_options: {self._target.protocol}: {shown(str(error))}") from error
+            raise ConfigurationError(f"target_options: {self._target.protocol}: {hidden_text(str(error))}") from error
         except (AlluxioFSError, OSError):
             raise
         except ImportError as error:

@@ -13,7 +13,7 @@ from alluxiofs.errors import (
     denied,
     not_found,
 )
-from alluxiofs.plugins._fsspec.identity import shown
+from alluxiofs.settings.secrets import hidden_text
 
 __all__ = ["translated"]
 
@@ -32,7 +32,7 @@ def translated(error: Exception, name: str) -> Exception:
         return error
     if isinstance(error, NotImplementedError):
         return NotSupportedError(f"{name}: the client cannot do this: {error}")
-    message = shown(f"{name}: {type(error).__name__}: {error}")
+    message = hidden_text(f"{name}: {type(error).__name__}: {error}")
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return DeadlineExceededError(message)
     status = getattr(error, "status", None)
@@ -44,7 +44,7 @@ def translated(error: Exception, name: str) -> Exception:
             return error
         kinds = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES, FileExistsError: errno.EEXIST}
         code = next((number for kind, number in kinds.items() if isinstance(error, kind)), None)
-        return type(error)(code, shown(str(error)) or type(error).__name__, name) if code else error
+        return type(error)(code, hidden_text(str(error)) or type(error).__name__, name) if code else error
     if type(error).__module__.startswith("aiohttp."):
         return UnavailableError(message)
     return OSError(errno.EIO, message, name)

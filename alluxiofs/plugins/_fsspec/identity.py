@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import Any, Mapping
 
-__all__ = ["is_secret", "shown", "store_identity", "without_secrets"]
+from alluxiofs.settings.secrets import without_secrets
 
-_SECRET = re.compile(r"key|secret|token|password|credential|sas|connection_string", re.IGNORECASE)
-_BEFORE_AT = re.compile(r"(?<=://)[^/@\s]+@")
+__all__ = ["store_identity"]
+
 _TUNING = frozenset(
     {
         "asynchronous",
@@ -36,25 +35,6 @@ _TUNING = frozenset(
         "use_listings_cache",
     }
 )
-
-
-def is_secret(name: str) -> bool:
-    """Whether an option or field of this name is an access key, password or token."""
-    return _SECRET.search(name) is not None
-
-
-def shown(text: str) -> str:
-    """A text without what stands before ``@`` in the URLs in it."""
-    return _BEFORE_AT.sub("***@", text)
-
-
-def without_secrets(value: Any) -> Any:
-    """A mapping, or anything within one, without what is secret."""
-    if isinstance(value, Mapping):
-        return {str(name): without_secrets(inner) for name, inner in value.items() if not is_secret(str(name))}
-    if isinstance(value, (list, tuple)):
-        return [without_secrets(inner) for inner in value]
-    return _BEFORE_AT.sub("", value) if isinstance(value, str) else value
 
 
 def store_identity(scheme: str, options: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Coroutine, Optional, TypeVar
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError
 from alluxiofs.interfaces import Deadline
 
-__all__ = ["Destination", "Threads", "run_coroutine", "run_on_loop"]
+__all__ = ["Destination", "Threads", "result", "run_coroutine"]
 
 T = TypeVar("T")
 
@@ -88,18 +88,13 @@ def run_coroutine(
         raise RuntimeError("a blocking call from the client's own event loop would wait for ever")
     future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
-        return _result(future, deadline, destination)
+        return result(future, deadline, destination)
     except BaseException:
         future.cancel()
         raise
     finally:
         if destination is not None:
             destination.close()
-
-
-def run_on_loop(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-    """Start a coroutine on the loop of another thread, and do not wait for it."""
-    return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
 
 def _running_loop() -> Optional[asyncio.AbstractEventLoop]:
@@ -109,7 +104,8 @@ def _running_loop() -> Optional[asyncio.AbstractEventLoop]:
         return None
 
 
-def _result(future: Future[T], deadline: Deadline, destination: Optional[Destination]) -> T:
+def result(future: Future[T], deadline: Deadline, destination: Optional[Destination] = None) -> T:
+    """What a future comes to, or :class:`~alluxiofs.errors.DeadlineExceededError`; it goes on then."""
     started = time.monotonic()
     while True:
         limit = deadline.wait()
@@ -156,4 +152,4 @@ class Threads:
                 self._places.release()
 
         threading.Thread(target=work, name="alluxiofs-under-store", daemon=True).start()
-        return _result(future, deadline, None)
+        return result(future, deadline, None)

@@ -1,0 +1,1 @@
+"""The parts of the under store ``s3``: its client, its errors, its writer."""

@@ -1,0 +1,197 @@
+"""The S3 client: s3fs's own, called without what it remembers and without waits that have no end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Dict, Iterator, Optional, Tuple, TypeVar
+
+from alluxiofs.errors import ConfigurationError, DeadlineExceededError, MissingExtraError
+from alluxiofs.plugins._fsspec.options import uncached
+from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
+from alluxiofs.plugins._s3.failures import translated
+from alluxiofs.settings.secrets import hidden_text
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from s3fs import S3FileSystem
+
+    from alluxiofs.interfaces import Deadline, Target
+
+__all__ = ["S3Client", "bucket_and_key", "finish"]
+
+T = TypeVar("T")
+
+# botocore's own are 10 connections, five attempts with long pauses (more patience than a deadline has), and signed
+# URLs of a kind that newer regions refuse.
+_DEFAULTS = {
+    "max_pool_connections": 64,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+    "signature_version": "s3v4",
+}
+
+
+class S3Client:
+    """s3fs, made at first use from options, or a ready one.
+
+    s3fs signs, pools, retries and finds credentials; its own file methods are not used, for they cache, split keys at
+    ``?versionId=`` and do not tell which version they read.
+
+    Parameters
+    ----------
+    target:
+        Options of ``S3FileSystem``, or such an object.
+    """
+
+    def __init__(self, target: Target) -> None:
+        if target.client is None and importlib.util.find_spec("s3fs") is None:
+            raise MissingExtraError("the protocol 's3' needs s3fs: pip install 'alluxiofs[s3]'")
+        self._target = target
+        self._lock = threading.Lock()
+        self._made: Optional[S3FileSystem] = None
+        self._connected = False
+
+    def call(self, method: str, deadline: Deadline, name: str, **parameters: Any) -> Dict[str, Any]:
+        """The answer to one request.
+
+        Parameters
+        ----------
+        method:
+            Of the botocore client (``head_object``).
+        deadline:
+            Ends the wait, retries included.
+        name:
+            For the message of an error.
+        parameters:
+            Of the request.
+        """
+
+        async def request(send: Callable[..., Awaitable[Dict[str, Any]]]) -> Dict[str, Any]:
+            return await send(method, **parameters)
+
+        return self.run(request, deadline, name)
+
+    def run(
+        self,
+        work: Callable[[Callable[..., Awaitable[Dict[str, Any]]]], Coroutine[Any, Any, T]],
+        deadline: Deadline,
+        name: str,
+        destination: Optional[Destination] = None,
+    ) -> T:
+        """What a coroutine returns that is given ``send(method, **parameters)``."""
+        with _failures(name):
+            made = self.connected(deadline)
+            deadline.wait()
+            return run_coroutine(made.loop, work(self._sender(made)), deadline, destination)
+
+    def start(self, method: str, deadline: Deadline, name: str, **parameters: Any) -> Future[Dict[str, Any]]:
+        """Send a request and do not wait; see :meth:`finish`."""
+        with _failures(name):
+            made = self.connected(deadline)
+            return asyncio.run_coroutine_threadsafe(self._sender(made)(method, **parameters), made.loop)
+
+    @staticmethod
+    def _sender(made: S3FileSystem) -> Callable[..., Coroutine[Any, Any, Dict[str, Any]]]:
+        async def send(method: str, **parameters: Any) -> Dict[str, Any]:
+            await made.set_session()  # a no-op but for a session that somebody closed
+            client = await made.get_s3(parameters.get("Bucket"))
+            bound = getattr(client, method)
+            answer: Dict[str, Any] = await bound(**made._get_s3_method_kwargs(bound, made.req_kw, **parameters))
+            return answer
+
+        return send
+
+    def connected(self, deadline: Deadline) -> S3FileSystem:
+        """The client, with a session."""
+        made = self._made
+        if made is not None and self._connected:
+            return made
+        # One thread makes the session: older releases of s3fs would make one in each.
+        if not self._lock.acquire(timeout=deadline.wait()):
+            raise DeadlineExceededError("the client is still connecting")
+        try:
+            if self._made is None:
+                self._made = self._make()
+            if not self._connected:
+                run_coroutine(self._made.loop, self._made.set_session(), deadline)
+                self._connected = True
+            return self._made
+        finally:
+            self._lock.release()
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go, as far as options or environment say so; no credentials."""
+        ready = self._target.client
+        options = self._target.options if ready is None else ready.storage_options
+        named = options.get("endpoint_url") or (options.get("client_kwargs") or {}).get("endpoint_url")
+        found = named or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        return str(found).rstrip("/")
+
+    @property
+    def region(self) -> Optional[str]:
+        """Where to make buckets, if that was said."""
+        made = self._made
+        return None if made is None else made.client_kwargs.get("region_name")
+
+    def forget(self, name: str) -> None:
+        """Have a user's client not remember what it listed."""
+        if self._target.client is not None:
+            self._target.client.invalidate_cache(name)
+            self._target.client.invalidate_cache(name.rpartition("/")[0])
+
+    def close(self) -> None:
+        """Let go of a client that was made here; s3fs closes its session when nothing holds it."""
+        with self._lock:
+            self._made = None
+            self._connected = False
+
+    def _make(self) -> S3FileSystem:
+        ready = self._target.client
+        if ready is not None:
+            if getattr(ready, "asynchronous", False):
+                raise ConfigurationError("fs: a filesystem made with asynchronous=True leaves no event loop to wait on")
+            if ready._pid == os.getpid():
+                return ready
+            # It does not survive a fork; one of the same arguments does its work in the child.
+            return type(ready)(*ready.storage_args, **uncached(ready.storage_options))
+        from s3fs import S3FileSystem
+
+        options = uncached(self._target.options)
+        options["config_kwargs"] = {**_DEFAULTS, **(options.get("config_kwargs") or {})}
+        try:
+            return S3FileSystem(**options)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ConfigurationError(f"target_options: {hidden_text(str(error))}") from error
+
+
+def bucket_and_key(name: str) -> Tuple[str, str]:
+    """The two parts of a name; the bucket may be the ARN of an access point, which has slashes of its own."""
+    if name.startswith("arn:"):
+        from s3fs import S3FileSystem
+
+        bucket, key = S3FileSystem._find_bucket_key(None, name)
+        return str(bucket), str(key)
+    bucket, _, key = name.partition("/")
+    return bucket, key
+
+
+@contextlib.contextmanager
+def _failures(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        failure = translated(error, name)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def finish(future: Future[T], deadline: Deadline, name: str) -> T:
+    """What a request that was started returns."""
+    with _failures(name):
+        return result(future, deadline)

@@ -1,0 +1,159 @@
+"""Writing an object: small ones in one request, larger ones in parts, several at a time, in bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Tuple
+
+from alluxiofs.errors import FileChangedError, exists
+from alluxiofs.interfaces import Deadline, Writer
+from alluxiofs.plugins._s3.client import bucket_and_key, finish
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from alluxiofs.plugins._s3.client import S3Client
+
+__all__ = ["S3Writer"]
+
+_MOST_PARTS = 10_000
+_LARGEST_PART = 5 * 2**30
+_DOUBLING = 1_000  # parts of one size before they get twice as large: 5 TiB need fewer than 10,000 then
+
+
+class S3Writer(Writer):
+    """Collects a part, sends it while the next one comes.
+
+    Parameters
+    ----------
+    client, name:
+        Whose object it is.
+    taken:
+        Raises ``FileExistsError`` if the name must be free and is not: asked at commit, for stores that do not know
+        conditional writes.
+    exclusive:
+        The commit itself is on condition that there is no such object.
+    part_size, size_hint:
+        Bytes of a part, and of the whole, where known.
+    in_flight:
+        Parts on their way at a time; that many and one more are held in memory.
+    timeout:
+        Seconds that one request may take.
+    """
+
+    def __init__(
+        self,
+        client: S3Client,
+        name: str,
+        taken: Callable[[], None],
+        *,
+        exclusive: bool,
+        part_size: int,
+        size_hint: Optional[int],
+        in_flight: int,
+        timeout: float,
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._taken = taken
+        self._exclusive = exclusive
+        self._part_size = max(part_size, -(-(size_hint or 0) // _MOST_PARTS))
+        self._in_flight = in_flight
+        self._timeout = timeout
+        bucket, key = bucket_and_key(name)
+        self._object = {"Bucket": bucket, "Key": key}
+        self._buffer = bytearray()
+        self._upload: Optional[str] = None
+        self._sent = 0
+        self._pending: Deque[Tuple[int, Future[Dict[str, Any]]]] = deque()
+        self._parts: List[Dict[str, Any]] = []
+        self._ended = False
+
+    def write(self, data: memoryview) -> None:
+        if self._ended:
+            raise ValueError("write to a file that was committed or given up")
+        view = data.cast("B") if data.nbytes else data
+        while view:
+            room = self._part_size - len(self._buffer)
+            self._buffer += view[:room]
+            view = view[room:]
+            if len(self._buffer) >= self._part_size:
+                self._send_part()
+
+    def commit(self) -> None:
+        if self._ended:
+            raise ValueError("a file can be committed once")
+        condition = {"IfNoneMatch": "*"} if self._exclusive else {}
+        try:
+            self._taken()
+            if self._upload is None:
+                self._call("put_object", Body=bytes(self._buffer), **condition)
+            else:
+                self._complete(condition)
+        except FileChangedError as error:  # what a failed condition is called
+            self.abort()
+            raise exists(self._name) from error
+        except BaseException:
+            self.abort()
+            raise
+        self._ended = True
+        self._buffer = bytearray()
+        self._client.forget(self._name)
+
+    def abort(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._buffer = bytearray()
+        for _, future in self._pending:
+            future.cancel()
+        # A part that arrives after the end of its upload would be kept, and paid for: wait for each to be off the wire.
+        for _, future in self._pending:
+            with contextlib.suppress(Exception, CancelledError):
+                finish(future, Deadline.after(self._timeout), self._name)
+        if self._upload is not None:
+            with contextlib.suppress(Exception):
+                self._call("abort_multipart_upload", UploadId=self._upload)
+
+    def _complete(self, condition: Dict[str, str]) -> None:
+        if self._buffer:
+            self._send_part()
+        while self._pending:
+            self._receive_part()
+        self._call(
+            "complete_multipart_upload", UploadId=self._upload, MultipartUpload={"Parts": self._parts}, **condition
+        )
+
+    def _send_part(self) -> None:
+        if self._upload is None:
+            self._upload = str(self._call("create_multipart_upload")["UploadId"])
+        while len(self._pending) >= self._in_flight:
+            self._receive_part()
+        part, self._buffer = bytes(self._buffer), bytearray()
+        self._sent += 1
+        future = self._client.start(
+            "upload_part",
+            Deadline.after(self._timeout),
+            self._name,
+            **self._object,
+            UploadId=self._upload,
+            PartNumber=self._sent,
+            Body=part,
+        )
+        self._pending.append((self._sent, future))
+        if self._sent % _DOUBLING == 0:
+            self._part_size = min(2 * self._part_size, _LARGEST_PART)
+
+    def _receive_part(self) -> None:
+        number, future = self._pending.popleft()
+        try:
+            answer = finish(future, Deadline.after(self._timeout), self._name)
+        except BaseException:
+            self._pending.appendleft((number, future))  # for abort to see to
+            raise
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+    def _call(self, method: str, **parameters: Any) -> Dict[str, Any]:
+        return self._client.call(method, Deadline.after(self._timeout), self._name, **self._object, **parameters)

@@ -1,0 +1,128 @@
+"""Real servers for tests: started once a session on a free port of the loopback interface, ended by process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, Sequence
+from uuid import uuid4
+
+import pytest
+from attrs import define
+
+__all__ = ["S3Server", "free_port", "program", "s3_bucket", "s3_server", "started"]
+
+_PORTS = range(15_000, 32_000)  # below what systems hand out to clients, so that nobody gets one by chance
+_START = 20.0
+
+
+@define(frozen=True)
+class S3Server:
+    """A running S3 server, and what a client needs to speak to it."""
+
+    host: str
+    port: int
+    key: str
+    secret: str
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def options(self) -> Dict[str, Any]:
+        """Options for ``s3fs``."""
+        return self.options_at(self.endpoint)
+
+    def options_at(self, endpoint: str) -> Dict[str, Any]:
+        """Options for ``s3fs`` that reach the server by way of another address."""
+        return {
+            "key": self.key,
+            "secret": self.secret,
+            "endpoint_url": endpoint,
+            "config_kwargs": {"s3": {"addressing_style": "path"}},
+        }
+
+
+def program(name: str) -> str:
+    """Where a server's program is; the test is skipped without it, but fails in CI."""
+    folder = os.environ.get("ALLUXIOFS_SERVERS") or Path.home() / ".cache" / "alluxiofs-servers"
+    installed = Path(folder) / "bin" / name
+    found = str(installed) if installed.is_file() else shutil.which(name)
+    if found is None:
+        message = f"{name} is not installed: scripts/install-servers.sh builds it"
+        if os.environ.get("CI"):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    for port in random.sample(_PORTS, 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port found")
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], port: int, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that listens on ``port`` once this is entered, and is gone once it is left."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **environment}
+        )
+    try:
+        _wait_until_it_listens(process, port, log)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    end = time.monotonic() + _START
+    while True:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended at once:\n{log.read_text(errors='replace')}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if time.monotonic() > end:
+            raise RuntimeError(f"the server does not listen after {_START:g} s:\n{log.read_text(errors='replace')}")
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """versitygw, over a folder."""
+    executable = program("versitygw")
+    folder = tmp_path_factory.mktemp("versitygw")
+    (folder / "data").mkdir()
+    server = S3Server("127.0.0.1", free_port(), "tester", "tester-secret")
+    command = [executable, "--port", f"{server.host}:{server.port}", "--keep-alive", "posix", str(folder / "data")]
+    # The secret goes by the environment: command lines are there for everybody to see.
+    secrets = {"ROOT_ACCESS_KEY": server.key, "ROOT_SECRET_KEY": server.secret}
+    with started(command, server.port, folder / "log", **secrets):
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server) -> str:
+    """A bucket of the test's own, with nothing in it; it goes with the server."""
+    import s3fs
+
+    client = s3fs.S3FileSystem(**s3_server.options, skip_instance_cache=True, use_listings_cache=False)
+    bucket = f"test-{uuid4().hex[:12]}"
+    client.mkdir(bucket)
+    return bucket
