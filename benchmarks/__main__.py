@@ -10,6 +10,8 @@ from rich.console import Console
 from benchmarks.core import discover, run
 from benchmarks.report import print_table, write_json
 
+WIDTH = 110  # columns that the tables take, also where no terminal says how many it has
+
 
 def main() -> None:
     """Run the benchmarks named on the command line, or all of them."""
@@ -27,6 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     console = Console()
+    console.width = max(console.width, WIDTH)
     results = []
     for name in arguments.name or benchmarks:
         with console.status(name):

