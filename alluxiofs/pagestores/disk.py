@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import stat
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
-from attrs import define
+from attrs import define, field
 
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.interfaces import Claims, Context, KeptFile, PageStore
@@ -33,6 +34,11 @@ _SCANS_PER_CAPACITY = 8
 _LOCKS = 16
 
 _Opened = Tuple[DiskPage, Handle, bool]
+
+
+def _paths(path: Union[str, os.PathLike[str], Iterable[str]]) -> Tuple[str, ...]:
+    # One folder is a text, and a text is a sequence of texts too.
+    return (os.fspath(path),) if isinstance(path, (str, os.PathLike)) else tuple(map(os.fspath, path))
 
 
 class DiskPageStore(PageStore):
@@ -63,15 +69,15 @@ class DiskPageStore(PageStore):
             store is first used, if that is less.
         """
 
-        path: Tuple[str, ...] = ()
+        path: Tuple[str, ...] = field(default=(), converter=_paths)
         capacity: Optional[Size] = None
 
     def __init__(self, settings: Any, context: Context, page_size: int) -> None:
         super().__init__(settings, context, page_size)
         if sys.platform == "win32":
             raise ConfigurationError("page store 'disk' needs Linux or macOS; use page_store='memory'")
-        paths = settings.path or (default_folder(),)
-        self._folders = [PageFolder(os.path.abspath(os.path.expanduser(path))) for path in dict.fromkeys(paths)]
+        paths = [os.path.abspath(os.path.expanduser(path)) for path in settings.path or (default_folder(),)]
+        self._folders = [PageFolder(path) for path in dict.fromkeys(paths)]
         self._claims = Claims()
         self._hits = Tally()
         self._misses = Tally()
@@ -203,12 +209,13 @@ class DiskPageStore(PageStore):
         """A file in the place of a page is not that page."""
         removed = folder.remove(key, index)
         with self._lock:
+            level = logging.DEBUG if self._corrupt else logging.WARNING  # a broken disk has many
             self._corrupt += 1
             page = self._index.get(key, index)
             if page is not None:
                 self._remove_folders(folder, self._index.drop(page))
         what = "removed" if removed else "left where it is, for it does not look like one of ours"
-        self.context.logger.warning("a broken page was %s: %s", what, folder.path_of(key, index))
+        self.context.logger.log(level, "a broken page was %s: %s", what, folder.path_of(key, index))
 
     def _lost(self, page: Optional[DiskPage]) -> None:
         """A page that was there is not: another process has removed it."""
@@ -248,7 +255,7 @@ class DiskPageStore(PageStore):
 
     def _see(self, folder: PageFolder, found: Found) -> Optional[DiskPage]:
         """Count what a scan came by, unless it is gone by now: under the lock this process removes nothing."""
-        if folder.size_of(found.key, found.index) is None:
+        if self._index.get(found.key, found.index) is None and folder.size_of(found.key, found.index) is None:
             return None
         return self._index.see(folder, found.key, found.index, charge(found.size), found.used)
 

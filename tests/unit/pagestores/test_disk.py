@@ -171,6 +171,14 @@ def test_the_home_folder_can_be_meant(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert store.describe()["path"] == [str(tmp_path / "kept")]
 
 
+def test_one_folder_may_be_given_as_it_is_and_each_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert DiskPageStore.Settings(path="/cache").path == ("/cache",)
+    assert DiskPageStore.Settings(path=tmp_path).path == (str(tmp_path),)
+    settings = DiskPageStore.Settings(path=["here", str(tmp_path / "here"), "./here/"])
+    assert DiskPageStore(settings, make_context(), PAGE).describe()["path"] == [str(tmp_path / "here")]
+
+
 def test_the_default_capacity_is_a_tenth_of_what_is_free_at_the_most(
     make_disk_store: MakeDiskStore, tmp_path: Path
 ) -> None:
