@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import fsspec
 import pytest
-from alluxiofs_first_worker import FirstWorker
-
 from alluxiofs import Worker, WorkerIdentity, make_policy
 from alluxiofs.testing import InProcessWorkers, ScriptedMembership, WorkerPolicyContract, stand_ins
+
+from alluxiofs_first_worker import FirstWorker
 
 WORKERS = tuple(Worker(WorkerIdentity.from_host(host), host) for host in ("h1", "h2", "h3"))
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from pathlib import Path
+from typing import Any, Dict
 
+import fsspec
 import pytest
 
 import alluxiofs.testing
@@ -13,6 +16,7 @@ from alluxiofs.registry import POINTS
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+PIECES = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 PACKAGE = ROOT / "contrib" / "alluxiofs-first-worker"
 
 
@@ -32,7 +36,7 @@ def test_the_guide_shows_the_package_whole() -> None:
 
 
 def test_every_piece_of_python_in_the_guide_can_be_parsed() -> None:
-    for piece in re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL):
+    for piece in PIECES:
         ast.parse(piece)
 
 
@@ -42,3 +46,26 @@ def test_the_guide_names_every_point_and_every_tool_for_tests() -> None:
         assert f"`{point.interface.__name__}`" in GUIDE
     for name in alluxiofs.testing.__all__:
         assert name in GUIDE, f"{name} of alluxiofs.testing"
+
+
+def test_the_piece_about_stand_ins_runs() -> None:
+    piece = next(piece for piece in PIECES if "stand_ins" in piece and "telemetry.events" in piece)
+    exec(compile(piece, "docs/plugins.md", "exec"), {"__name__": "guide"})  # noqa: S102 - it is our own
+
+
+def test_the_piece_about_secrets_runs_and_hides() -> None:
+    piece = next(piece for piece in PIECES if "secret(" in piece)
+    names: Dict[str, Any] = {"__name__": "guide"}
+    exec(compile(piece, "docs/plugins.md", "exec"), names)  # noqa: S102 - it is our own
+    assert "hunter2" not in repr(names["Settings"]("https://there", "hunter2"))
+
+
+def test_the_package_is_used_without_being_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PACKAGE / "src"))
+    module = importlib.import_module("alluxiofs_first_worker")
+    by_name = fsspec.filesystem("alluxiofs", target_protocol="memory", policy="first-worker", plugins=[module])
+    by_class = fsspec.filesystem("alluxiofs", target_protocol="memory", policy=module.FirstWorker)
+    by_settings = fsspec.filesystem("alluxiofs", target_protocol="memory", policy=module.FirstWorker.Settings(offset=1))
+    for fs, offset in ((by_name, 0), (by_class, 0), (by_settings, 1)):
+        policy = fs.describe()["policy"]
+        assert (policy["name"], policy["settings"]) == ("first-worker", {"offset": offset})

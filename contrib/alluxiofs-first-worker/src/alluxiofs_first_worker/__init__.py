@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import List, Type
 
-from attrs import define
-
 from alluxiofs import Worker, WorkerPolicy, hookimpl
+from attrs import define
 
 __all__ = ["FirstWorker", "alluxiofs_worker_policies"]
 
