@@ -32,14 +32,7 @@ _shared = Shared()
 
 
 def gateway_for(settings: Settings) -> Gateway:
-    """The gateway for these settings: the same one for equal settings, as long as somebody uses it.
-
-    Raises
-    ------
-    ConfigurationError
-        For a component that does not exist or cannot be used, for its settings, or for arguments that do not fit
-        together.
-    """
+    """See :func:`alluxiofs.assembly.gateway_for`."""
     return _shared.gateway(settings.key, functools.partial(_assemble, settings))
 
 
@@ -59,7 +52,7 @@ def _select(settings: Settings, registry: Registry) -> _Selection:
     stores = choose_stores(settings, registry)
     membership = choose_membership(settings, registry)
     transport = choose_transport(settings, registry, workers=membership is not None)
-    if not stores and not transport.cls.capabilities.workers:
+    if not stores and not transport.capabilities.workers:
         raise ConfigurationError(
             "no under store and no workers are named, so there is nothing to read from: use 'target_protocol', 'fs', "
             "'under_stores' or 'worker_hosts'"
@@ -213,7 +206,13 @@ def _describe(
     def one(chosen: Optional[Chosen], component: Optional[Component] = None) -> Callable[[], Any]:
         return (lambda: None) if chosen is None else describe_component(chosen, component)
 
-    stores = {mount.prefix: one(store.chosen, mount.store) for store, mount in zip(selection.stores, mounts)}
+    def protocol(store: ChosenStore) -> Dict[str, Any]:
+        return {} if store.target is None else {"protocol": store.target.protocol}
+
+    stores = {
+        mount.prefix: describe_component(store.chosen, mount.store, protocol(store))
+        for store, mount in zip(selection.stores, mounts)
+    }
     recorders = [one(chosen, component) for chosen, component in zip(selection.telemetry, telemetry)]
     default = stores.pop("", one(None))
     members: Dict[str, Callable[[], Any]] = {

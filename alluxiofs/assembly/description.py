@@ -32,11 +32,13 @@ class Description(Mapping[str, Any]):
         return len(self._members)
 
 
-def describe_component(chosen: Chosen, component: Optional[Component] = None) -> Callable[[], Dict[str, Any]]:
-    """Describes a component: name, class, package, settings, and what it says of itself."""
+def describe_component(
+    chosen: Chosen, component: Optional[Component] = None, more: Optional[Mapping[str, Any]] = None
+) -> Callable[[], Dict[str, Any]]:
+    """Describes a component: name, class, package, settings, what it says of itself, and what else is known."""
 
     def describe() -> Dict[str, Any]:
         own = {} if component is None else component.describe()
-        return {**own, **chosen.describe()}
+        return {**own, **chosen.describe(), **(more or {})}
 
     return describe

@@ -6,10 +6,11 @@ connections, threads and locks do not survive a fork; what it needs it makes ane
 
 from __future__ import annotations
 
+import collections
 import os
 import threading
 import weakref
-from typing import Any, Callable, Dict, Hashable, List, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Deque, Dict, Hashable, List, Sequence, Tuple, TypeVar
 
 from alluxiofs.gateway import Gateway
 from alluxiofs.interfaces import Component
@@ -28,11 +29,13 @@ class Shared:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _forget(self) -> None:
-        # Re-entrant: a garbage collection may close a gateway while another one is made.
+        # Re-entrant: a component may make a filesystem of its own while it is made.
         self._lock = threading.RLock()
+        self._making = 0
         self._gateways: weakref.WeakValueDictionary[Hashable, Gateway] = weakref.WeakValueDictionary()
         self._components: weakref.WeakValueDictionary[Hashable, Component] = weakref.WeakValueDictionary()
         self._users: Dict[int, int] = {}
+        self._gone: Deque[Sequence[Component]] = collections.deque()
         self._finalizers: List[weakref.finalize[[Sequence[Component]], Gateway]] = []
 
     def _after_fork(self) -> None:
@@ -46,14 +49,21 @@ class Shared:
         if gateway is not None:
             return gateway
         with self._lock:
-            gateway = self._gateways.get(key)
-            if gateway is None:
-                gateway, components = make()
-                for component in components:
-                    self._users[id(component)] = self._users.get(id(component), 0) + 1
-                self._finalizers = [finalizer for finalizer in self._finalizers if finalizer.alive]
-                self._finalizers.append(weakref.finalize(gateway, self._release, components))
-                self._gateways[key] = gateway
+            self._making += 1
+            try:
+                gateway = self._gateways.get(key)
+                if gateway is None:
+                    gateway = self._gateways[key] = self._made(*make())
+            finally:
+                self._making -= 1
+        self._clear_up()
+        return gateway
+
+    def _made(self, gateway: Gateway, components: Sequence[Component]) -> Gateway:
+        for component in components:
+            self._users[id(component)] = self._users.get(id(component), 0) + 1
+        self._finalizers = [finalizer for finalizer in self._finalizers if finalizer.alive]
+        self._finalizers.append(weakref.finalize(gateway, self._release, components))
         return gateway
 
     def component(self, key: Hashable, make: Callable[[], _Part]) -> _Part:
@@ -66,15 +76,32 @@ class Shared:
             return made
 
     def _release(self, components: Sequence[Component]) -> None:
-        """A gateway has gone: close what no other one uses."""
-        unused = []
-        with self._lock:
-            for component in components:
+        """A gateway has gone. This runs wherever the garbage collector does, so it waits for nobody."""
+        self._gone.append(components)
+        self._clear_up()
+
+    def _clear_up(self) -> None:
+        """Close what no gateway uses any more, unless one is being made, which may be about to use it."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            unused = [] if self._making else self._take_unused()
+        finally:
+            self._lock.release()
+        for component in unused:
+            try:
+                component.close()
+            except Exception as error:
+                component.context.logger.warning("%r could not be closed", component.name, exc_info=error)
+
+    def _take_unused(self) -> List[Component]:
+        unused: Dict[int, Component] = {}
+        while self._gone:
+            for component in self._gone.popleft():
                 self._users[id(component)] -= 1
                 if not self._users[id(component)]:
                     del self._users[id(component)]
-                    unused.append(component)
-            for key in [key for key, component in self._components.items() if component in unused]:
-                del self._components[key]
-        for component in unused:
-            component.close()
+                    unused[id(component)] = component
+        for key in [key for key, component in self._components.items() if id(component) in unused]:
+            del self._components[key]
+        return list(unused.values())

@@ -79,7 +79,7 @@ def choose_transport(settings: Settings, registry: Registry, workers: bool) -> C
         "load_on_miss": settings.load_on_miss,
     }
     chosen = choose(registry, point_named("transport"), choice, offered)
-    if chosen.cls.capabilities.workers and not workers:
+    if chosen.capabilities.workers and not workers:
         raise ConfigurationError(
             f"transport {chosen.cls.name!r} speaks to workers, and none are named: use 'worker_hosts', "
             "'load_balance_domain', 'etcd_hosts' or 'membership'"

@@ -8,12 +8,13 @@ from typing import Any, Iterator, Mapping, Optional, Type
 from attrs import define, field
 
 from alluxiofs.errors import SettingTypeError
-from alluxiofs.interfaces import Component, WorkerPolicy
+from alluxiofs.interfaces import WorkerPolicy
 from alluxiofs.registry.checks import check_class
 from alluxiofs.registry.points import Point
 from alluxiofs.registry.registry import Registry
 from alluxiofs.registry.sources import Source, source_of
 from alluxiofs.settings import Choice, effective_settings, make_settings, settings_fields
+from alluxiofs.settings.secrets import declare_secrets
 
 __all__ = ["Chosen", "choose"]
 
@@ -36,7 +37,12 @@ class Chosen:
     cls: Type[Any]
     source: Source
     settings: Any = field(repr=False)
-    given: Optional[Component] = None
+    given: Any = None
+
+    @property
+    def capabilities(self) -> Any:
+        """What it says it can do: the object, where one was given, else the class."""
+        return (self.given or self.cls).capabilities
 
     def describe(self) -> dict[str, Any]:
         """Name, class, package and effective settings as data; secrets hidden."""
@@ -72,7 +78,9 @@ def choose(registry: Registry, point: Point, choice: Choice, offered: Optional[M
         return _given(point, choice.given)
     registered = registry.find(point, choice.name)
     cls = registered.load()
-    names = {field.name for field in settings_fields(cls.Settings)}
+    fields = settings_fields(cls.Settings)
+    declare_secrets(choice.name, (field.name for field in fields if field.secret))
+    names = {field.name for field in fields}
     filled = {name: value for name, value in (offered or {}).items() if name in names}
     what = f"{point.words} {choice.name!r}"
     return Chosen(point, cls, registered.source, make_settings(cls.Settings, {**filled, **choice.settings}, what))

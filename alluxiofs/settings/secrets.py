@@ -1,7 +1,8 @@
 """What must be hidden, and how it is hidden.
 
 A secret is the value of any option whose name has *key*, *secret*, *token* or *password* in it, in any letter case and
-at any depth, every header that goes to the workers, and what stands before an ``@`` in the authority of a URL.
+at any depth, every header that goes to the workers, what stands before an ``@`` in the authority of a URL, and what the
+``Settings`` of a component declare with :func:`alluxiofs.secret`, whatever its name.
 """
 
 from __future__ import annotations
@@ -9,9 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Set, Tuple
 
-__all__ = ["STARS", "HiddenDict", "Secret", "hidden", "hidden_text", "is_secret_name", "without_secrets"]
+__all__ = [
+    "STARS",
+    "HiddenDict",
+    "Secret",
+    "declare_secrets",
+    "hidden",
+    "hidden_text",
+    "is_secret_name",
+    "without_secrets",
+]
 
 STARS = "***"
 
@@ -20,6 +30,14 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
 
 # Keyed, so that a digest that ends up in a log cannot be used to try passwords; of this process alone.
 _DIGEST_KEY = os.urandom(16)
+
+# What components declare, by their name and that of the setting: known once a component has been chosen.
+_declared: Set[Tuple[str, str]] = set()
+
+
+def declare_secrets(component: str, names: Iterable[str]) -> None:
+    """Have these settings hidden in every ``{"name": component, …}``, whatever they are called."""
+    _declared.update((component, name) for name in names)
 
 
 def is_secret_name(name: object) -> bool:
@@ -43,7 +61,7 @@ def hidden(value: Any) -> Any:
 def without_secrets(value: Any) -> Any:
     """A copy of ``value``, at any depth, that leaves out every option that is a secret, and credentials in URLs."""
     if isinstance(value, Mapping):
-        return {name: without_secrets(inner) for name, inner in value.items() if not is_secret_name(name)}
+        return {name: without_secrets(inner) for name, inner in value.items() if not _is_secret(name, value)}
     if isinstance(value, (list, tuple)):
         return _like(value, [without_secrets(inner) for inner in value])
     if isinstance(value, Secret):
@@ -97,7 +115,7 @@ def _plain(value: Any) -> Any:
 def _hide(value: Any, stars: Callable[[object], str]) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: stars(inner) if is_secret_name(name) and inner not in (None, "", {}) else _hide(inner, stars)
+            name: stars(inner) if _is_secret(name, value) and _is_set(inner) else _hide(inner, stars)
             for name, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
@@ -107,6 +125,14 @@ def _hide(value: Any, stars: Callable[[object], str]) -> Any:
     if isinstance(value, str) and "://" in value:
         return _CREDENTIALS.sub(lambda found: stars(found[0]) + "@", value)
     return value
+
+
+def _is_secret(name: object, options: Mapping[Any, Any]) -> bool:
+    return is_secret_name(name) or (bool(_declared) and (str(options.get("name")), str(name)) in _declared)
+
+
+def _is_set(value: object) -> bool:
+    return value is not None and not (isinstance(value, (str, Mapping)) and not value)
 
 
 def _like(value: Any, items: List[Any]) -> Any:
