@@ -61,7 +61,7 @@ class FileReader(AlluxioFile):
         """Bytes from the position on: so many, or, for a negative number or ``None``, all that follow."""
         begin = self.loc
         if size is None or size < 0:
-            size = max(0, self.size - begin)
+            size = sys.maxsize  # and not the size, which nobody may rely on until it is asked for
         data = self._sequential(begin, size) if begin == self._next else self._random(begin, size)
         self.loc = self._next = begin + len(data)
         return data

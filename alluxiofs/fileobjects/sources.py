@@ -67,7 +67,7 @@ class PrefetchingSource(Source):
         ready = end + self._window
         begin = self._ready if end < self._ready <= ready else end
         self._ready = ready
-        if begin < self._opened.size:
+        if begin < self._opened.length:
             self._opened.prefetch(begin, ready - begin)
 
 
