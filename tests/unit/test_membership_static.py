@@ -6,7 +6,7 @@ import uuid
 from typing import Any, Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError
@@ -36,8 +36,8 @@ def test_settings_of_the_same_workers_are_equal_however_they_are_written() -> No
 
 
 def test_workers_that_name_no_port_listen_where_the_settings_say() -> None:
-    settings = StaticMembership.Settings(["h1", {"host": "h2", "http_port": 3}], http_port=1, data_port=2)
-    assert [(worker.http_port, worker.data_port) for worker in settings.workers] == [(1, 2), (3, 2)]
+    static = StaticMembership.Settings(["h1", {"host": "h2", "http_port": 3}], http_port=1, data_port=2)
+    assert [(worker.http_port, worker.data_port) for worker in static.workers] == [(1, 2), (3, 2)]
 
 
 def test_a_filesystem_without_names_of_workers_has_no_static_membership() -> None:
@@ -108,6 +108,7 @@ def test_identities(written: Any, identity: WorkerIdentity) -> None:
     assert parse_workers({"host": "h1", "identity": written})[0].identity == identity
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(min_size=16, max_size=16), st.integers(-(2**63), 2**63 - 1)))
 def test_an_identity_is_read_as_it_is_shown(number: Any) -> None:
     if isinstance(number, bytes):
@@ -193,6 +194,7 @@ def test_errors_show_no_password(written: Any) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_is_workers_or_a_clear_error(text: str) -> None:
     try:

@@ -6,7 +6,7 @@ import time
 from typing import Dict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError
@@ -65,6 +65,7 @@ def test_workers_that_come_and_go_leave_the_others_where_alluxio_has_them() -> N
         assert [indices(workers, policy.rank(key, 1))[0] for key in keys] == step["first"]
 
 
+@settings(deadline=None)
 @given(key=st.text(max_size=40), size=st.integers(1, 60), virtual_nodes=st.integers(1, 3))
 def test_all_workers_are_ranked_however_few_points_they_have(key: str, size: int, virtual_nodes: int) -> None:
     workers = make_workers(size)
@@ -76,12 +77,13 @@ def test_all_workers_are_ranked_however_few_points_they_have(key: str, size: int
         assert policy.rank(key, count) == everyone[:count]
 
 
+@settings(deadline=None)
 @given(key=st.text(max_size=40), gone=st.integers(0, 19), virtual_nodes=st.sampled_from([1, 5, 100]))
 def test_a_worker_that_goes_takes_only_its_own_keys_along(key: str, gone: int, virtual_nodes: int) -> None:
     workers = make_workers(20)
-    settings = ConsistentHash.Settings(virtual_nodes)
-    before = ConsistentHash(workers, settings).rank(key, 1)[0]
-    after = ConsistentHash(workers[:gone] + workers[gone + 1 :], settings).rank(key, 1)[0]
+    chosen = ConsistentHash.Settings(virtual_nodes)
+    before = ConsistentHash(workers, chosen).rank(key, 1)[0]
+    after = ConsistentHash(workers[:gone] + workers[gone + 1 :], chosen).rank(key, 1)[0]
     assert after == before or before == workers[gone]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alluxiofs.interfaces import Worker, WorkerIdentity
@@ -18,12 +18,14 @@ class TestContract(HashingPolicyContract):
     largest_share = 1.15
 
 
+@settings(deadline=None)
 @given(key=st.text(max_size=40), order=st.permutations(range(8)))
 def test_the_order_of_the_membership_does_not_matter(key: str, order: List[int]) -> None:
     workers = make_workers(8)
     assert Rendezvous(tuple(workers[index] for index in order)).rank(key, 8) == Rendezvous(workers).rank(key, 8)
 
 
+@settings(deadline=None)
 @given(key=st.text(max_size=40), gone=st.integers(0, 19))
 def test_without_a_worker_the_others_keep_their_order(key: str, gone: int) -> None:
     workers = make_workers(20)
