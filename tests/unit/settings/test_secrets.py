@@ -1,0 +1,90 @@
+"""Secrets are shown nowhere, and different secrets are still told apart."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alluxiofs.settings import HiddenDict, Secret, hidden, is_secret_name, without_secrets
+from alluxiofs.settings.secrets import declare_secrets
+
+
+@pytest.mark.parametrize(
+    "name", ["key", "secret", "token", "password", "AWS_SECRET_ACCESS_KEY", "accountKey", "sessionToken", "DBPassword"]
+)
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", ["anon", "endpoint_url", "user", "", 3, None])
+def test_other_names(name: object) -> None:
+    assert not is_secret_name(name)
+
+
+OPTIONS = {
+    "key": "AKIA",
+    "anon": False,
+    "client_kwargs": {"aws_secret_access_key": "s3cr3t", "endpoint_url": "http://user:pa55@host:9000/x@y"},
+    "many": [{"token": "t0ken"}, ("plain", {"Password": "pa55"})],
+}
+VALUES = ("AKIA", "s3cr3t", "pa55", "t0ken", "user:")
+
+
+def test_hidden_at_any_depth() -> None:
+    assert hidden(OPTIONS) == {
+        "key": "***",
+        "anon": False,
+        "client_kwargs": {"aws_secret_access_key": "***", "endpoint_url": "http://***@host:9000/x@y"},
+        "many": [{"token": "***"}, ("plain", {"Password": "***"})],
+    }
+
+
+def test_left_out_at_any_depth() -> None:
+    assert without_secrets(OPTIONS) == {
+        "anon": False,
+        "client_kwargs": {"endpoint_url": "http://host:9000/x@y"},
+        "many": [{}, ("plain", {})],
+    }
+
+
+def test_that_nothing_is_set_is_no_secret() -> None:
+    assert hidden({"key": None, "token": ""}) == {"key": None, "token": ""}
+
+
+def test_a_dict_that_hides_is_a_dict() -> None:
+    options = HiddenDict(OPTIONS)
+    assert options == OPTIONS
+    assert options["key"] == "AKIA"
+    assert not any(value in repr(options) or value in str(options) for value in VALUES)
+    assert pickle.loads(pickle.dumps(options)) == OPTIONS  # noqa: S301 - what was pickled in this line
+
+
+@given(st.text(), st.text())
+def test_reprs_differ_as_the_secrets_do(one: str, other: str) -> None:
+    """fsspec keeps instances by the text of their arguments."""
+    for wrap in (lambda text: HiddenDict(key=text), lambda text: HiddenDict(a=[{"token": text}]), Secret):
+        assert (repr(wrap(one)) == repr(wrap(other))) == (one == other)
+
+
+def test_reprs_differ_where_the_secret_is_within_others() -> None:
+    assert repr(HiddenDict(headers=HiddenDict(token="a"))) != repr(HiddenDict(headers=HiddenDict(token="b")))
+    assert repr(HiddenDict(url="s3://a:b@h")) != repr(HiddenDict(url="s3://a:c@h"))
+    assert repr(HiddenDict(key=Secret("a"))) != repr(HiddenDict(key=Secret("b")))
+
+
+def test_a_secret_is_text_that_does_not_show() -> None:
+    secret = Secret("hunter2")
+    assert secret == "hunter2"
+    assert str(secret) == "hunter2"
+    assert "hunter2" not in repr(secret)
+
+
+def test_what_a_component_declares_is_hidden_in_its_own_settings_only() -> None:
+    declare_secrets("vault-store", ["pin"])
+    options: Any = {"page_store": {"name": "vault-store", "pin": "1234"}, "telemetry": {"name": "board", "pin": "red"}}
+    assert hidden(options)["page_store"]["pin"] == "***"
+    assert without_secrets(options) == {"page_store": {"name": "vault-store"}, "telemetry": options["telemetry"]}
