@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from alluxiofs.testing.scripted_membership import ScriptedMembership
     from alluxiofs.testing.telemetry import CountingTelemetryContract, TelemetryContract
     from alluxiofs.testing.transports import TransportContract, WorkerTransportContract
+    from alluxiofs.testing.under_stores import UnderStoreContract
 
 _WHERE = {
     "ChangingMembershipContract": "memberships",
@@ -43,6 +44,7 @@ _WHERE = {
     "ScriptedMembership": "scripted_membership",
     "TelemetryContract": "telemetry",
     "TransportContract": "transports",
+    "UnderStoreContract": "under_stores",
     "WorkerPolicyContract": "policies",
     "WorkerTransportContract": "transports",
     "make_context": "context",
@@ -63,6 +65,7 @@ __all__ = [
     "ScriptedMembership",
     "TelemetryContract",
     "TransportContract",
+    "UnderStoreContract",
     "WorkerPolicyContract",
     "WorkerTransportContract",
     "make_context",
