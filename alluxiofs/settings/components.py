@@ -70,13 +70,7 @@ def settings_fields(cls: Any) -> Tuple[SettingField, ...]:
     """
     if not attrs.has(cls):
         raise PluginError(f"{cls.__qualname__} is not an attrs class: decorate it with @attrs.define(frozen=True)")
-    try:
-        kinds = typing.get_type_hints(cls)
-    except Exception as error:
-        raise PluginError(
-            f"the types of the fields of {cls.__qualname__} cannot be evaluated on this Python ({error}): "
-            "write Optional[…], Tuple[…], with names that the module has at run time"
-        ) from error
+    kinds = _types_of_fields(cls)
     fields = []
     for field in attrs.fields(cls):
         if not field.init:
@@ -92,6 +86,19 @@ def settings_fields(cls: Any) -> Tuple[SettingField, ...]:
         secret = bool(field.metadata.get(SECRET)) or is_secret_name(field.name)
         fields.append(SettingField(field.alias or field.name, kind, field.default, secret, own))
     return tuple(fields)
+
+
+def _types_of_fields(cls: Any) -> Dict[str, Any]:
+    kinds = {field.name: field.type for field in attrs.fields(cls) if field.type is not None}
+    if not any(isinstance(kind, str) or "ForwardRef" in repr(kind) for kind in kinds.values()):
+        return kinds
+    try:
+        return typing.get_type_hints(cls)
+    except Exception as error:
+        raise PluginError(
+            f"the types of the fields of {cls.__qualname__} cannot be evaluated on this Python ({error!r}): write "
+            "Optional[…], Tuple[…], with names that the module has at run time, and have the module in sys.modules"
+        ) from error
 
 
 def make_settings(cls: Any, values: Mapping[str, Any], what: str) -> Any:
