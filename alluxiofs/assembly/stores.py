@@ -78,7 +78,7 @@ def _prefixed(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
 def _choose(registry: Registry, choice: Optional[Choice], protocol: str, where: str, known: bool = False) -> Chosen:
     """The under store for a protocol; ``known``: there is a client for it, whatever fsspec's registry says."""
     if choice is not None:
-        return choose(registry, _POINT, choice)
+        return choose(registry, _POINT, choice, where=where if "under_stores" in where else None)
     registered = registry.serving(_POINT, protocol)
     if registered is None or ("*" in registered.protocols and not (known or protocol in registered.protocols)):
         _check_known(registry, protocol, where)
@@ -88,15 +88,17 @@ def _choose(registry: Registry, choice: Optional[Choice], protocol: str, where: 
 
 
 def _check_known(registry: Registry, protocol: str, where: str) -> None:
-    from fsspec import available_protocols
+    from fsspec.registry import known_implementations
+    from fsspec.registry import registry as registered
 
+    clients = {*known_implementations, *registered}
+    if protocol in clients:
+        return
     own = {served for one in registry.all(_POINT).values() for served in one.protocols if served != "*"}
-    there = {*available_protocols(), *own}
-    if protocol not in there:
-        raise UnknownComponentError(
-            f"{where}: nobody serves the protocol {protocol!r}{nearest(protocol, sorted(there))} (neither fsspec nor "
-            f"an under store; under stores serve {', '.join(sorted(own))})"
-        )
+    raise UnknownComponentError(
+        f"{where}: nobody serves the protocol {protocol!r}{nearest(protocol, sorted(clients | own))} (neither fsspec "
+        f"nor an under store; under stores serve {', '.join(sorted(own))})"
+    )
 
 
 def _own_target(chosen: Chosen, options: Mapping[str, Any]) -> Target:

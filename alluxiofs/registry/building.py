@@ -53,7 +53,8 @@ class Builder:
                 f"there is no extension point {point!r} (there are: {', '.join(one.name for one in POINTS)})"
             )
         found = point_named(point)
-        return self.make(choose(self.registry, found, parse_choice(choice, f"inner {found.words}")), **arguments)
+        where = f"inner {found.words}"
+        return self.make(choose(self.registry, found, parse_choice(choice, where), where=where), **arguments)
 
 
 def silent_telemetry(registry: Registry, logger: logging.Logger) -> Telemetry:
@@ -83,9 +84,10 @@ def make_policy(policy: Union[str, Type[WorkerPolicy]], workers: Iterable[Worker
         Ranks ``workers`` for a URL: ``make_policy("rendezvous", workers).rank("s3://bucket/key", 2)``.
     """
     registry, logger, point = registry_for(), logging.getLogger(LOGGER_NAME), point_named("policy")
-    choice = parse_choice(policy, f"argument {point.name!r}")
+    where = "argument 'policy'"
+    choice = parse_choice(policy, where)
     if choice.name is None and settings and isinstance(policy, type):
-        choice = Choice(given=make_settings(policy.Settings, settings, f"policy {policy.__qualname__}"))
+        choice = Choice(given=make_settings(policy.Settings, settings, policy.__qualname__, where))
     elif settings:
         choice = Choice(choice.name, HiddenDict({**choice.settings, **settings}))
     chosen = choose(registry, point, choice)

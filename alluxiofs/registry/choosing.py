@@ -54,7 +54,13 @@ class Chosen:
         }
 
 
-def choose(registry: Registry, point: Point, choice: Choice, offered: Optional[Mapping[str, Any]] = None) -> Chosen:
+def choose(
+    registry: Registry,
+    point: Point,
+    choice: Choice,
+    offered: Optional[Mapping[str, Any]] = None,
+    where: Optional[str] = None,
+) -> Chosen:
     """The component that ``choice`` stands for.
 
     Parameters
@@ -68,26 +74,28 @@ def choose(registry: Registry, point: Point, choice: Choice, offered: Optional[M
     offered:
         Arguments of the filesystem that become settings where the class has them and the user's choice does not say
         otherwise.
+    where:
+        What messages begin with; by default the argument that chooses at this point.
 
     Raises
     ------
     UnknownComponentError, UnknownSettingError, SettingTypeError, ConfigurationError
         For a choice that cannot be used.
     """
+    where = where or f"argument {point.name!r}"
     if choice.name is None:
-        return _given(point, choice.given)
-    registered = registry.find(point, choice.name)
+        return _given(point, choice.given, where)
+    registered = registry.find(point, choice.name, where)
     cls = registered.load()
     fields = settings_fields(cls.Settings)
     declare_secrets(choice.name, (field.name for field in fields if field.secret))
     names = {field.name for field in fields}
     filled = {name: value for name, value in (offered or {}).items() if name in names}
-    what = f"{point.words} {choice.name!r}"
-    return Chosen(point, cls, registered.source, make_settings(cls.Settings, {**filled, **choice.settings}, what))
+    settings = make_settings(cls.Settings, {**filled, **choice.settings}, f"{point.words} {choice.name!r}", where)
+    return Chosen(point, cls, registered.source, settings)
 
 
-def _given(point: Point, thing: Any) -> Chosen:
-    where = f"argument {point.name!r}"
+def _given(point: Point, thing: Any, where: str) -> Chosen:
     if point.interface is WorkerPolicy:
         return _given_policy(point, thing, where)
     if inspect.isclass(thing) or not isinstance(thing, point.interface):
@@ -108,7 +116,7 @@ def _given_policy(point: Point, thing: Any, where: str) -> Chosen:
     if inspect.isclass(thing) and issubclass(thing, WorkerPolicy):
         source = source_of(thing)
         check_class(thing, point, source)
-        return Chosen(point, thing, source, make_settings(thing.Settings, {}, f"{point.words} {thing.name!r}"))
+        return Chosen(point, thing, source, make_settings(thing.Settings, {}, f"{point.words} {thing.name!r}", where))
     for cls in _subclasses(WorkerPolicy):
         if cls.__dict__.get("Settings") is type(thing):
             check_class(cls, point, source_of(cls))

@@ -94,8 +94,8 @@ class Registry:
 
     # --- looking up -------------------------------------------------------------------------------------------
 
-    def find(self, point: Point, name: str) -> Registered:
-        """The component of this name.
+    def find(self, point: Point, name: str, where: str) -> Registered:
+        """The component of this name; ``where`` begins the message if there is none.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class Registry:
             self.load_installed()
             found = self._components[point.name].get(name)
         if found is None:
-            raise self._unknown(point, name) from self._cause(name)
+            raise self._unknown(point, name, where) from self._cause(name)
         return found
 
     def serving(self, point: Point, protocol: str) -> Optional[Registered]:
@@ -215,7 +215,7 @@ class Registry:
 
     # --- explaining -------------------------------------------------------------------------------------------
 
-    def _unknown(self, point: Point, name: str) -> UnknownComponentError:
+    def _unknown(self, point: Point, name: str, where: str) -> UnknownComponentError:
         there = self._components[point.name]
         notes = []
         if "." in name or ":" in name:
@@ -228,7 +228,7 @@ class Registry:
                 f"not looked at, for it is blocked: {', '.join(str(plugin.source) for plugin in self.blocked)}"
             )
         return UnknownComponentError(
-            f"there is no {point.words} {name!r}{nearest(name, there)} (there are: {', '.join(there)})"
+            f"{where}: there is no {point.words} {name!r}{nearest(name, there)} (there are: {', '.join(there)})"
             + "".join(f"; {note}" for note in notes)
         )
 

@@ -101,7 +101,7 @@ def _types_of_fields(cls: Any) -> Dict[str, Any]:
         ) from error
 
 
-def make_settings(cls: Any, values: Mapping[str, Any], what: str) -> Any:
+def make_settings(cls: Any, values: Mapping[str, Any], what: str, where: str) -> Any:
     """An instance of a ``Settings`` class.
 
     Parameters
@@ -112,6 +112,8 @@ def make_settings(cls: Any, values: Mapping[str, Any], what: str) -> Any:
         What the user wrote, by the names of the settings.
     what:
         Whose settings they are, for messages: ``"page store 'disk'"``.
+    where:
+        What messages begin with: ``"argument 'page_store'"``.
 
     Raises
     ------
@@ -124,22 +126,24 @@ def make_settings(cls: Any, values: Mapping[str, Any], what: str) -> Any:
     for name in values:
         if name not in fields:
             there = f"there are: {', '.join(fields)}" if fields else "it has none"
-            raise UnknownSettingError(f"unknown setting {name!r} of {what}{nearest(str(name), fields)} ({there})")
+            raise UnknownSettingError(
+                f"{where}: unknown setting {name!r} of {what}{nearest(str(name), fields)} ({there})"
+            )
     missing = [name for name, field in fields.items() if field.default is attrs.NOTHING and name not in values]
     if missing:
-        raise ConfigurationError(f"{what} needs the setting {', '.join(map(repr, missing))}")
+        raise ConfigurationError(f"{where}: {what} needs the setting {', '.join(map(repr, missing))}")
     converted = {}
     for name, value in values.items():
         field = fields[name]
-        where = f"setting {name!r} of {what}"
-        converted[name] = value if field.own_converter else convert(value, field.kind, where, field.secret)
+        setting = f"{where}: setting {name!r} of {what}"
+        converted[name] = value if field.own_converter else convert(value, field.kind, setting, field.secret)
     try:
         return cls(**converted)
     except (ValueError, TypeError) as error:
         failure = error
     # Outside of the handler, for a cause could show a secret.
     secrets = [str(value) for name, value in converted.items() if fields[name].secret and value]
-    raise _explained(failure, what, secrets) from (None if secrets else failure)
+    raise _explained(failure, f"{where}: settings of {what}", secrets) from (None if secrets else failure)
 
 
 def effective_settings(settings: Any) -> Dict[str, Any]:
@@ -151,7 +155,7 @@ def effective_settings(settings: Any) -> Dict[str, Any]:
     }
 
 
-def _explained(failure: Exception, what: str, secrets: Sequence[str]) -> ConfigurationError:
+def _explained(failure: Exception, where: str, secrets: Sequence[str]) -> ConfigurationError:
     # attrs' validators carry the attribute and the value along as further arguments; the first one is the message.
     message = str(failure.args[0]) if failure.args else type(failure).__name__
     for secret in secrets:
@@ -159,7 +163,7 @@ def _explained(failure: Exception, what: str, secrets: Sequence[str]) -> Configu
     if isinstance(failure, ConfigurationError):
         return type(failure)(message)
     wrong = SettingTypeError if isinstance(failure, TypeError) else ConfigurationError
-    return wrong(f"settings of {what}: {message}")
+    return wrong(f"{where}: {message}")
 
 
 def _jsonable(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, List
 import pytest
 
 from alluxiofs import Worker, WorkerIdentity, WorkerPolicy, hookimpl, make_policy
+from alluxiofs.assembly import gateway_for
 from alluxiofs.errors import (
     ConfigurationError,
     PluginError,
@@ -20,12 +21,13 @@ from alluxiofs.errors import (
 from alluxiofs.plugins.builtins import BuiltIn
 from alluxiofs.registry import POINTS, Registry, choose, point_named, registry_for
 from alluxiofs.registry.listing import list_components
-from alluxiofs.settings import Choice
+from alluxiofs.settings import Choice, Settings
 from tests.unit.plugins_on_disk import Install, install, module_of, policy_source
 
 __all__ = ["install"]
 
 POLICY = point_named("policy")
+WHERE = "argument 'policy'"
 UNDER_STORE = point_named("under_store")
 
 
@@ -37,20 +39,21 @@ class TestBuiltIns:
         listed: List[BuiltIn] = list(getattr(builtins, point.hook)())
         assert listed
         for built_in in listed:
-            cls: Any = Registry().find(point, built_in.name).load()
+            cls: Any = Registry().find(point, built_in.name, WHERE).load()
             assert cls.name == built_in.name
             assert getattr(cls, "protocols", ()) == built_in.protocols
 
     def test_what_is_not_chosen_is_not_imported(self) -> None:
         for name in [name for name in sys.modules if name.startswith("alluxiofs.policies.rendezvous")]:
             del sys.modules[name]
-        Registry().find(POLICY, "consistent-hash").load()
+        Registry().find(POLICY, "consistent-hash", WHERE).load()
         assert "alluxiofs.policies.rendezvous" not in sys.modules
 
     def test_installed_packages_are_not_loaded_for_them(self, install: Install) -> None:
         module = install("other-policies", "raise RuntimeError('imported')")
-        Registry().find(POLICY, "consistent-hash")
-        assert Registry().serving(UNDER_STORE, "memory") is not None
+        gateway_for(
+            Settings.parse(target_protocol="memory", policy="consistent-hash", disable_plugins="a-new-registry")
+        )
         assert module not in sys.modules
 
     def test_no_passed_in_plugin_takes_their_names(self) -> None:
@@ -64,7 +67,7 @@ class TestBuiltIns:
 class TestPassedIn:
     def test_a_module(self) -> None:
         registry = Registry([module_of(policy_source("mine"))])
-        assert registry.find(POLICY, "mine").load().name == "mine"
+        assert registry.find(POLICY, "mine", WHERE).load().name == "mine"
 
     def test_an_object(self) -> None:
         class Mine(WorkerPolicy):
@@ -80,7 +83,7 @@ class TestPassedIn:
             def alluxiofs_worker_policies(self) -> Any:
                 return [Mine]
 
-        assert Registry([Plugin(), module_of(policy_source("other"))]).find(POLICY, "mine").load() is Mine
+        assert Registry([Plugin(), module_of(policy_source("other"))]).find(POLICY, "mine", WHERE).load() is Mine
 
     def test_two_modules_of_one_name(self) -> None:
         one, other = module_of(policy_source("one"), "plugin"), module_of(policy_source("other"), "plugin")
@@ -188,7 +191,7 @@ class TestClasses:
 class TestInstalled:
     def test_loaded_for_a_name_that_is_not_built_in(self, install: Install) -> None:
         install("my-policies", policy_source("mine"))
-        registered = Registry().find(POLICY, "mine")
+        registered = Registry().find(POLICY, "mine", WHERE)
         assert str(registered.source) == "my-policies 1.2"
 
     def test_loaded_for_a_protocol_that_no_built_in_serves(self, install: Install) -> None:
@@ -216,7 +219,7 @@ class TestInstalled:
     def test_one_that_takes_a_built_in_name_is_an_error_when_it_is_loaded(self, install: Install) -> None:
         install("greedy", policy_source("rendezvous"))
         registry = Registry()
-        registry.find(POLICY, "rendezvous")
+        registry.find(POLICY, "rendezvous", WHERE)
         for _ in range(2):
             with pytest.raises(PluginError, match=r"'rendezvous': one of alluxiofs, one of greedy 1\.2"):
                 list_components(registry)
@@ -225,18 +228,18 @@ class TestInstalled:
         install("first", policy_source("same"))
         install("second", policy_source("same"))
         with pytest.raises(PluginError, match=r"'same'.*(first 1\.2.*second 1\.2|second 1\.2.*first 1\.2)"):
-            Registry().find(POLICY, "same")
+            Registry().find(POLICY, "same", WHERE)
 
     def test_one_that_fails_to_import_is_a_warning(self, install: Install) -> None:
         install("broken", "import there_is_no_such_module")
         install("whole", policy_source("mine"))
         with pytest.warns(UserWarning, match=r"broken 1\.2 cannot be loaded: ModuleNotFoundError: .*there_is_no_such"):
-            assert Registry().find(POLICY, "mine").name == "mine"
+            assert Registry().find(POLICY, "mine", WHERE).name == "mine"
 
     def test_and_an_error_if_it_may_be_the_one_that_is_asked_for(self, install: Install) -> None:
         install("broken", "import there_is_no_such_module")
         with pytest.warns(UserWarning, match="broken"), pytest.raises(UnknownComponentError) as caught:
-            Registry().find(POLICY, "mine")
+            Registry().find(POLICY, "mine", WHERE)
         assert "cannot be loaded: broken 1.2 (No module named 'there_is_no_such_module')" in str(caught.value)
         assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
@@ -249,7 +252,7 @@ class TestInstalled:
         module = install("unwanted", "raise RuntimeError('imported')", entry_point="the-point")
         registry = Registry(disabled=["the-point"])
         with pytest.raises(UnknownComponentError, match="is blocked: plugin 'the-point' of unwanted"):
-            registry.find(POLICY, "mine")
+            registry.find(POLICY, "mine", WHERE)
         assert module not in sys.modules
         assert list_components(registry).blocked == ("plugin 'the-point' of unwanted 1.2",)
 
@@ -264,14 +267,15 @@ class TestInstalled:
 class TestUnknown:
     def test_the_message_has_all_there_is_and_the_nearest(self) -> None:
         with pytest.raises(
-            LookupError, match=r"no worker policy 'rendevous'; did you mean 'rendezvous'.*consistent-hash"
+            LookupError,
+            match=r"argument 'policy': there is no worker policy 'rendevous'; did you mean 'rendezvous'.*consistent",
         ):
-            Registry().find(POLICY, "rendevous")
+            Registry().find(POLICY, "rendevous", WHERE)
 
     @pytest.mark.parametrize("path", ["alluxiofs.policies.rendezvous.Rendezvous", "os:system"])
     def test_an_import_path_is_no_name(self, path: str) -> None:
         with pytest.raises(UnknownComponentError, match="never by an import path"):
-            Registry().find(POLICY, path)
+            Registry().find(POLICY, path, WHERE)
 
 
 def test_one_registry_a_configuration() -> None:

@@ -30,42 +30,46 @@ class Settings:
     level: int = attrs.field(default=3, validator=attrs.validators.ge(1))
 
 
-WHAT = "page store 'x'"
+WHAT, WHERE = "page store 'x'", "argument 'page_store'"
 
 
 def test_text_is_converted_by_the_types_of_the_fields() -> None:
     made = make_settings(
-        Settings, {"path": "/p", "capacity": "2kB", "wait": "1min", "mode": "fast", "hosts": "a,b", "level": "5"}, WHAT
+        Settings,
+        {"path": "/p", "capacity": "2kB", "wait": "1min", "mode": "fast", "hosts": "a,b", "level": "5"},
+        WHAT,
+        WHERE,
     )
     assert made == Settings("/p", Size(2048), Seconds(60), Mode.FAST, ("a", "b"), None, 5)
 
 
 def test_an_unknown_setting_says_the_nearest_and_all() -> None:
     with pytest.raises(
-        UnknownSettingError, match="unknown setting 'capcity' of page store 'x'; did you mean 'capacity'"
+        UnknownSettingError,
+        match="argument 'page_store': unknown setting 'capcity' of page store 'x'; did you mean 'capacity'",
     ):
-        make_settings(Settings, {"path": "/", "capcity": 1}, WHAT)
+        make_settings(Settings, {"path": "/", "capcity": 1}, WHAT, WHERE)
 
 
 def test_a_missing_setting() -> None:
-    with pytest.raises(ConfigurationError, match="page store 'x' needs the setting 'path'"):
-        make_settings(Settings, {}, WHAT)
+    with pytest.raises(ConfigurationError, match="argument 'page_store': page store 'x' needs the setting 'path'"):
+        make_settings(Settings, {}, WHAT, WHERE)
 
 
 def test_a_wrong_type_names_setting_value_and_what_is_right() -> None:
     with pytest.raises(SettingTypeError, match=r"setting 'level' of page store 'x': 1.5 is not a whole number"):
-        make_settings(Settings, {"path": "/", "level": 1.5}, WHAT)
+        make_settings(Settings, {"path": "/", "level": 1.5}, WHAT, WHERE)
 
 
 def test_validators_of_the_class_are_respected() -> None:
     with pytest.raises(ConfigurationError, match="settings of page store 'x': 'level' must be >= 1: 0") as caught:
-        make_settings(Settings, {"path": "/", "level": "0"}, WHAT)
+        make_settings(Settings, {"path": "/", "level": "0"}, WHAT, WHERE)
     assert isinstance(caught.value.__cause__, ValueError)
 
 
 def test_no_secret_in_the_error_of_a_validator_nor_behind_it() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        make_settings(Settings, {"path": "/", "level": 0, "pin": "hunter2"}, WHAT)
+        make_settings(Settings, {"path": "/", "level": 0, "pin": "hunter2"}, WHAT, WHERE)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     assert "hunter2" not in str(caught.value)
@@ -80,11 +84,11 @@ def test_a_field_with_its_own_converter_takes_what_that_takes() -> None:
     class Own:
         pair: Any = attrs.field(converter=_in_two)
 
-    assert make_settings(Own, {"pair": "a-b"}, WHAT).pair == ("a", "b")
+    assert make_settings(Own, {"pair": "a-b"}, WHAT, WHERE).pair == ("a", "b")
 
 
 def test_effective_settings_are_data_without_secrets() -> None:
-    made = make_settings(Settings, {"path": "s3://u:p@h/x", "pin": "hunter2", "wait": 2}, WHAT)
+    made = make_settings(Settings, {"path": "s3://u:p@h/x", "pin": "hunter2", "wait": 2}, WHAT, WHERE)
     shown = effective_settings(made)
     assert shown == {
         "path": "s3://***@h/x",
