@@ -6,6 +6,7 @@ import errno
 import functools
 import os
 import time
+from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, Mapping, Optional
 from urllib.parse import urlsplit
 
@@ -225,6 +226,7 @@ class FsspecUnderStore(UnderStore):
         if parents:
             self._client.call("makedirs", deadline, name, exist_ok=True)
         else:
+            self.stat(self.parent(name), deadline)  # not every client looks whether there is a parent
             self._client.call("mkdir", deadline, name, create_parents=False)
         self._forget(name)
 
@@ -265,10 +267,15 @@ class FsspecUnderStore(UnderStore):
         if truncate or self._find(name, deadline) is None:
             self.create(name).commit()
             return
+        if self._memory:
+            self._client.raw.store[name].modified = datetime.now(tz=timezone.utc)
+            return
         try:
             self._client.call("touch", deadline, name, truncate=False)
-        except ValueError as error:
-            raise NotSupportedError(f"{name}: an existing file cannot get a new time here: {error}") from error
+        except OSError as error:
+            if not isinstance(error.__cause__, ValueError):
+                raise
+            raise NotSupportedError(f"{name}: an existing file cannot get a new time here") from error
 
     def sign(self, name: str, expiration: int) -> str:
         try:
