@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from attrs import evolve
+
 from alluxiofs.cli.demo.flights import summary
 from alluxiofs.cli.demo.report import Report, Step
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Demonstration"]
 
 _CHANGED_MONTH = 7
+_SETTLES = 3.0
+"""Seconds after which the time of a file's last change tells two versions apart on any file system."""
 
 
 class Demonstration:
@@ -78,9 +82,11 @@ class Demonstration:
             ("pyarrow.dataset over fsspec, second pass", self._read_dataset),
             ("PyFileSystem(FSSpecHandler(fs))", self._read_handler),
         ]
-        for name, function in steps:
+        self._settle(files)
+        for index, (name, function) in enumerate(steps):
             tell(name)
-            self.report.steps.append(self._measure(name, function))
+            step = self._measure(name, function)
+            self.report.steps.append(_from_pages_alone(step) if index else step)
         tell("Ray")
         self.report.steps.append(self._ray(with_ray))
         for name, function in (
@@ -156,7 +162,7 @@ class Demonstration:
         wrong = dict(step.wrong)
         if len(warned) != 1:
             wrong["warnings"] = (1, warned)
-        return Step(step.name, step.rows, step.seconds, step.fetched, step.hits, step.misses, wrong, "; ".join(warned))
+        return evolve(step, wrong=wrong, note="; ".join(warned))
 
     def _ray(self, wanted: bool) -> Step:
         name = "ray.data.read_parquet"
@@ -177,6 +183,13 @@ class Demonstration:
             wrong=_differences(expected, found),
             note="its processes read through gateways and counters of their own",
         )
+
+    def _settle(self, files: Dict[str, Any]) -> None:
+        """Wait until what was just written is told from what might be written next: a file that changed a moment ago
+        can change again without its time showing it, and pages of it are not taken for those of the older file."""
+        modified = [entry["mtime"] for entry in files.values() if entry.get("mtime")]
+        time.sleep(min(_SETTLES, max(0.0, max(modified, default=0.0) + _SETTLES - time.time())))
+        self.fs.invalidate_cache()
 
     # --- what they share ----------------------------------------------------------------------------------------
 
@@ -219,6 +232,11 @@ def _dataset(folder: str, filesystem: Any) -> Any:
 def _differences(expected: Mapping[str, int], found: Mapping[str, int]) -> Dict[str, Tuple[Any, Any]]:
     names = sorted({*expected, *found})
     return {name: (expected.get(name), found.get(name)) for name in names if expected.get(name) != found.get(name)}
+
+
+def _from_pages_alone(step: Step) -> Step:
+    """The step, which is wrong if anything was fetched: every page was kept by the passes before."""
+    return evolve(step, wrong={**step.wrong, "bytes from under store": (0, step.fetched)}) if step.fetched else step
 
 
 @contextlib.contextmanager
