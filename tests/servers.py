@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from attrs import define
 
-__all__ = ["S3Server", "free_port", "program", "s3_bucket", "s3_server", "started"]
+__all__ = ["S3Server", "free_port", "program", "s3_bucket", "s3_client", "s3_server", "started"]
 
 _PORTS = range(15_000, 32_000)  # below what systems hand out to clients, so that nobody gets one by chance
 _START = 20.0
@@ -117,12 +117,17 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
 
 
-@pytest.fixture
-def s3_bucket(s3_server: S3Server) -> str:
-    """A bucket of the test's own, with nothing in it; it goes with the server."""
+@pytest.fixture(scope="session")
+def s3_client(s3_server: S3Server) -> Any:
+    """s3fs itself, to see the store with other eyes than the code under test."""
     import s3fs
 
-    client = s3fs.S3FileSystem(**s3_server.options, skip_instance_cache=True, use_listings_cache=False)
+    return s3fs.S3FileSystem(**s3_server.options, skip_instance_cache=True, use_listings_cache=False)
+
+
+@pytest.fixture
+def s3_bucket(s3_client: Any) -> str:
+    """A bucket of the test's own, with nothing in it; it goes with the server."""
     bucket = f"test-{uuid4().hex[:12]}"
-    client.mkdir(bucket)
+    s3_client.mkdir(bucket)
     return bucket

@@ -90,6 +90,8 @@ class FsspecUnderStore(UnderStore):
         name = self._client.names._strip_protocol(path)
         if name.startswith("/") or self._hierarchical:
             return normalised(name)
+        if self._scheme == "s3" and "?versionId=" in name:
+            raise InvalidPathError(f"s3fs takes {name!r} for a version of another key; the under store 's3' does not")
         _, separator, rest = name.partition("://")  # HTTP's names are URLs
         contained(rest if separator else name)
         return name.rstrip("/") or self.root

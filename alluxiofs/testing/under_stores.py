@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import pickle
-from typing import Callable, List, Optional
+from typing import Callable, ClassVar, List, Optional, Tuple
 from urllib.parse import quote
 
 import pytest
@@ -84,7 +85,23 @@ class UnderStoreContract(ComponentContract):
 
     Override the fixtures ``store`` (one of your class) and ``root`` (the name of a directory in it, or of a bucket,
     that exists, is empty, and is the test's own). What a store cannot do, as its ``capabilities`` say, is not asked.
+
+    Attributes
+    ----------
+    refused:
+        Text that no name may have in it, for the store's client cannot be given it: a path with it is an
+        ``InvalidPathError``, never another file.
     """
+
+    refused: ClassVar[Tuple[str, ...]] = ()
+
+    def refuses(self, store: UnderStore, name: str) -> bool:
+        """Whether a name is one that the store refuses; fails if it does not say so."""
+        if not any(text in name for text in self.refused):
+            return False
+        with pytest.raises(InvalidPathError):
+            store.strip(name)
+        return True
 
     @pytest.fixture
     def store(self) -> UnderStore:
@@ -105,6 +122,8 @@ class UnderStoreContract(ComponentContract):
     @pytest.mark.parametrize("part", ODD_NAMES)
     def test_any_name_comes_back_as_it_was(self, store: UnderStore, root: str, part: str) -> None:
         name = f"{root}/odd/{part}"
+        if self.refuses(store, name):
+            return
         assert store.strip(name) == name
         assert store.strip(store.url(name)) == name
         assert store.parent(name) == f"{root}/odd"
@@ -277,7 +296,15 @@ class UnderStoreContract(ComponentContract):
     def test_a_long_listing_is_complete(self, store: UnderStore, root: str) -> None:
         names = [f"{root}/many/{number:04}" for number in range(MANY)]
         parts = [names[start::16] for start in range(16)]
-        at_once(*(lambda part=part: [store.create(name).commit() for name in part] for part in parts))  # type: ignore[misc]
+
+        def task(part: List[str]) -> Callable[[], None]:
+            def make() -> None:
+                for name in part:
+                    store.create(name).commit()
+
+            return make
+
+        at_once(*map(task, parts))
         assert sorted(entry.name for entry in store.list(f"{root}/many", soon())) == names
         store.remove_directory(f"{root}/many", soon(), recursive=True)
         with pytest.raises(FileNotFoundError):
@@ -364,6 +391,8 @@ class UnderStoreContract(ComponentContract):
     @pytest.mark.parametrize("part", ["plain", "x?versionId=1&y=2", "a b%41#*[é]"])
     def test_a_file_goes_over_another(self, store: UnderStore, root: str, operation: str, part: str) -> None:
         source, target = f"{root}/from/{part}", f"{root}/to/{part}"
+        if self.refuses(store, source):
+            return
         put(store, source, b"content")
         put(store, target, b"what was there")
         getattr(store, operation)(source, target, soon())
@@ -396,7 +425,7 @@ class UnderStoreContract(ComponentContract):
             store.remove(f"{root}/dir", soon())
         with pytest.raises(NotADirectoryError):
             store.remove_directory(f"{root}/file", soon())
-        with pytest.raises(OSError, match=".") as caught:
+        with pytest.raises(OSError, match=os.strerror(errno.ENOTEMPTY)) as caught:
             store.remove_directory(f"{root}/dir", soon())
         assert caught.value.errno == errno.ENOTEMPTY
         store.remove_directory(f"{root}/dir", soon(), recursive=True)

@@ -52,14 +52,14 @@ class TestAnyOnLocalFiles(UnderStoreContract):
 class TestAnyOnAReadyClient(TestAnyOnLocalFiles):
     @pytest.fixture
     def store(self) -> UnderStore:
-        class Files(LocalFileSystem):
+        class Files(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
             cachable = False
 
         return FsspecUnderStore(Target("file", client=Files()), FsspecUnderStore.Settings(), make_context())
 
 
 class TestS3(UnderStoreContract):
-    @pytest.fixture
+    @pytest.fixture(scope="class")
     def store(self, s3_server: S3Server) -> UnderStore:
         return S3UnderStore(Target("s3", s3_server.options), S3UnderStore.Settings(), make_context())
 
@@ -69,7 +69,9 @@ class TestS3(UnderStoreContract):
 
 
 class TestAnyOnS3(UnderStoreContract):
-    @pytest.fixture
+    refused = ("?versionId=",)
+
+    @pytest.fixture(scope="class")
     def store(self, s3_server: S3Server) -> UnderStore:
         return FsspecUnderStore(Target("s3", s3_server.options), FsspecUnderStore.Settings(), make_context())
 
