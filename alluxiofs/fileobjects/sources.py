@@ -144,7 +144,7 @@ class CacheSource(Source):
     def __init__(self, opened: OpenFile, cache_type: str, block_size: int, options: Dict[str, Any]) -> None:
         super().__init__(opened)
         if cache_type not in caches:
-            known = [str(name) for name in caches]
+            known = [name for name in caches if isinstance(name, str)]
             raise ConfigurationError(
                 f"cache_type {cache_type!r} is not one of {', '.join(known)}{nearest(cache_type, known)}"
             )

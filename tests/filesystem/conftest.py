@@ -42,9 +42,12 @@ def make_place(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Ite
         yield Place({"target_protocol": "file"}, folder.as_posix(), fsspec.filesystem("file"))
     else:
         server = request.getfixturevalue("s3_server")
-        bucket = request.getfixturevalue("s3_bucket")
+        # One client for all tests: making one takes longer than most tests.
         client = fsspec.filesystem("s3", **server.options, use_listings_cache=False)
+        bucket = f"test-{uuid4().hex[:12]}"
+        client.mkdir(bucket)
         yield Place({"target_protocol": "s3", "target_options": server.options}, f"{bucket}/folder", client)
+        client.rm(bucket, recursive=True)
 
 
 def page_store_of(kind: Optional[str], tmp_path: Path) -> Optional[Dict[str, Any]]:

@@ -1,0 +1,456 @@
+"""Listing, finding, copying, moving, removing, transferring."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Set
+
+import pytest
+from fsspec.callbacks import Callback
+from fsspec.implementations.memory import MemoryFileSystem
+
+from alluxiofs.errors import UnavailableError
+from alluxiofs.filesystem import AlluxioFileSystem
+from tests.filesystem.conftest import Place
+
+TREE = ("a", "d/b", "d/e/c", "d/e/f/g")
+
+
+@pytest.fixture
+def tree(fs: AlluxioFileSystem, place: Place) -> str:
+    fs.pipe({place.path(name): name.encode() for name in TREE})
+    return place.root
+
+
+def below(fs: AlluxioFileSystem, root: str) -> Set[str]:
+    return {path[len(root) + 1 :] for path in fs.find(root)}
+
+
+# --- looking --------------------------------------------------------------------------------------------------
+
+
+def test_ls_gives_names_or_details(fs: AlluxioFileSystem, tree: str) -> None:
+    assert fs.ls(tree) == fs.ls(tree + "/") == [f"{tree}/a", f"{tree}/d"]
+    details = fs.ls(tree, detail=True)
+    assert [(info["name"], info["type"]) for info in details] == [(f"{tree}/a", "file"), (f"{tree}/d", "directory")]
+    assert fs.ls(f"{tree}/a") == [f"{tree}/a"]
+    for path in (f"{tree}/none", f"{tree}/none/x"):
+        with pytest.raises(FileNotFoundError):
+            fs.ls(path)
+
+
+def test_info_has_all_that_is_promised(fs: AlluxioFileSystem, place: Place, tree: str) -> None:
+    before = datetime.now(timezone.utc) - timedelta(minutes=5)
+    info = fs.info(f"{tree}/d/b")
+    assert (info["name"], info["size"], info["type"]) == (f"{tree}/d/b", 3, "file")
+    assert info["ufs_path"] == f"{place.arguments['target_protocol']}://{tree}/d/b"
+    assert {"created", "modified", "mtime", "owner", "group", "mode", "version"} <= set(info)
+    assert before < info["modified"] < datetime.now(timezone.utc) + timedelta(minutes=5)
+    assert info["modified"].timestamp() == pytest.approx(info["mtime"])
+    assert fs.modified(f"{tree}/d/b") == info["modified"]
+    assert isinstance(info["version"], str)
+    directory = fs.info(f"{tree}/d")
+    assert (directory["name"], directory["size"], directory["type"]) == (f"{tree}/d", 0, "directory")
+    with pytest.raises(FileNotFoundError, match="none"):
+        fs.info(f"{tree}/none")
+
+
+def test_created_is_told_where_the_store_knows_it(fs: AlluxioFileSystem, place: Place, tree: str) -> None:
+    if fs.info(f"{tree}/a")["created"] is None:
+        with pytest.raises(NotImplementedError, match="created"):
+            fs.created(f"{tree}/a")
+    else:
+        assert fs.created(f"{tree}/a").tzinfo is timezone.utc
+
+
+def test_kinds(fs: AlluxioFileSystem, tree: str) -> None:
+    kinds = {name: (fs.exists(path), fs.isfile(path), fs.isdir(path)) for name, path in (
+        ("file", f"{tree}/a"), ("directory", f"{tree}/d"), ("nothing", f"{tree}/n"), ("below a file", f"{tree}/a/n")
+    )}  # fmt: skip
+    assert kinds == {
+        "file": (True, True, False),
+        "directory": (True, False, True),
+        "nothing": (False, False, False),
+        "below a file": (False, False, False),
+    }
+    assert fs.lexists(f"{tree}/a")
+
+
+class Unreachable(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no type hints
+    """A store that nobody can reach."""
+
+    protocol = "unreachable"
+    cachable = False
+
+    def _fail(self, *_: Any, **__: Any) -> Any:
+        raise UnavailableError("nobody answers")
+
+    info = ls = _open = exists = isfile = isdir = find = cat_file = modified = _fail
+
+
+def test_a_failure_to_find_out_never_looks_like_absence() -> None:
+    fs = AlluxioFileSystem(fs=Unreachable(), retries=0)
+    for operation in (
+        fs.exists, fs.isfile, fs.isdir, fs.info, fs.ls, fs.find, fs.du, fs.glob, lambda path: fs.glob(path + "*"),
+        fs.expand_path, fs.cat_file, fs.open, lambda path: list(fs.walk(path)), lambda path: fs.rm(path, recursive=True),
+        lambda path: fs.expand_path(path, recursive=True), lambda path: fs.cp(path, "/y"),
+    ):  # fmt: skip
+        with pytest.raises(ConnectionError):
+            operation("/x")
+
+
+def test_find_walk_glob_and_du(fs: AlluxioFileSystem, tree: str) -> None:
+    files = [f"{tree}/{name}" for name in TREE]
+    directories = [f"{tree}/{name}" for name in ("d", "d/e", "d/e/f")]
+    assert fs.find(tree) == files
+    assert fs.find(tree, withdirs=True) == sorted([tree, *files, *directories])
+    assert fs.find(tree, maxdepth=1) == files[:1]
+    assert fs.find(tree, maxdepth=2) == files[:2]
+    assert fs.find(tree, maxdepth=2, withdirs=True) == sorted([tree, *files[:2], *directories[:2]])
+    assert fs.find(tree, prefix="d/e") == files[2:]
+    assert fs.find(files[0]) == files[:1]
+    assert fs.find(f"{tree}/none") == []
+    found = fs.find(tree, detail=True)
+    assert {name: info["size"] for name, info in found.items()} == {path: len(path) - len(tree) - 1 for path in files}
+    assert [(path[len(tree) :], sorted(dirs), sorted(names)) for path, dirs, names in fs.walk(tree)] == [
+        ("", ["d"], ["a"]),
+        ("/d", ["e"], ["b"]),
+        ("/d/e", ["f"], ["c"]),
+        ("/d/e/f", [], ["g"]),
+    ]
+    assert [path[len(tree) :] for path, _, _ in fs.walk(tree, topdown=False)] == ["/d/e/f", "/d/e", "/d", ""]
+    assert [path[len(tree) :] for path, _, _ in fs.walk(tree, maxdepth=2)] == ["", "/d"]
+    assert list(fs.walk(f"{tree}/none")) == []
+    with pytest.raises(FileNotFoundError):
+        list(fs.walk(f"{tree}/none", on_error="raise"))
+    errors: List[OSError] = []
+    assert list(fs.walk(f"{tree}/none", on_error=errors.append)) == []
+    assert isinstance(errors[0], FileNotFoundError)
+    for _, dirs, _ in fs.walk(tree):
+        dirs[:] = [name for name in dirs if name != "e"]
+        assert dirs in (["d"], [])
+    assert fs.glob(f"{tree}/*") == [f"{tree}/a", f"{tree}/d"]
+    assert fs.glob(f"{tree}/**/g") == files[3:]
+    assert fs.glob(f"{tree}/d/[a-c]") == [f"{tree}/d/b"]
+    assert fs.glob(f"{tree}/nothing*") == []
+    assert fs.du(tree) == sum(map(len, TREE))
+    assert fs.du(tree, total=False) == {f"{tree}/{name}": len(name) for name in TREE}
+    assert fs.expand_path(f"{tree}/d", recursive=True) == sorted([*directories, *files[1:]])
+    for call in (fs.find, fs.expand_path, lambda path, maxdepth: list(fs.walk(path, maxdepth=maxdepth))):
+        with pytest.raises(ValueError, match="maxdepth"):
+            call(tree, maxdepth=0)
+
+
+def test_keys_tell_contents_apart(fs: AlluxioFileSystem, place: Place, tree: str) -> None:
+    path = f"{tree}/a"
+    key, checksum = fs.ukey(path), fs.checksum(path)
+    assert (fs.ukey(path), fs.checksum(path)) == (key, checksum)
+    place.client.pipe_file(path, b"other content")
+    assert fs.ukey(path) != key
+    assert fs.checksum(path) != checksum
+
+
+def test_signing_is_for_stores_that_can(fs: AlluxioFileSystem, place: Place, tree: str) -> None:
+    if place.arguments["target_protocol"] == "s3":
+        import urllib.request
+
+        with urllib.request.urlopen(fs.sign(f"{tree}/a", expiration=60)) as answer:
+            assert answer.read() == b"a"
+    else:
+        with pytest.raises(NotImplementedError, match="sign"):
+            fs.sign(f"{tree}/a")
+
+
+# --- directories and removing -----------------------------------------------------------------------------------
+
+
+def test_directories(fs: AlluxioFileSystem, place: Place) -> None:
+    path = place.path("new/deep")
+    assert fs.mkdir(path) is True
+    assert fs.makedirs(path, exist_ok=True) is True
+    assert fs.touch(f"{path}/x") is True
+    assert fs.isdir(path)
+    for call in (fs.mkdir, fs.makedirs):
+        with pytest.raises(FileExistsError):
+            call(f"{path}/x")
+    assert fs.rm(f"{path}/x") is True
+    if place.arguments["target_protocol"] != "s3":
+        with pytest.raises(FileExistsError):
+            fs.mkdir(path)
+        with pytest.raises(OSError, match="."):
+            fs.rmdir(place.path("new"))
+        fs.rmdir(path)
+        assert not fs.exists(path)
+
+
+def test_touch(fs: AlluxioFileSystem, place: Place) -> None:
+    path = place.path("touched")
+    assert fs.touch(path) is True
+    assert fs.cat_file(path) == b""
+    fs.pipe_file(path, b"x")
+    assert fs.touch(path, truncate=False) is True
+    assert fs.cat_file(path) == b"x"
+    assert fs.touch(path, truncate=True) is True
+    assert fs.cat_file(path) == b""
+
+
+def test_removing(fs: AlluxioFileSystem, place: Place, tree: str) -> None:
+    with pytest.raises(IsADirectoryError, match="recursive"):
+        fs.rm([f"{tree}/a", f"{tree}/d"])
+    with pytest.raises(FileNotFoundError):
+        fs.rm([f"{tree}/a", f"{tree}/none"])
+    assert below(fs, tree) == set(TREE), "a bad name among others removes nothing"
+    assert fs.rm(f"{tree}/d", recursive=True, maxdepth=2) is True
+    assert below(fs, tree) == {"a", "d/e/f/g"}
+    assert fs.rm([f"{tree}/d", f"{tree}/d/e"], recursive=True, sync_parent=True) is True
+    assert below(fs, tree) == {"a"}
+    fs.pipe({f"{tree}/p1": b"", f"{tree}/p2": b"", f"{tree}/q": b""})
+    assert fs.rm(f"{tree}/p*") is True
+    assert below(fs, tree) == {"a", "q"}
+    fs.rm_file(f"{tree}/q")
+    assert below(fs, tree) == {"a"}
+    with pytest.raises(FileNotFoundError):
+        fs.rm(f"{tree}/none")
+    with pytest.raises(FileNotFoundError):
+        fs.rm_file(f"{tree}/none")
+
+
+def test_the_root_of_a_store_is_not_removed(quick: AlluxioFileSystem, memory: Place) -> None:
+    quick.pipe_file(memory.path("x"), b"x")
+    for root in ("", "/", "memory://", "alluxiofs://"):
+        with pytest.raises(PermissionError, match="root"):
+            quick.rm(root, recursive=True)
+    assert quick.cat_file(memory.path("x")) == b"x"
+
+
+def test_dropping_what_is_cached_leaves_the_file(fs: AlluxioFileSystem, place: Place, tree: str) -> None:
+    path = f"{tree}/a"
+    assert fs.cat_file(path) == b"a"
+    place.client.pipe_file(path, b"A")
+    assert fs.rm(path, remove_alluxio_only=True) is True
+    assert fs.cat_file(path) == b"A"
+    assert fs.rm(tree, recursive=True, remove_alluxio_only=True) is True
+    assert below(fs, tree) == set(TREE)
+
+
+# --- copying and moving -----------------------------------------------------------------------------------------
+
+
+def test_copying(fs: AlluxioFileSystem, place: Place, tree: str) -> None:
+    assert fs.cp(f"{tree}/a", f"{tree}/a2") is True
+    assert fs.cat_file(f"{tree}/a2") == b"a"
+    fs.pipe_file(f"{tree}/a", b"changed")
+    assert fs.copy(f"{tree}/a", f"{tree}/a2", force=True, preserve=False) is True
+    assert fs.cat_file(f"{tree}/a2") == b"changed"
+    assert fs.cp(f"{tree}/a", f"{tree}/d/") is True
+    assert fs.cat_file(f"{tree}/d/a") == b"changed"
+    assert fs.cp(f"{tree}/d", f"{tree}/copy", recursive=True, threads=2) is True
+    assert below(fs, f"{tree}/copy") == {"a", "b", "e/c", "e/f/g"}
+    assert fs.cp(f"{tree}/a", f"{tree}/a") is True
+    assert fs.cat_file(f"{tree}/a") == b"changed", "a copy onto itself loses nothing"
+    with pytest.raises(FileNotFoundError):
+        fs.cp(f"{tree}/none", f"{tree}/x")
+    assert fs.cp([f"{tree}/none", f"{tree}/a"], [f"{tree}/x", f"{tree}/y"], on_error="ignore") is True
+    assert fs.exists(f"{tree}/y")
+    for arguments, message in (({"threads": 0}, "threads"), ({"on_error": "omit"}, "on_error")):
+        with pytest.raises(ValueError, match=message):
+            fs.cp(f"{tree}/a", f"{tree}/x", **arguments)
+
+
+def test_copying_keeps_times_and_modes_and_force_replaces_what_is_read_only(
+    local: Place, filesystem: Callable[..., AlluxioFileSystem]
+) -> None:
+    fs = filesystem(local)
+    source, target = Path(local.path("source")), Path(local.path("target"))
+    fs.pipe_file(str(source), b"new")
+    source.chmod(0o640)
+    os.utime(source, (1_000_000_000, 1_000_000_000))
+    fs.cp(str(source), str(target))
+    assert (stat.S_IMODE(target.stat().st_mode), target.stat().st_mtime) == (0o640, 1_000_000_000)
+    fs.cp(str(source), str(target), preserve=False)
+    assert target.stat().st_mtime > 1_000_000_000
+    target.write_bytes(b"old")
+    target.chmod(0o440)
+    assert fs.cp(str(source), str(target), force=True) is True
+    assert target.read_bytes() == b"new"
+
+
+def test_moving(fs: AlluxioFileSystem, tree: str) -> None:
+    assert fs.mv(f"{tree}/a", f"{tree}/b") is True
+    assert below(fs, tree) == {"b", "d/b", "d/e/c", "d/e/f/g"}
+    assert fs.mv(f"{tree}/b", f"{tree}/d/") is True
+    assert fs.cat_file(f"{tree}/d/b") == b"a"
+    assert fs.mv(f"{tree}/d", f"{tree}/moved", recursive=True) is True
+    assert below(fs, tree) == {"moved/b", "moved/e/c", "moved/e/f/g"}
+    assert fs.mv(f"{tree}/moved/b", f"{tree}/moved/b") is True
+    assert fs.cat_file(f"{tree}/moved/b") == b"a"
+    with pytest.raises(OSError, match="itself"):
+        fs.mv(f"{tree}/moved", f"{tree}/moved/e/deeper", recursive=True)
+    assert below(fs, tree) == {"moved/b", "moved/e/c", "moved/e/f/g"}
+    with pytest.raises(FileNotFoundError):
+        fs.mv(f"{tree}/none", f"{tree}/x")
+    fs.makedirs(f"{tree}/target")
+    assert fs.mv(f"{tree}/moved/e/*", f"{tree}/target/") is True
+    assert "target/c" in below(fs, tree)
+
+
+def test_files_move_and_are_copied_from_one_store_to_another(
+    local: Place, filesystem: Callable[..., AlluxioFileSystem]
+) -> None:
+    stores = {"under_stores": {"memory://": {"protocol": "memory"}}}
+    fs = filesystem(local, **stores)
+    fs.pipe_file(local.path("d/x"), b"x")
+    fs.pipe_file(local.path("d/e/y"), b"y" * 200_000)
+    assert fs.cp(local.path("d"), "memory://across", recursive=True) is True
+    assert fs.find("memory://across") == ["memory:///across/e/y", "memory:///across/x"]
+    assert fs.cat_file("memory://across/e/y") == b"y" * 200_000
+    assert fs.mv("memory://across", local.path("back"), recursive=True) is True
+    assert fs.find(local.path("back")) == [local.path("back/e/y"), local.path("back/x")]
+    assert fs.find("memory://across") == []
+
+
+# --- this machine's disks -----------------------------------------------------------------------------------------
+
+
+class Progress(Callback):  # type: ignore[misc]  # fsspec has no type hints
+    """Remembers what it was told."""
+
+
+def test_up_and_down(fs: AlluxioFileSystem, place: Place, tmp_path: Path) -> None:
+    data = os.urandom(300_000)
+    source, target = tmp_path / "source", tmp_path / "deep" / "target"
+    source.write_bytes(data)
+    up, down = Progress(), Progress()
+    url = f"{place.arguments['target_protocol']}://{place.path('up')}"
+    assert fs.upload(str(source), place.path("up"), callback=up) is True
+    assert (up.size, up.value) == (len(data), len(data))
+    assert fs.download(str(target), place.path("up"), callback=down) is True
+    assert (down.size, down.value) == (len(data), len(data))
+    assert target.read_bytes() == data
+    if place.arguments["target_protocol"] != "file":
+        assert fs.download(url, str(tmp_path / "in fsspec's order")) is True
+        assert (tmp_path / "in fsspec's order").read_bytes() == data
+    assert fs.download(f"alluxiofs://{place.path('up')}", str(tmp_path / "again")) is True
+    assert fs.download(rpath=place.path("up"), lpath=source) is True
+    assert fs.upload(lpath=source, rpath=place.path("by keyword")) is True
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "x").write_bytes(b"x")
+    with pytest.raises(IsADirectoryError, match="recursive"):
+        fs.upload(str(tmp_path / "tree"), place.path("tree"))
+    assert fs.upload(str(tmp_path / "tree"), place.path("tree"), recursive=True) is True
+    assert fs.cat_file(place.path("tree/x")) == b"x"
+    with pytest.raises(IsADirectoryError, match="recursive"):
+        fs.download(str(tmp_path / "tree2"), place.path("tree"))
+    with pytest.raises(FileNotFoundError):
+        fs.download(str(tmp_path / "n"), place.path("none"))
+    with pytest.raises(FileNotFoundError):
+        fs.upload(str(tmp_path / "n"), place.path("none"))
+    assert not fs.exists(place.path("none"))
+    assert not (tmp_path / "n").exists()
+
+
+def test_a_download_that_fails_leaves_what_was_there(fs: AlluxioFileSystem, place: Place, tmp_path: Path) -> None:
+    fs.pipe_file(place.path("x"), b"new")
+    target = tmp_path / "kept"
+    target.write_bytes(b"old")
+
+    class Failing(Callback):  # type: ignore[misc]  # fsspec has no type hints
+        def relative_update(self, inc: int = 1) -> None:
+            raise RuntimeError(f"after {inc} bytes")
+
+    with pytest.raises(RuntimeError, match="3 bytes"):
+        fs.download(str(target), place.path("x"), callback=Failing())
+    with pytest.raises(RuntimeError, match="3 bytes"):
+        fs.upload(str(target), place.path("x"), callback=Failing())
+    assert (target.read_bytes(), fs.cat_file(place.path("x"))) == (b"old", b"new")
+    assert sorted(tmp_path.glob("*kept*")) == [target]
+    assert not list(tmp_path.glob(".*"))
+    assert fs.ls(place.root) == [place.path("x")]
+
+
+def test_a_download_goes_where_writing_would(fs: AlluxioFileSystem, place: Place, tmp_path: Path) -> None:
+    fs.pipe_file(place.path("x"), b"new")
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "real").chmod(0o604)
+    (tmp_path / "link").symlink_to("real")
+    fs.get(place.path("x"), str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o604
+    fs.get_file(place.path("x"), os.devnull)
+    assert not Path(os.devnull).is_file()
+    with (tmp_path / "handle").open("wb") as handle:
+        fs.get_file(place.path("x"), handle)
+    assert (tmp_path / "handle").read_bytes() == b"new"
+
+
+def test_a_name_from_a_listing_cannot_lead_out_of_the_target(tmp_path: Path) -> None:
+    from alluxiofs.errors import InvalidPathError
+    from alluxiofs.operations.plan import Side, pairs_of
+
+    side = Side(lambda _: ["b/x/../../../etc/passwd", "b/y"], lambda _: False, lambda _: False)
+    with pytest.raises(InvalidPathError, match="outside"):
+        pairs_of(side, "b", str(tmp_path), lambda _: True, only_files=False)
+
+
+def test_progress_of_many_files(quick: AlluxioFileSystem, memory: Place, tmp_path: Path) -> None:
+    quick.pipe({memory.path(f"m/{number}"): b"x" for number in range(4)})
+    progress = Progress()
+    quick.get(memory.path("m"), str(tmp_path), recursive=True, callback=progress)
+    assert (progress.size, progress.value) == (5, 5)
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["0", "1", "2", "3"]
+
+
+def test_memory_is_bounded_whatever_the_size(local: Place, filesystem: Callable[..., AlluxioFileSystem]) -> None:
+    """A sparse gigabyte is read in pieces, by a process that may not have so much."""
+    import subprocess
+    import sys
+
+    with Path(local.path("big")).open("wb") as big:
+        big.truncate(2**30)
+    script = f"""
+import resource, fsspec
+fs = fsspec.filesystem("alluxiofs", target_protocol="file", page_store={{"name": "memory", "capacity": "32MB"}})
+total = 0
+with fs.open({local.path("big")!r}) as file:
+    while True:
+        piece = file.read(2**22)
+        if not piece:
+            break
+        total += len(piece)
+assert total == 2**30, total
+fs.download({local.path("copy")!r}, {local.path("big")!r})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert Path(local.path("copy")).stat().st_size == 2**30
+    assert int(done.stdout) < 400, "megabytes"
+
+
+def test_operations_from_many_threads(fs: AlluxioFileSystem, place: Place) -> None:
+    failures: List[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            mine: Dict[str, bytes] = {place.path(f"t/{number}-{index}"): bytes([number]) * 1000 for index in range(5)}
+            fs.pipe(mine)
+            for path, data in mine.items():
+                assert fs.cat_file(path) == data
+                assert fs.info(path)["size"] == 1000
+            assert set(fs.ls(place.path("t"), refresh=True)) >= set(mine)
+            fs.rm(list(mine)[:2])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(fs.find(place.path("t"))) == 48
