@@ -7,6 +7,7 @@ import functools
 import os
 import time
 from datetime import datetime, timezone
+from glob import has_magic
 from typing import Any, Dict, Iterator, Mapping, Optional
 from urllib.parse import urlsplit
 
@@ -209,6 +210,9 @@ class FsspecUnderStore(UnderStore):
         children = list(self.list(name, deadline))
         if children and not recursive:
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
+        if children and not has_magic(name):  # a client would take such a name for a pattern
+            self._client.call("rm", deadline, name, recursive=True)
+            children = []
         for child in children:
             if child.is_file:
                 self._client.call("rm_file", deadline, child.name)

@@ -17,6 +17,16 @@ from alluxiofs.testing.under_stores import UnderStoreContract
 from tests.servers import S3Server
 
 
+@pytest.fixture(scope="module")
+def s3_store(s3_server: S3Server) -> UnderStore:
+    return S3UnderStore(Target("s3", s3_server.options), S3UnderStore.Settings(), make_context())
+
+
+@pytest.fixture(scope="module")
+def any_store_on_s3(s3_server: S3Server) -> UnderStore:
+    return FsspecUnderStore(Target("s3", s3_server.options), FsspecUnderStore.Settings(), make_context())
+
+
 class TestLocal(UnderStoreContract):
     @pytest.fixture
     def store(self) -> UnderStore:
@@ -52,16 +62,16 @@ class TestAnyOnLocalFiles(UnderStoreContract):
 class TestAnyOnAReadyClient(TestAnyOnLocalFiles):
     @pytest.fixture
     def store(self) -> UnderStore:
-        class Files(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
+        class Files(LocalFileSystem):
             cachable = False
 
         return FsspecUnderStore(Target("file", client=Files()), FsspecUnderStore.Settings(), make_context())
 
 
 class TestS3(UnderStoreContract):
-    @pytest.fixture(scope="class")
-    def store(self, s3_server: S3Server) -> UnderStore:
-        return S3UnderStore(Target("s3", s3_server.options), S3UnderStore.Settings(), make_context())
+    @pytest.fixture
+    def store(self, s3_store: UnderStore) -> UnderStore:
+        return s3_store
 
     @pytest.fixture
     def root(self, store: UnderStore, s3_bucket: str) -> str:
@@ -71,9 +81,9 @@ class TestS3(UnderStoreContract):
 class TestAnyOnS3(UnderStoreContract):
     refused = ("?versionId=",)
 
-    @pytest.fixture(scope="class")
-    def store(self, s3_server: S3Server) -> UnderStore:
-        return FsspecUnderStore(Target("s3", s3_server.options), FsspecUnderStore.Settings(), make_context())
+    @pytest.fixture
+    def store(self, any_store_on_s3: UnderStore) -> UnderStore:
+        return any_store_on_s3
 
     @pytest.fixture
     def root(self, store: UnderStore, s3_bucket: str) -> str:

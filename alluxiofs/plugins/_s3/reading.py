@@ -68,7 +68,8 @@ async def fetch(
 
 def _refused(error: Exception, version: Version) -> bool:
     """Whether the store refuses the condition, or a range that the version had."""
-    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode")
+    response = getattr(error, "response", None) or {}  # aiohttp's errors have one too, that may be None
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
     return status == 412 or (status == 416 and version.length is not None)
 
 

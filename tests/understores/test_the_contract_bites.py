@@ -1,0 +1,85 @@
+"""The contract of under stores fails a store that breaks a promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterator, List, Optional, Type
+
+import pytest
+
+from alluxiofs.interfaces import Deadline, Entry, Target, UnderStore, Version, Writer
+from alluxiofs.plugins.under_store_local import LocalUnderStore
+from alluxiofs.testing import make_context
+from alluxiofs.testing.under_stores import UnderStoreContract
+
+
+class _IgnoresTheVersion(LocalUnderStore):
+    def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        super().read_into(name, Version(), offset, view, deadline)
+
+
+class _ReadsOneByteOff(LocalUnderStore):
+    def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        super().read_into(name, version, max(0, offset - 1), view, deadline)
+
+
+class _LosesAnEntry(LocalUnderStore):
+    def list(self, name: str, deadline: Deadline, recursive: bool = False) -> Iterator[Entry]:
+        yield from list(super().list(name, deadline))[:1000]
+
+
+class _Climbs(LocalUnderStore):
+    def strip(self, path: str) -> str:
+        return path.rpartition("://")[2]
+
+
+class _WritesInPlace(Writer):
+    def __init__(self, name: str) -> None:
+        self._path = Path(name)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_bytes(b"")
+
+    def write(self, data: memoryview) -> None:
+        with self._path.open("ab") as file:
+            file.write(data)
+
+    def commit(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        self._path.unlink()
+
+
+class _ShowsHalfAFile(LocalUnderStore):
+    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+        return _WritesInPlace(name)
+
+
+class _OverwritesAnyway(LocalUnderStore):
+    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+        return super().create(name, size_hint=size_hint)
+
+
+class _KeepsTheSource(LocalUnderStore):
+    def move(self, source: str, target: str, deadline: Deadline) -> None:
+        self.copy(source, target, deadline)
+
+
+CASES: List[Any] = [
+    (_IgnoresTheVersion, "test_another_content_of_the_same_size_is_another_version", ()),
+    (_IgnoresTheVersion, "test_a_file_of_another_size_is_not_read_as_the_old", (b"longer than it was",)),
+    (_ReadsOneByteOff, "test_many_threads_read_one_file", ()),
+    (_LosesAnEntry, "test_a_long_listing_is_complete", ()),
+    (_Climbs, "test_a_path_does_not_leave_the_root", ("../" * 40 + "x",)),
+    (_Climbs, "test_a_nul_is_in_no_name", ()),
+    (_ShowsHalfAFile, "test_nothing_is_seen_before_the_commit", ()),
+    (_OverwritesAnyway, "test_exclusive_creation_keeps_what_is_there", ()),
+    (_KeepsTheSource, "test_a_file_goes_over_another", ("move", "plain")),
+]
+
+
+@pytest.mark.parametrize(("kind", "promise", "arguments"), CASES)
+def test_a_broken_store_is_found(kind: Type[UnderStore], promise: str, arguments: Any, tmp_path: Path) -> None:
+    store = kind(Target("file"), kind.Settings(), make_context())
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        getattr(UnderStoreContract(), promise)(store, str(tmp_path), *arguments)
