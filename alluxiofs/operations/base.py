@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any, Callable, List, Optional, Union
+from typing import Any, Callable, Optional, Sequence, Union
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -31,7 +31,7 @@ PROTOCOLS = ("alluxiofs", "alluxio")
 MODULE = "module"  # {MODULE: name} is how a plugin module travels: it is imported again where it arrives
 
 Path = Union[str, "os.PathLike[str]"]
-Paths = Union[Path, List[Path]]
+Paths = Union[Path, Sequence[Path]]
 
 
 class PerInstance:

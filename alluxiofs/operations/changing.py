@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, List, Mapping, Optional, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError, is_a_directory
 from alluxiofs.interfaces import Entry
@@ -13,7 +13,7 @@ from alluxiofs.operations.parallel import attempt_each
 
 __all__ = ["Changing"]
 
-Bytes = Union[bytes, bytearray, memoryview]
+Bytes = Any  # bytes, or anything that has them: Python cannot say so before 3.12
 
 
 class Changing(Content):
@@ -39,9 +39,9 @@ class Changing(Content):
             file.write(value)
         return True
 
-    def pipe(self, path: Union[Path, Dict[Path, Bytes]], value: Optional[Bytes] = None, **kwargs: Any) -> bool:
+    def pipe(self, path: Union[Path, Mapping[Any, Bytes]], value: Optional[Bytes] = None, **kwargs: Any) -> bool:
         """Make one file of bytes, or one for each item of a dict of paths and bytes."""
-        if isinstance(path, dict):
+        if isinstance(path, Mapping):
             attempt = list(path.items())
         elif value is None:
             raise ConfigurationError("pipe needs the bytes as its second argument, or a dict of paths and bytes")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Tuple, Union
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.gateway import OpenFile
@@ -12,7 +12,7 @@ from alluxiofs.operations.parallel import attempt_each
 
 __all__ = ["Content"]
 
-Bounds = Union[int, None, List[Optional[int]]]
+Bounds = Union[int, None, Sequence[Optional[int]]]
 
 _ON_ERROR = ("raise", "omit", "return")
 
@@ -61,7 +61,7 @@ class Content(Listing):
 
     def cat_ranges(
         self,
-        paths: List[Path],
+        paths: Sequence[Path],
         starts: Bounds,
         ends: Bounds,
         max_gap: Optional[int] = None,

@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 from glob import has_magic
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
+import attrs
+
 from alluxiofs.errors import Kind, NotSupportedError, kind_of
 from alluxiofs.interfaces import Entry, Location
 from alluxiofs.operations.base import GatewayFileSystem, Path
@@ -260,8 +262,8 @@ class Listing(GatewayFileSystem):
     def ukey(self, path: Path) -> str:
         """Text that is another one when the file's content is another. The under store is asked each time."""
         location = self._locate(path)
-        version = self.gateway.stat(location, refresh=True).version
-        return hashlib.sha256(f"{location.url}\0{version.canonical()}".encode("utf-8", "surrogatepass")).hexdigest()
+        version = _version_text(self.gateway.stat(location, refresh=True))
+        return hashlib.sha256(f"{location.url}\0{version}".encode("utf-8", "surrogatepass")).hexdigest()
 
     def checksum(self, path: Path) -> int:
         """A number that is another one when the file's content is another. The under store is asked each time."""
@@ -287,7 +289,7 @@ class Listing(GatewayFileSystem):
             "owner": entry.owner,
             "group": entry.group,
             "mode": entry.mode,
-            "version": entry.version.canonical() if entry.is_file else None,
+            "version": _version_text(entry) if entry.is_file else None,
         }
 
     def _kind(self, path: Path, refresh: bool) -> Optional[str]:
@@ -359,6 +361,16 @@ class Listing(GatewayFileSystem):
             return 0
         below = name[len(root.rstrip("/")) + 1 :] if root.rstrip("/") else name.lstrip("/")
         return below.count("/") + 1
+
+
+def _version_text(entry: Entry) -> str:
+    """The version of a file's content as text, the same each time that the same content is looked at."""
+    version = entry.version
+    if version.tag is None or not version.tag.startswith("unsettled-"):
+        return version.canonical()
+    # A file that changed a moment ago has a new tag at each look, so that nothing is kept of it. Here its identity is
+    # enough, which is another one for a file that was replaced.
+    return f"{attrs.evolve(version, tag=None).canonical()}/{version.tag.partition(':')[2]}"
 
 
 def _utc(seconds: Optional[float]) -> Optional[datetime]:

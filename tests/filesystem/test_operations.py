@@ -80,7 +80,7 @@ def test_kinds(fs: AlluxioFileSystem, tree: str) -> None:
     assert fs.lexists(f"{tree}/a")
 
 
-class Unreachable(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no type hints
+class Unreachable(MemoryFileSystem):
     """A store that nobody can reach."""
 
     protocol = "unreachable"
@@ -96,7 +96,7 @@ def test_a_failure_to_find_out_never_looks_like_absence() -> None:
     fs = AlluxioFileSystem(fs=Unreachable(), retries=0)
     for operation in (
         fs.exists, fs.isfile, fs.isdir, fs.info, fs.ls, fs.find, fs.du, fs.glob, lambda path: fs.glob(path + "*"),
-        fs.expand_path, fs.cat_file, fs.open, lambda path: list(fs.walk(path)), lambda path: fs.rm(path, recursive=True),
+        fs.cat_file, fs.open, lambda path: list(fs.walk(path)), lambda path: fs.rm(path, recursive=True),
         lambda path: fs.expand_path(path, recursive=True), lambda path: fs.cp(path, "/y"),
     ):  # fmt: skip
         with pytest.raises(ConnectionError):
@@ -161,7 +161,7 @@ def test_signing_is_for_stores_that_can(fs: AlluxioFileSystem, place: Place, tre
         with urllib.request.urlopen(fs.sign(f"{tree}/a", expiration=60)) as answer:
             assert answer.read() == b"a"
     else:
-        with pytest.raises(NotImplementedError, match="sign"):
+        with pytest.raises(NotImplementedError, match="(?i)sign"):
             fs.sign(f"{tree}/a")
 
 
@@ -316,7 +316,7 @@ def test_files_move_and_are_copied_from_one_store_to_another(
 # --- this machine's disks -----------------------------------------------------------------------------------------
 
 
-class Progress(Callback):  # type: ignore[misc]  # fsspec has no type hints
+class Progress(Callback):
     """Remembers what it was told."""
 
 
@@ -358,7 +358,7 @@ def test_a_download_that_fails_leaves_what_was_there(fs: AlluxioFileSystem, plac
     target = tmp_path / "kept"
     target.write_bytes(b"old")
 
-    class Failing(Callback):  # type: ignore[misc]  # fsspec has no type hints
+    class Failing(Callback):
         def relative_update(self, inc: int = 1) -> None:
             raise RuntimeError(f"after {inc} bytes")
 
@@ -426,7 +426,7 @@ assert total == 2**30, total
 fs.download({local.path("copy")!r}, {local.path("big")!r})
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     assert Path(local.path("copy")).stat().st_size == 2**30
     assert int(done.stdout) < 400, "megabytes"

@@ -122,7 +122,11 @@ def test_names_that_come_back_can_be_passed_in(fs: AlluxioFileSystem, place: Pla
     root = place.root
     names = {path[len(root) + 1 :] for path in fs.find(root)}
     assert names == {"a", "d/b", "d/e/c%41"}
-    for path in (*fs.find(root), *fs.glob(f"{root}/**/c*"), *(info["name"] for info in fs.ls(f"{root}/d", detail=True))):
+    for path in (
+        *fs.find(root),
+        *fs.glob(f"{root}/**/c*"),
+        *(info["name"] for info in fs.ls(f"{root}/d", detail=True)),
+    ):
         assert fs.info(path)["name"] == path
     assert {fs.cat_file(path) for path in fs.find(root)} == {b"a", b"d/b", b"d/e/c%41"}
 
@@ -147,7 +151,16 @@ def test_the_class_knows_no_under_store_and_takes_off_one_scheme_only() -> None:
 
 @pytest.mark.parametrize("path", ["a\0b", "alluxiofs://a\0b"])
 def test_a_path_with_nul_is_refused_by_every_operation(quick: AlluxioFileSystem, path: str) -> None:
-    for operation in (quick.open, quick.info, quick.exists, quick.ls, quick.cat_file, quick.rm, quick.mkdir, quick.touch):
+    for operation in (
+        quick.open,
+        quick.info,
+        quick.exists,
+        quick.ls,
+        quick.cat_file,
+        quick.rm,
+        quick.mkdir,
+        quick.touch,
+    ):
         with pytest.raises(InvalidPathError, match="NUL"):
             operation(path)
 
@@ -177,9 +190,9 @@ def test_a_path_object_is_as_good_as_text(local: Place, filesystem: Callable[...
 
 @settings(max_examples=60, deadline=None)
 @given(
-    name=st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=40).filter(
-        lambda name: name not in (".", "..") and len(name.encode()) <= 255
-    )
+    name=st.text(
+        st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=40
+    ).filter(lambda name: name not in (".", "..") and len(name.encode()) <= 255)
 )
 def test_any_name_round_trips(name: str) -> None:
     fs = fsspec.filesystem("alluxiofs", target_protocol="memory")

@@ -159,9 +159,7 @@ def test_so_does_one_of_fsspecs_own_open(fs: AlluxioFileSystem, place: Place, pa
 
 
 @pytest.mark.parametrize("how", HOW.values(), ids=HOW)
-def test_a_file_that_is_dropped_unclosed_is_never_written(
-    quick: AlluxioFileSystem, memory: Place, how: Any
-) -> None:
+def test_a_file_that_is_dropped_unclosed_is_never_written(quick: AlluxioFileSystem, memory: Place, how: Any) -> None:
     path = memory.path("dropped")
     quick.pipe_file(path, OLD)
     with warnings.catch_warnings(record=True) as caught:
@@ -187,7 +185,13 @@ def test_compressed_files_are_written_whole(fs: AlluxioFileSystem, path: str) ->
 
 def test_a_file_that_is_written_cannot_be_read_or_pickled(quick: AlluxioFileSystem, memory: Place) -> None:
     with quick.open(memory.path("w"), "wb") as file:
-        for operation in (file.read, file.readline, lambda: file.seek(0), lambda: file.readinto(bytearray(1)), file.info):
+        for operation in (
+            file.read,
+            file.readline,
+            lambda: file.seek(0),
+            lambda: file.readinto(bytearray(1)),
+            file.info,
+        ):
             with pytest.raises(io.UnsupportedOperation, match="writing"):
                 operation()
         assert not file.readable()
@@ -247,9 +251,7 @@ def test_a_transaction_that_fails_changes_nothing(fs: AlluxioFileSystem, place: 
     assert contents(place, path) == b"outside"
 
 
-def test_a_file_that_failed_in_a_transaction_that_went_on_is_left_out(
-    quick: AlluxioFileSystem, memory: Place
-) -> None:
+def test_a_file_that_failed_in_a_transaction_that_went_on_is_left_out(quick: AlluxioFileSystem, memory: Place) -> None:
     with quick.transaction:
         with pytest.raises(Interruption), quick.open(memory.path("bad"), "wb") as file:
             file.write(b"half")
