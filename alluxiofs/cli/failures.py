@@ -87,6 +87,7 @@ def explain(error: BaseException, path: Optional[str] = None) -> str:
     """
     if isinstance(error, click.ClickException):
         text = error.format_message()
+        path = None if path is not None and path in text else path
     elif isinstance(error, OSError) and error.strerror:
         named = error.filename if error.filename is not None else path
         text = f"{named}: {error.strerror}" if named is not None else error.strerror

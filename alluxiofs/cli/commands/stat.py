@@ -11,6 +11,7 @@ from alluxiofs.cli.session import Session, filesystem_options, pass_session
 
 __all__ = ["command"]
 
+_FIRST = ("name", "type", "size", "modified", "version", "ufs_path")
 _TIMES = frozenset({"created", "modified", "mtime", "LastModified"})
 
 
@@ -32,8 +33,8 @@ def command(session: Session, paths: Tuple[str, ...], as_json: bool) -> None:
             if written:
                 write_line("")
             width = max(map(len, entry)) + 1
-            for name, value in entry.items():
-                write_line(f"{name + ':':<{width}} {_text(name, value)}")
+            for name in (*filter(entry.__contains__, _FIRST), *(name for name in entry if name not in _FIRST)):
+                write_line(f"{name + ':':<{width}} {_text(name, entry[name])}")
             written = True
 
 
