@@ -44,8 +44,9 @@ class Locations:
 
     def __init__(self, mounts: Sequence[Mount]) -> None:
         self._default: Optional[Mount] = next((mount for mount in mounts if not mount.prefix), None)
-        named = [mount for mount in mounts if mount.prefix]
-        self._named: Tuple[Mount, ...] = tuple(sorted(named, key=lambda mount: len(mount.prefix), reverse=True))
+        # Prefixes in the stores' own spelling, the longest first.
+        named = [(mount, _in(mount, mount.prefix).url) for mount in mounts if mount.prefix]
+        self._named: Tuple[Tuple[Mount, str], ...] = tuple(sorted(named, key=lambda pair: len(pair[1]), reverse=True))
         self._by_prefix = {mount.prefix: mount for mount in mounts}
         self._default_schemes = frozenset(self._default.store.schemes()) if self._default else frozenset()
 
@@ -75,40 +76,36 @@ class Locations:
                 if self._named and not path.strip("/"):
                     return Location("", "", "")
                 raise InvalidPathError(f"path {path!r} is not a full URL, and there is no default under store")
-            return self._in(self._default, path)
+            return _in(self._default, path)
         if self._named:
-            mount = self._mounted(canonical_url(path))
-            if mount is not None:
-                return self._in(mount, path)
+            mounted = self._mounted(path, found.group(1).lower())
+            if mounted is not None:
+                return mounted
         if self._default is not None:
             if found.group(1).lower() in self._default_schemes:
-                return self._in(self._default, path)
+                return _in(self._default, path)
             scheme, own = found.group(1), sorted(self._default_schemes)
             raise InvalidPathError(
                 f"path {path!r}: no under store serves {scheme}://; the one configured serves "
                 f"{', '.join(own)}{nearest(scheme, own)}"
             )
         if self._named:
-            prefixes = ", ".join(mount.prefix for mount in self._named)
+            prefixes = ", ".join(prefix for _, prefix in self._named)
             raise InvalidPathError(f"path {path!r} is below none of the prefixes of under_stores: {prefixes}")
         url = canonical_url(path)
         head, _, rest = url.partition("://")
         url = f"{head}://{rest.rstrip('/') or '/'}" if rest.startswith("/") else f"{head}://{rest.rstrip('/')}"
         return Location("", url, url)
 
-    def _mounted(self, url: str) -> Optional[Mount]:
-        for mount in self._named:
-            prefix = mount.prefix
-            if url == prefix or url.startswith(prefix if prefix.endswith("/") else prefix + "/"):
-                return mount
+    def _mounted(self, path: str, scheme: str) -> Optional[Location]:
+        """Where a URL is, by the longest prefix that it is at or below."""
+        for mount, prefix in self._named:
+            if scheme not in mount.store.schemes():
+                continue
+            location = _in(mount, path)
+            if location.url == prefix or location.url.startswith(prefix if prefix.endswith("/") else prefix + "/"):
+                return location
         return None
-
-    def _in(self, mount: Mount, path: str) -> Location:
-        name = mount.store.strip(path)
-        location = Location(mount.prefix, name, mount.store.url(name))
-        if mount.prefix and self._mounted(location.url) is not mount:
-            raise InvalidPathError(f"path {path!r} leaves {mount.prefix}, where it begins")
-        return location
 
     def path_of(self, location: Location) -> str:
         """The path that users see for a location, and can pass back in: bare in the default store, else the URL."""
@@ -131,3 +128,8 @@ class Locations:
             up = rest.rsplit("/", 1)[0] if "/" in rest else rest
             return Location(location.store, head + separator + up, head + separator + up)
         return self.child(location, mount.store.parent(location.name))
+
+
+def _in(mount: Mount, path: str) -> Location:
+    name = mount.store.strip(path)
+    return Location(mount.prefix, name, mount.store.url(name))

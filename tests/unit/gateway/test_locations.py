@@ -31,7 +31,7 @@ def test_spellings_of_one_path(path: str, own: str, with_scheme: bool) -> None:
 def test_mounts_match_at_path_boundaries_longest_first(path: str) -> None:
     locations = Locations([Mount("scripted://b", ScriptedStore()), Mount("scripted://b/deep", ScriptedStore())])
     assert locations.locate(f"scripted://b/{path}").store == (
-        "scripted://b/deep" if path.split("/")[0] == "deep" else "scripted://b"
+        "scripted://b/deep" if path.split("/", maxsplit=1)[0] == "deep" else "scripted://b"
     )
     location = locations.locate(f"scripted://b/deep/{path}")
     assert locations.path_of(location) == location.url
