@@ -49,7 +49,6 @@ ODD_NAMES = (
 """Names that every store must take, each as one part of a path."""
 
 PATIENCE = 30.0
-MANY = 1005  # more than the thousand that stores list at a time
 
 
 def soon() -> Deadline:
@@ -91,9 +90,12 @@ class UnderStoreContract(ComponentContract):
     refused:
         Text that no name may have in it, for the store's client cannot be given it: a path with it is an
         ``InvalidPathError``, never another file.
+    many:
+        Entries of a long listing: more than your store lists at a time.
     """
 
     refused: ClassVar[Tuple[str, ...]] = ()
+    many: ClassVar[int] = 1005
 
     def refuses(self, store: UnderStore, name: str) -> bool:
         """Whether a name is one that the store refuses; fails if it does not say so."""
@@ -294,7 +296,7 @@ class UnderStoreContract(ComponentContract):
         assert store.stat(f"{root}/d/one", soon()).size == 3
 
     def test_a_long_listing_is_complete(self, store: UnderStore, root: str) -> None:
-        names = [f"{root}/many/{number:04}" for number in range(MANY)]
+        names = [f"{root}/many/{number:04}" for number in range(self.many)]
         parts = [names[start::16] for start in range(16)]
 
         def task(part: List[str]) -> Callable[[], None]:
