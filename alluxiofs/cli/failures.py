@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Optional, Tuple
 
 import click
 
@@ -85,30 +85,26 @@ def explain(error: BaseException, path: Optional[str] = None) -> str:
     path:
         What was being worked on, named first where the error does not name it itself.
     """
+    text, names_it = _text(error)
+    if path is not None and not (names_it or path == text or text.startswith(f"{path}:") or repr(path) in text):
+        text = f"{path}: {text}" if text else path
+    return hidden_text(" ".join(text.split()))
+
+
+def _text(error: BaseException) -> Tuple[str, bool]:
+    """What an error says, and whether that begins with what it is about."""
     if isinstance(error, click.ClickException):
-        text = error.format_message()
-        path = None if path is not None and path in text else path
-    elif isinstance(error, OSError) and error.strerror:
-        named = error.filename if error.filename is not None else path
-        text = f"{named}: {error.strerror}" if named is not None else error.strerror
-        path = None
-    else:
-        text = _plain(error, path)
-        if path is not None and path in text:
-            path = None
-    line = " ".join((f"{path}: {text}" if path is not None else text).split())
-    return hidden_text(line)
-
-
-def _plain(error: BaseException, path: Optional[str]) -> str:
+        return error.format_message(), False
+    if isinstance(error, OSError) and error.strerror:
+        return (error.strerror, False) if error.filename is None else (f"{error.filename}: {error.strerror}", True)
     text = str(error)
     for kind, words in _PLAIN:
         # fsspec's filesystems raise these with nothing but the path, or with nothing at all
-        if isinstance(error, kind) and (not text or " " not in text or text == path):
-            return f"{text}: {words}" if text else words
+        if isinstance(error, kind) and " " not in text:
+            return (f"{text}: {words}", True) if text else (words, False)
     if isinstance(error, (OSError, ValueError, ImportError, NotImplementedError)) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return text, False
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__, False
 
 
 class Failures:

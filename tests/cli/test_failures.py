@@ -1,0 +1,107 @@
+"""One line and a code for everything that goes wrong; the command's own face."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from alluxiofs import errors
+from alluxiofs.cli import main
+from alluxiofs.cli.failures import code_of, explain
+from tests.cli.conftest import Command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (FileNotFoundError("a/b"), 3, "a/b: no such file or directory"),
+        (FileNotFoundError(), 3, "p: no such file or directory"),
+        (errors.not_found("a/b"), 3, "a/b: No such file or directory"),
+        (errors.denied("a/b", "the store says no"), 4, "a/b: the store says no"),
+        (errors.ReadOnlyError("cannot be written", "a"), 4, "a: cannot be written"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "p: No space left on device"),
+        (errors.UnavailableError("nobody answers at h:1"), 1, "p: nobody answers at h:1"),
+        (errors.ConfigurationError("argument 'x': bad"), 2, "p: argument 'x': bad"),
+        (errors.MissingExtraError("pip install 'alluxiofs[s3]'"), 2, "p: pip install 'alluxiofs[s3]'"),
+        (RuntimeError("two\nlines"), 1, "p: RuntimeError: two lines"),
+        (OSError("see http://user:word@host/ for 'p'"), 1, "see http://***@host/ for 'p'"),
+        (click.UsageError("what?"), 2, "p: what?"),
+    ],
+)
+def test_lines_and_codes(error: Exception, code: int, line: str) -> None:
+    assert (code_of(error), explain(error, "p")) == (code, line)
+
+
+def test_debug_prints_the_traceback_before_or_after_the_command(command: Command, url: str) -> None:
+    for words in (["ls", "--debug", f"{url}/missing"], ["--debug", "ls", f"{url}/missing"]):
+        outcome = command(*words)
+        assert outcome.code == 3
+        assert outcome.error_lines[0] == "Traceback (most recent call last):"
+        assert outcome.error_lines[-1].startswith("alluxiofs: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["lss"], "alluxiofs: no such command: 'lss'; did you mean 'ls'? (see 'alluxiofs --help')"),
+        (["ls"], "alluxiofs: ls: Missing argument 'PATH...'. (see 'alluxiofs ls --help')"),
+        (["ls", "--jsno", "x"], None),
+        (["ls", "-o", "replicas", "memory:///"], None),
+        (["get", "memory:///x"], None),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(command: Command, words: list[str], line: str) -> None:
+    outcome = command(*words)
+    assert (outcome.code, len(outcome.error_lines), outcome.output) == (2, 1, b"")
+    assert line is None or outcome.error_lines == [line]
+
+
+def test_an_unknown_argument_or_component_names_what_there_is(command: Command) -> None:
+    unknown = command("ls", "memory:///", "-o", "replica=3")
+    assert unknown.code == 2
+    assert "'replicas'" in unknown.errors
+    policy = command("ls", "memory:///", "--policy", "rendevous")
+    assert policy.code == 2
+    assert "did you mean 'rendezvous'?" in policy.errors
+
+
+def test_a_missing_path_and_a_denied_one_have_codes_of_their_own(command: Command, url: str, store: Path) -> None:
+    assert command("stat", f"{url}/missing", f"{url}/one").code == 3
+
+
+def test_help_and_version(command: Command) -> None:
+    for words in ([], ["--help"]):
+        shown = command(*words)
+        assert shown.code == 0
+        for name in ("ls", "stat", "cat", "get", "put", "cp", "mv", "rm", "plugins", "describe", "demo", "completion"):
+            assert any(line.split()[:1] == [name] for line in shown.lines)
+    assert command("--version").lines[0].startswith("alluxiofs ")
+    assert command("get", "--help").code == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "_ALLUXIOFS_COMPLETE" in capfd.readouterr().out
+
+
+def test_the_module_is_the_command(store: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "alluxiofs", "cat", f"file://{store}/one", f"file://{store}/no"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (run.returncode, run.stdout) == (3, b"1")
+    assert run.stderr == f"alluxiofs: {store}/no: No such file or directory\n".encode()
+
+
+def test_importing_the_package_does_not_import_the_libraries_of_the_command() -> None:
+    script = "import alluxiofs.filesystem, sys; sys.exit(str({'click', 'rich'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=60)
+    assert run.stderr == b"set()\n"
