@@ -5,9 +5,11 @@ Everything here is imported when it is first used, so that ``import alluxiofs`` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List
+TYPE_CHECKING = False  # type checkers know the name; to import `typing` for it would be most of the cost of this module
 
 if TYPE_CHECKING:
+    from typing import Any, List
+
     from alluxiofs import errors
     from alluxiofs.file import AlluxioFile
     from alluxiofs.filesystem import AlluxioFileSystem
