@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-from typing import Callable, ClassVar, List, Optional, Tuple
+from typing import Callable, ClassVar, List, Tuple
 from urllib.parse import quote
 
 import pytest
@@ -20,63 +20,12 @@ from alluxiofs.errors import (
     NotSupportedError,
     kind_of,
 )
-from alluxiofs.interfaces import Component, Deadline, Entry, UnderStore
+from alluxiofs.interfaces import Component, Deadline, UnderStore
+from alluxiofs.testing._files import ODD_NAMES, content, get, put, soon
 from alluxiofs.testing.components import ComponentContract
 from alluxiofs.testing.guards import at_once
 
 __all__ = ["ODD_NAMES", "UnderStoreContract"]
-
-ODD_NAMES = (
-    "with space",
-    "%41%2F%zz",
-    "a#b",
-    "what?",
-    "x?versionId=1&y=2",
-    "a&b=c+d",
-    "star*",
-    "[a-z]",
-    "{x}",
-    "~tilde",
-    "é-日本語-😀",
-    "e\u0301",
-    "quote'\"",
-    "back\\slash",
-    "semi;colon:comma,",
-    "-dash",
-    ".hidden",
-    "n" * 255,
-)
-"""Names that every store must take, each as one part of a path."""
-
-PATIENCE = 30.0
-
-
-def soon() -> Deadline:
-    """A deadline that nothing here should meet."""
-    return Deadline.after(PATIENCE)
-
-
-def put(store: UnderStore, name: str, data: bytes, *, exclusive: bool = False, piece: Optional[int] = None) -> Entry:
-    """Write a file, in pieces if asked to, and give what the store says of it."""
-    writer = store.create(name, exclusive=exclusive, size_hint=len(data))
-    view = memoryview(data)
-    for start in range(0, len(data), piece or max(1, len(data))):
-        writer.write(view[start : start + (piece or len(data))])
-    writer.commit()
-    return store.stat(name, soon())
-
-
-def get(store: UnderStore, entry: Entry, start: int = 0, stop: Optional[int] = None) -> bytes:
-    """Read a range of the version that an entry has."""
-    assert entry.size is not None
-    target = bytearray((entry.size if stop is None else stop) - start)
-    store.read_into(entry.name, entry.version, start, memoryview(target), soon())
-    return bytes(target)
-
-
-def content(size: int, seed: int = 1) -> bytes:
-    """Bytes in which no two places look alike."""
-    return bytes((index * 31 + (index >> 8) * 17 + (index >> 16) * 7 + seed) & 0xFF for index in range(size))
 
 
 class UnderStoreContract(ComponentContract):
