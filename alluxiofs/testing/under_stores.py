@@ -17,7 +17,6 @@ from alluxiofs.errors import (
     FileChangedError,
     InvalidPathError,
     Kind,
-    NotSupportedError,
     kind_of,
 )
 from alluxiofs.interfaces import Component, Deadline, UnderStore
@@ -399,10 +398,3 @@ class UnderStoreContract(ComponentContract):
         store.remove_directory(f"{root}/a/b", soon())
         with pytest.raises(FileNotFoundError):
             store.stat(f"{root}/a/b", soon())
-
-    def test_a_url_is_signed_or_refused(self, store: UnderStore, root: str) -> None:
-        entry = put(store, f"{root}/file", b"x")
-        if store.capabilities.remote:
-            return  # what can sign says so by doing it; its own tests follow the URL
-        with pytest.raises(NotSupportedError):
-            store.sign(entry.name, 60)
