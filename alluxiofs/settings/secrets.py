@@ -8,6 +8,7 @@ at any depth, every header that goes to the workers, what stands before an ``@``
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Set, Tuple
@@ -67,7 +68,9 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, Secret):
         return ""
     if isinstance(value, str):
-        return _CREDENTIALS.sub("", value) if "://" in value else value
+        return _in_json(value, without_secrets, lambda _: "null") or (
+            _CREDENTIALS.sub("", value) if "://" in value else value
+        )
     return value
 
 
@@ -122,9 +125,26 @@ def _hide(value: Any, stars: Callable[[object], str]) -> Any:
         return _like(value, [_hide(inner, stars) for inner in value])
     if isinstance(value, Secret):
         return stars(value)
-    if isinstance(value, str) and "://" in value:
-        return _CREDENTIALS.sub(lambda found: stars(found[0]) + "@", value)
+    if isinstance(value, str):
+        hidden_json = _in_json(value, lambda inner: _hide(inner, stars), stars)
+        if hidden_json:
+            return hidden_json
+        return _CREDENTIALS.sub(lambda found: stars(found[0]) + "@", value) if "://" in value else value
     return value
+
+
+def _in_json(text: str, change: Callable[[Any], Any], unreadable: Callable[[str], str]) -> str:
+    """A list or dict that is written as JSON, changed; an empty text for any other.
+
+    ``unreadable`` gives what stands for one that begins like JSON, is none, and has a word in it that may go before a
+    secret.
+    """
+    if not text.lstrip().startswith(("{", "[")):
+        return ""
+    try:
+        return json.dumps(change(json.loads(text)))
+    except ValueError:
+        return unreadable(text) if _NAME.search(text) else ""
 
 
 def _is_secret(name: object, options: Mapping[Any, Any]) -> bool:

@@ -19,7 +19,7 @@ def module_of(source: str, name: Optional[str] = None) -> types.ModuleType:
     """A module with this source."""
     module = types.ModuleType(name or f"plugin_under_test_{next(_numbers)}")
     code = compile(textwrap.dedent(source), f"<{module.__name__}>", "exec", dont_inherit=True)
-    exec(code, module.__dict__)  # noqa: S102 - the source is a test's own
+    exec(code, module.__dict__)
     return module
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any, Dict
 
@@ -80,7 +79,6 @@ class TestChosenByDefault:
             gateway(**arguments)  # whatever is imported with the first one is not what is meant
             with no_io():
                 gateway(**arguments, metadata_ttl=17)
-        assert not [thread for thread in threading.enumerate() if thread.name.startswith("alluxiofs")]
 
 
 class TestUnderStores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import Any
 
@@ -51,6 +52,20 @@ def test_left_out_at_any_depth() -> None:
     }
 
 
+def test_in_json_too() -> None:
+    text = json.dumps(OPTIONS)
+    assert json.loads(hidden(text)) == json.loads(json.dumps(hidden(OPTIONS)))
+    assert json.loads(without_secrets({"options": text})["options"]) == json.loads(json.dumps(without_secrets(OPTIONS)))
+    assert not any(value in repr(HiddenDict(options=text)) for value in VALUES)
+
+
+def test_what_begins_like_json_and_is_none_is_hidden_if_a_secret_may_be_in_it() -> None:
+    assert hidden('{"secret": "hunter2"') == "***"
+    assert hidden("[not a secret]") == "***"
+    assert hidden("[a-z].csv") == "[a-z].csv"
+    assert repr(HiddenDict(prefix="[key]-a")) != repr(HiddenDict(prefix="[key]-b"))
+
+
 def test_that_nothing_is_set_is_no_secret() -> None:
     assert hidden({"key": None, "token": ""}) == {"key": None, "token": ""}
 
@@ -60,7 +75,7 @@ def test_a_dict_that_hides_is_a_dict() -> None:
     assert options == OPTIONS
     assert options["key"] == "AKIA"
     assert not any(value in repr(options) or value in str(options) for value in VALUES)
-    assert pickle.loads(pickle.dumps(options)) == OPTIONS  # noqa: S301 - what was pickled in this line
+    assert pickle.loads(pickle.dumps(options)) == OPTIONS
 
 
 @given(st.text(), st.text())

@@ -133,6 +133,9 @@ def test_a_message_says_the_value_and_what_would_be_right() -> None:
         {"headers": {"Authorization": ["hunter2"]}},
         {"page_store": {"token": "hunter2"}},
         {"page_store": '{"name": "x", "token": "hunter2"'},
+        {"target_options": '{"secret": "hunter2"'},
+        {"target_options": '[{"secret": "hunter2"}]'},
+        {"telemetry": '["x", {"token": "hunter2"}'},
         {"under_stores": {"s3://user:hunter2@bucket": {"protocl": "s3"}}},
     ],
 )
