@@ -68,7 +68,7 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, Secret):
         return ""
     if isinstance(value, str):
-        return _in_json(value, without_secrets, lambda _: "null") or (
+        return _in_json(value, without_secrets, lambda _: "") or (
             _CREDENTIALS.sub("", value) if "://" in value else value
         )
     return value

@@ -63,6 +63,7 @@ def test_what_begins_like_json_and_is_none_is_hidden_if_a_secret_may_be_in_it() 
     assert hidden('{"secret": "hunter2"') == "***"
     assert hidden("[not a secret]") == "***"
     assert hidden("[a-z].csv") == "[a-z].csv"
+    assert without_secrets("[key]-a") == "[key]-a"  # no argument that is read as JSON could have been this
     assert repr(HiddenDict(prefix="[key]-a")) != repr(HiddenDict(prefix="[key]-b"))
 
 
