@@ -6,6 +6,7 @@ from typing import Any, List, Optional, Sequence, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.gateway import OpenFile
+from alluxiofs.interfaces import Location
 from alluxiofs.operations.base import Path
 from alluxiofs.operations.listing import Listing
 from alluxiofs.operations.parallel import attempt_each
@@ -52,7 +53,12 @@ class Content(Listing):
             names = [name for name in names if not self.isdir(name)]
         elif len(names) == 1 and not isinstance(path, (list, tuple)) and names[0] == self._strip_protocol(path):
             return self.cat_file(names[0], **kwargs)
-        results = attempt_each(lambda name: self.cat_file(name, **kwargs), names, stop_at_failure=on_error == "raise")
+        results = attempt_each(
+            lambda name: self.cat_file(name, **kwargs),
+            names,
+            self._threads_to_read([self._locate(name) for name in names[:1]]),
+            stop_at_failure=on_error == "raise",
+        )
         return {
             name: result
             for name, result in zip(names, results)
@@ -89,17 +95,18 @@ class Content(Listing):
             raise TypeError(f"paths is a list, one path for each range, not {type(paths).__name__}")
         ranges = list(zip(paths, _bounds("starts", starts, len(paths)), _bounds("ends", ends, len(paths))))
         names = list(dict.fromkeys(paths))
-        opened = dict(zip(names, attempt_each(lambda name: self._opened(name, refresh), names)))
+        found = attempt_each(lambda name: self._opened(name, refresh), names)
+        opened = dict(zip(names, found))
 
         def read(wanted: Tuple[Path, Optional[int], Optional[int]]) -> bytes:
             name, start, end = wanted
             file = opened[name]
             if isinstance(file, Exception):
                 raise file
-            first, last, _ = slice(start, end).indices(file.size)
-            return file.read(first, max(0, last - first))
+            return _range_of(file, start, end)
 
-        return attempt_each(read, ranges, stop_at_failure=on_error == "raise")
+        threads = self._threads_to_read([file.location for file in found if isinstance(file, OpenFile)])
+        return attempt_each(read, ranges, threads, stop_at_failure=on_error == "raise")
 
     def head(
         self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **_: Any
@@ -136,8 +143,22 @@ class Content(Listing):
         """The same as :meth:`cat_file`."""
         return self.cat_file(path, start, end, refresh=refresh)
 
+    def _threads_to_read(self, locations: Sequence[Location]) -> Optional[int]:
+        """One where reading side by side gains nothing, as on local disks; else as many as usual."""
+        return None if any(self.gateway.parallel(location) for location in locations[:1]) else 1
+
     def _opened(self, path: Path, refresh: bool) -> OpenFile:
         return self.gateway.open(self._locate(path), refresh=refresh)
+
+
+def _range_of(file: OpenFile, start: Optional[int], end: Optional[int]) -> bytes:
+    wanted = slice(start, end)
+    while True:
+        first, last, _ = wanted.indices(file.length)
+        data: bytes = file.read(first, max(0, last - first))
+        # The first read of a file may have found that it is of another length by now.
+        if wanted.indices(file.length)[:2] == (first, last):
+            return data
 
 
 def _one_of(argument: str, value: str, allowed: Tuple[str, ...]) -> None:

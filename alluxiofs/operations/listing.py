@@ -130,9 +130,9 @@ class Listing(GatewayFileSystem):
         files: Dict[str, Info] = {}
         for info in listing:
             name = info["name"]
-            if info["type"] == "directory":
+            if info["type"] == "directory" and name != top:
                 directories[name.rsplit("/", 1)[-1]] = info
-            else:
+            elif info["type"] != "directory":
                 files["" if name == top else name.rsplit("/", 1)[-1]] = info
         paths = {name: info["name"] for name, info in directories.items()}
         shown: Any = directories if detail else list(directories)

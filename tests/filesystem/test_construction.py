@@ -101,12 +101,13 @@ def test_what_others_put_around_it(memory: Place, path: str, tmp_path: Any) -> N
 
 
 def test_generic_copies_go_through_it(memory: Place, path: str, tmp_path: Any) -> None:
-    from fsspec.generic import GenericFileSystem, rsync
+    from fsspec import generic as fsspec_generic
 
-    options = {"alluxiofs": {"target_protocol": "memory"}}
-    generic = GenericFileSystem(default_method="options", storage_options=options)
+    fsspec_generic.set_generic_fs("alluxiofs", target_protocol="memory")
+    fsspec_generic.set_generic_fs("file")
+    generic = fsspec_generic.GenericFileSystem(default_method="generic")
     (tmp_path / "copy").mkdir()
-    rsync(f"alluxiofs://{memory.root}", f"file://{tmp_path}/copy", fs=generic)
+    fsspec_generic.rsync(f"alluxiofs://{memory.root}", f"file://{tmp_path}/copy", fs=generic)
     assert (tmp_path / "copy" / "file").read_bytes() == DATA
     assert generic.cat_file(f"alluxiofs://{path}") == DATA
 

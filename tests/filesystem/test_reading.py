@@ -60,7 +60,7 @@ def test_sizes_at_the_edges_of_pages(fs: AlluxioFileSystem, place: Place, size: 
 
 def test_what_libraries_look_for_in_a_file(fs: AlluxioFileSystem, path: str) -> None:
     with fs.open(path, block_size=4096) as file:
-        assert isinstance(file, io.BufferedIOBase)
+        assert io.BufferedIOBase in type(file).__mro__
         assert (file.name, file.path, file.mode, file.size, file.blocksize) == (path, path, "rb", len(DATA), 4096)
         assert file.readable()
         assert file.seekable()
@@ -248,6 +248,23 @@ def test_an_open_file_stays_at_its_version(local: Place, filesystem: Callable[..
             while file.read(PAGE) == b"1" * PAGE:  # pages that were fetched with the first are as good as ever
                 pass
     assert fs.cat_file(local.path("v"), refresh=True) == b"2" * len(DATA)
+
+
+def test_a_change_that_came_before_the_first_read_is_followed(
+    local: Place, filesystem: Callable[..., AlluxioFileSystem]
+) -> None:
+    fs = filesystem(local)
+    path = local.path("f")
+    for new in (b"longer than before" * 9000, b"short", b""):
+        fs.pipe_file(path, b"believed")
+        assert fs.info(path)["size"] == 8
+        local.client.pipe_file(path, new)
+        with fs.open(path) as file:
+            assert file.read() == new
+        fs.pipe_file(path, b"believed")
+        assert fs.info(path)["size"] == 8
+        local.client.pipe_file(path, new)
+        assert fs.cat_ranges([path, path], [-5, 0], [None, 9]) == [new[-5:], new[:9]]
 
 
 def test_another_writers_change_is_seen_at_once_with_refresh(fs: AlluxioFileSystem, place: Place) -> None:
