@@ -11,10 +11,11 @@ import pytest
 
 from alluxiofs.cli.demo.report import Report, Step
 from tests.cli.conftest import Command
+from tests.integrations.needed import needed
 from tests.servers import S3Server
 
-pytest.importorskip("pyarrow", reason="the demo reads with PyArrow")
-pytest.importorskip("numpy")
+needed("pyarrow.dataset")
+needed("numpy")
 
 NAMES = ["write", "first pass", "second pass", "PyFileSystem", "ray", "another program", "through the gateway", "taken"]
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.integrations.conftest import Gateway
+from tests.integrations.needed import needed
 
-pd = pytest.importorskip("pandas", reason="pandas is not installed")
-pytest.importorskip("pyarrow", reason="pandas reads Parquet with PyArrow")
+pd = needed("pandas")
+needed("pyarrow")
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,14 @@ from typing import Any, Callable
 import pytest
 
 from tests.integrations.conftest import Gateway
+from tests.integrations.needed import needed
 
-pa = pytest.importorskip("pyarrow", reason="PyArrow is not installed")
-ds = pytest.importorskip("pyarrow.dataset")
-csv = pytest.importorskip("pyarrow.csv")
-pc = pytest.importorskip("pyarrow.compute")
-pq = pytest.importorskip("pyarrow.parquet")
-arrow_fs = pytest.importorskip("pyarrow.fs")
+pa = needed("pyarrow")
+ds = needed("pyarrow.dataset")
+csv = needed("pyarrow.csv")
+pc = needed("pyarrow.compute")
+pq = needed("pyarrow.parquet")
+arrow_fs = needed("pyarrow.fs")
 
 ROWS = 60_000
 

@@ -11,19 +11,19 @@ from typing import Any, Dict, Iterator, List, Tuple
 import pytest
 
 from alluxiofs.filesystem import AlluxioFileSystem
+from tests.integrations.needed import needed
 
-np = pytest.importorskip("numpy", reason="NumPy is not installed")
-pa = pytest.importorskip("pyarrow", reason="PyArrow is not installed")
-pq = pytest.importorskip("pyarrow.parquet")
+np = needed("numpy")
+pa = needed("pyarrow")
+pq = needed("pyarrow.parquet")
 
-# Ray's own affair: it leaves sockets and files to the collector, and calls what newer releases of its dependencies
-# deprecate. pytest sees the former as exceptions nobody could raise.
+# Ray's own affair: it uses settings of its own that it has deprecated, and leaves sockets and files to the collector,
+# which pytest sees as exceptions that nobody could raise.
 pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray.*"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:ray.*"),
     pytest.mark.timeout(300),  # its processes take their time to start on a busy machine
 ]
 
@@ -34,7 +34,7 @@ WEIGHTS, OFFSET = (2.0, -3.0, 0.5), 1.25
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    module = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ray[data]'")
+    module = needed("ray")
     import ray.data
 
     module.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
@@ -131,7 +131,7 @@ def test_later_epochs_come_from_the_page_store(ray: Any, made: Any) -> None:
 
 def test_write_parquet(ray: Any, made: Any) -> None:
     fs, folder, columns = made
-    data = ray.data.read_parquet(folder, filesystem=fs, columns=["id", "y"])
+    data = ray.data.read_parquet(folder, filesystem=fs).select_columns(["id", "y"])
     target = f"{folder}-again"
     data.filter(lambda row: row["id"] % 2 == 0).write_parquet(target, filesystem=fs)
     fs.invalidate_cache()

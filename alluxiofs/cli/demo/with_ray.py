@@ -33,7 +33,7 @@ def read_with_ray(folder: str, fs: AbstractFileSystem) -> Dict[str, int]:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        data = ray.data.read_parquet(folder, filesystem=fs, columns=["distance"])
+        data = ray.data.read_parquet(folder, filesystem=fs).select_columns(["distance"])
         total: Any = data.sum("distance")
         return {"rows": data.count(), "sum of distance": int(total)}
     finally:

@@ -1,0 +1,87 @@
+"""What the documents show works: their Python blocks run, their links lead somewhere, their commands exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from pathlib import Path
+from typing import Any, Dict
+
+import click
+import pytest
+
+from alluxiofs.cli.app import cli
+from alluxiofs.cli.failures import Code
+from tests.integrations.needed import needed
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"^```python *(?P<needs>[a-z]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE_NAME = re.compile(r"# (?P<name>\w+)\.py\n")
+LINK = re.compile(r"\]\((?!https?://|#)(?P<path>[^)#]+)")
+DOCUMENTS = ["README.md", "docs/README.md", "docs/quickstart.md", "docs/integrations.md", "docs/cli.md"]
+
+
+def text_of(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+# Ray's own affair, as in test_ray.py.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
+@pytest.mark.filterwarnings("ignore::FutureWarning:ray.*")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("document", ["README.md", "docs/quickstart.md", "docs/integrations.md"])
+def test_python_blocks_run_in_order(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block that begins with ``# name.py`` is that file; one marked with a package needs it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    needed("s3fs")
+    if document == "docs/integrations.md":
+        needed("pandas")
+        needed("pyarrow")
+    names: Dict[str, Any] = {"__name__": "document"}
+    ran = 0
+    for block in BLOCK.finditer(text_of(document)):
+        code, line = block["code"], text_of(document)[: block.start("code")].count("\n")
+        file = FILE_NAME.match(code)
+        if file is not None:
+            (tmp_path / f"{file['name']}.py").write_text(code, encoding="utf-8")
+            importlib.invalidate_caches()
+            monkeypatch.delitem(sys.modules, file["name"], raising=False)
+            continue
+        if block["needs"]:
+            needed(block["needs"])
+        exec(compile("\n" * line + code, document, "exec"), names)
+        ran += 1
+    assert ran >= 4
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    folder = (ROOT / document).parent
+    missing = [link["path"] for link in LINK.finditer(text_of(document)) if not (folder / link["path"]).exists()]
+    assert missing == []
+
+
+def test_the_page_of_the_command_names_all_commands_and_exit_codes() -> None:
+    page = text_of("docs/cli.md")
+    commands = {found.split()[0] for found in re.findall(r"^\| `([a-z][^`]*)` \|", page, re.MULTILINE)}
+    assert commands == set(cli.list_commands(click.Context(cli)))
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    assert codes == {value for name, value in vars(Code).items() if name.isupper()}
+
+
+def test_the_table_of_plugins_is_what_there_is() -> None:
+    from alluxiofs.registry import POINTS, Registry
+
+    table = re.findall(r"^\| ([a-z ]+) \| [^|]+ \| [^|]+ \| ([^|]+) \|$", text_of("README.md"), re.MULTILINE)
+    told = {name.replace(" ", "_"): set(re.findall(r"`([^`]+)`", built_in)) for name, built_in in table}
+    del told["extension_point"]
+    registry = Registry()
+    there = {
+        point.name: {one.name for one in registry.all(point).values() if one.source.package == "alluxiofs"}
+        for point in POINTS
+    }
+    assert told == there
