@@ -130,8 +130,7 @@ def alluxiofs_memberships() -> Sequence[Type[Membership]]:  # type: ignore[empty
                     except OSError as error:
                         raise UnavailableError(f"no workers: {error}") from error
                     port = self.settings.http_port
-                    workers = tuple(Worker(WorkerIdentity.from_host(host), host, port) for host in hosts)
-                    self._snapshot = Snapshot(workers)
+                    self._snapshot = Snapshot(tuple(Worker(WorkerIdentity.from_host(h), h, port) for h in hosts))
                 return self._snapshot
 
 
@@ -247,18 +246,14 @@ def alluxiofs_under_stores() -> Sequence[Type[UnderStore]]:  # type: ignore[empt
                     return Entry("", "directory", 0)
                 if name not in self.settings.names:
                     raise not_found(name)
-                length = len(self._content(name))
-                return Entry(name, "file", length, Version(f"name:{name}", length))
+                return Entry(name, "file", len(f"Hello, {name}!"), Version(f"name:{name}", len(f"Hello, {name}!")))
 
             def list(self, name, deadline, recursive=False):
                 entry = self.stat(name, deadline)
                 return iter([entry] if entry.is_file else [self.stat(one, deadline) for one in self.settings.names])
 
             def read_into(self, name, version, offset, view, deadline):
-                view[:] = self._content(name)[offset : offset + len(view)]
-
-            def _content(self, name):
-                return f"Hello, {name}!".encode()
+                view[:] = f"Hello, {name}!".encode()[offset : offset + len(view)]
 
 
         @hookimpl
@@ -303,7 +298,7 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
                 super().__init__(settings, context, page_size)
                 self.kept = OrderedDict()
                 self.claims = Claims()
-                self.hits = self.misses = self.evictions = 0
+                self.counts = {"hits": 0, "misses": 0, "evictions": 0}
 
             def file(self, key, length):
                 return FewPagesFile(self, key, length)
@@ -316,14 +311,8 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
                 self.kept.clear()
 
             def counters(self):
-                return {
-                    "hits": self.hits,
-                    "misses": self.misses,
-                    "evictions": self.evictions,
-                    "pages": len(self.kept),
-                    "bytes": sum(map(len, list(self.kept.values()))),
-                    "capacity": self.settings.pages * self.page_size,
-                }
+                pages, capacity = list(self.kept.values()), self.settings.pages * self.page_size
+                return {**self.counts, "pages": len(pages), "bytes": sum(map(len, pages)), "capacity": capacity}
 
 
         class FewPagesFile(KeptFile):
@@ -333,18 +322,14 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
 
             def read(self, index, start, stop):
                 page = self.store.kept.get((self.key, index))
-                if page is None:
-                    self.store.misses += 1
-                    return None
-                self.store.hits += 1
-                return page[start:stop]
+                self.store.counts["misses" if page is None else "hits"] += 1
+                return None if page is None else page[start:stop]
 
             def read_into(self, index, start, view):
                 data = self.read(index, start, start + len(view))
-                if data is None:
-                    return False
-                view[:] = data
-                return True
+                if data is not None:
+                    view[:] = data
+                return data is not None
 
             def has(self, index):
                 return (self.key, index) in self.store.kept
@@ -355,7 +340,7 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
                 self.store.kept.setdefault((self.key, index), bytes(page))
                 while len(self.store.kept) > self.store.settings.pages:
                     self.store.kept.popitem(last=False)
-                    self.store.evictions += 1
+                    self.store.counts["evictions"] += 1
 
             def claim(self, index):
                 return self.store.claims.claim(self.key, index)
@@ -405,8 +390,7 @@ def alluxiofs_telemetry() -> Sequence[Type[Telemetry]]:  # type: ignore[empty-bo
 
             def record_call(self, call):
                 if call.seconds > self.settings.longer_than:
-                    log = self.context.logger.warning
-                    log("%s of %s took %.3f s: %s", call.method, call.component, call.seconds, call.state)
+                    self.context.logger.warning("%s of %s took %.3f s", call.method, call.component, call.seconds)
 
 
         @hookimpl
