@@ -19,6 +19,7 @@ __all__ = ["AlluxioFileSystem"]
 _MODES = {"r": "rb", "w": "wb", "a": "ab", "x": "xb"}
 _FOR_TEXT = ("encoding", "errors", "newline")
 _OPEN_ARGUMENTS = ("cache_type", "refresh", "size", "size_hint", *_FOR_TEXT)
+_ALL_OPEN_ARGUMENTS = ("mode", "block_size", "autocommit", "cache_options", "compression", *_OPEN_ARGUMENTS)
 
 
 class AlluxioFileSystem(Travelling, Transfer):
@@ -96,7 +97,7 @@ class AlluxioFileSystem(Travelling, Transfer):
         """
         for name in kwargs:
             if name not in _OPEN_ARGUMENTS:
-                raise UnknownSettingError(f"open() has no argument {name!r}{nearest(name, _OPEN_ARGUMENTS)}")
+                raise UnknownSettingError(f"open() has no argument {name!r}{nearest(name, _ALL_OPEN_ARGUMENTS)}")
         text = {name: kwargs.pop(name) for name in _FOR_TEXT if name in kwargs}
         binary = _binary_mode(mode)
         if "b" in mode and text:

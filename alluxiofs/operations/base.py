@@ -100,7 +100,7 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc]  # fsspec has 
     _strip_protocol = PerInstance(_take_off_own_protocol, _name_in_its_store)
     _parent = PerInstance(_parent_of_text, _parent_in_its_store)
 
-    def __init__(self, fo: Optional[str] = None, **arguments: Any) -> None:
+    def __init__(self, *, fo: Optional[str] = None, **arguments: Any) -> None:
         if fo and not CHAINING:
             raise ConfigurationError(
                 f"'alluxiofs::' before another URL needs fsspec 2025.10 or newer, this is {fsspec.__version__}, which "

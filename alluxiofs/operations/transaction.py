@@ -18,6 +18,10 @@ class AllOrNone(Transaction):  # type: ignore[misc]  # fsspec has no type hints
 
     fs: Any
 
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        # fsspec's own, up to 2024.5, goes on to use the filesystem that a complete transaction has let go of.
+        self.complete(commit=kind is None)
+
     def complete(self, commit: bool = True) -> None:
         """Commit all files, or give them up."""
         filesystem = self.fs

@@ -105,7 +105,7 @@ def _as_json(name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         items: List[Any] = [_as_json(name, inner) for inner in value]
         return items
-    if isinstance(value, AbstractFileSystem):
+    if isinstance(value, AbstractFileSystem) and hasattr(value, "to_dict"):  # fsspec has it since 2024.6
         return value.to_dict()
     if isinstance(value, os.PathLike):
         return os.fspath(value)

@@ -125,12 +125,14 @@ def test_pickles_and_json_make_equal_filesystems(
 ) -> None:
     fs = filesystem(local, page_store=page_store, policy={"name": "consistent-hash", "virtual_nodes": 7})
     fs.pipe_file(local.path("x"), b"x")
-    for again in (
+    ways = [
         pickle.loads(pickle.dumps(fs)),
         AbstractFileSystem.from_json(fs.to_json()),
-        AbstractFileSystem.from_dict(fs.to_dict()),
         AbstractFileSystem.from_json(fs.to_json(include_password=False)),
-    ):
+    ]
+    if hasattr(AbstractFileSystem, "from_dict"):  # fsspec has it since 2024.6
+        ways.append(AbstractFileSystem.from_dict(fs.to_dict()))
+    for again in ways:
         assert isinstance(again, AlluxioFileSystem)
         assert again == fs
         assert again.gateway is fs.gateway
@@ -182,5 +184,9 @@ def test_what_cannot_travel_is_named(local: Place) -> None:
 def test_a_ready_client_travels_with_its_filesystem(local: Place) -> None:
     local.client.pipe_file(local.path("x"), b"x")
     fs = AlluxioFileSystem(fs=local.client)
-    for again in (pickle.loads(pickle.dumps(fs)), AbstractFileSystem.from_json(fs.to_json())):
-        assert again.cat_file(local.path("x")) == b"x"
+    assert pickle.loads(pickle.dumps(fs)).cat_file(local.path("x")) == b"x"
+    if hasattr(AbstractFileSystem, "from_dict"):
+        assert AbstractFileSystem.from_json(fs.to_json()).cat_file(local.path("x")) == b"x"
+    else:  # fsspec before 2024.6 has no way to write it down
+        with pytest.raises(TypeError, match="'fs'"):
+            fs.to_json()

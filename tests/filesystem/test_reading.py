@@ -196,7 +196,7 @@ def test_reading_from_front_to_back_fetches_blocks_and_elsewhere_what_is_asked_f
         ({"cache_options": {"readahead": -1}}, "readahead"),
         ({"cache_type": "readahed"}, "readahead"),
         ({"block_size": 0}, "block_size"),
-        ({"blocksize": 5}, "block_size|blocksize"),
+        ({"bloksize": 5}, "did you mean 'block_size'"),
         ({"mode": "r+b"}, "read or written"),
         ({"mode": "a+"}, "read or written"),
         ({"mode": "rw"}, "rw"),
