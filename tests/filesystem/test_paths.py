@@ -185,7 +185,7 @@ def test_a_path_object_is_as_good_as_text(local: Place, filesystem: Callable[...
     fs.pipe_file(Path(local.path("x")), b"1")
     assert fs.cat_file(Path(local.path("x"))) == b"1"
     with pytest.raises(TypeError, match="int"):
-        fs.info(3)
+        fs.info(3)  # type: ignore[arg-type]  # on purpose
 
 
 @settings(max_examples=60, deadline=None)

@@ -35,7 +35,7 @@ def read_and_write(fs: AlluxioFileSystem, file: Optional[Any], root: str, number
 
 
 def run(method: str, fs: AlluxioFileSystem, file: Any, root: str) -> None:
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     processes = [context.Process(target=read_and_write, args=(fs, file, root, number)) for number in range(4)]
     for process in processes:
         process.start()
