@@ -102,7 +102,7 @@ class FileWriter(AlluxioFile):
                 self._hand_on(view)
 
     def _hand_on(self, view: memoryview) -> None:
-        if self._failure is not None or self._writer is None:
+        if self._failure is not None or self._writer is None or self._is_the_parents:
             self._refuse()
         try:
             self._writer.write(view)
@@ -143,7 +143,7 @@ class FileWriter(AlluxioFile):
         if self._committed:
             return
         self._hand_on_collected()
-        if self._writer is None or self._failure is not None:
+        if self._writer is None or self._failure is not None or self._is_the_parents:
             self._refuse()
         try:
             self._writer.commit()
@@ -170,10 +170,15 @@ class FileWriter(AlluxioFile):
         """Whether nothing of it will ever appear."""
         return self._writer is None and not self._committed
 
+    @property
+    def _is_the_parents(self) -> bool:
+        """Whether this is a forked child's copy of a file that its parent writes, and alone may end."""
+        return self._process != os.getpid()
+
     def _give_up(self) -> None:
         writer, self._writer = self._writer, None
         self._collected = bytearray()
-        if writer is not None:
+        if writer is not None and not self._is_the_parents:
             writer.abort()
 
     def _refuse(self) -> NoReturn:
@@ -181,6 +186,8 @@ class FileWriter(AlluxioFile):
             raise OSError(
                 errno.EIO, f"nothing was written, for an earlier write failed ({self._failure})", self.path
             ) from self._failure
+        if self._is_the_parents:
+            raise ValueError(f"{self.path!r} was opened by the parent process, which alone can write it")
         raise ValueError(f"{self.path!r} was discarded: nothing of it can be written")
 
     def __exit__(
@@ -196,8 +203,7 @@ class FileWriter(AlluxioFile):
 
     def dropped(self, source: Any) -> None:
         """Give up, for nobody holds ``source`` (this file, or what it is wrapped in) any more, and nobody closed it."""
-        # A forked child has a copy of the parent's file, which is not its to end.
-        if self._writer is None or self._process != os.getpid():
+        if self._writer is None or self._is_the_parents:
             return
         with suppress(Exception):
             self.discard()

@@ -112,8 +112,16 @@ def test_a_forked_child_leaves_the_parents_unfinished_file_alone(
     file.write(b"first half, ")
     child = os.fork()
     if child == 0:
-        file.__del__()  # as at the end of a child that had nothing to do with it
-        os._exit(0)
+        status = 1
+        try:
+            with pytest.raises(ValueError, match="parent"):
+                file.write(b"what the child has to say")
+            file.discard()
+            with pytest.raises(ValueError, match="parent"):
+                file.commit()
+            status = 0
+        finally:
+            os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
     file.write(b"second half")
     file.close()
