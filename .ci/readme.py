@@ -9,17 +9,16 @@ import re
 import sys
 from pathlib import Path
 
-BLOCK = re.compile(r"^```shell\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?:shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HEADING = "## Development"
 REQUIRED = ("pip install -e '.[dev]'", "python -m pytest")  # in the section of that heading
-NOT_HERE = re.compile(r"git clone |cd |python3? -m venv |source |(\. )?\.venv/")  # how one comes to stand where CI does
+NEEDS_A_BUCKET = "s3://bucket/"  # one that nobody has: these commands show how it is spelled
 
 
 def commands(text: str) -> list[str]:
-    """All commands of the shell blocks of a text, without comments and prompts; lines that go on are joined."""
-    lines = "".join(BLOCK.findall(text)).replace("\\\n", " ").splitlines()
-    bare = (re.sub(r"\s+#.*", "", line).removeprefix("$ ").strip() for line in lines)
-    return [re.sub(r"\s+", " ", line) for line in bare if line and not line.startswith("#")]
+    """All commands of the shell blocks of a text, without comments and prompts."""
+    lines = "".join(BLOCK.findall(text)).splitlines()
+    return [re.sub(r"\s+# .*", "", line).removeprefix("$ ").strip() for line in lines if line]
 
 
 def main(readme: str, transcript: str) -> None:
@@ -31,7 +30,7 @@ def main(readme: str, transcript: str) -> None:
         sys.exit(f"{readme}: no section {HEADING!r}")
     section = commands(re.split(r"^## ", development, flags=re.MULTILINE)[0])
     missing = [f"the section {HEADING!r} does not say: {command}" for command in REQUIRED if command not in section]
-    told = [command for command in commands(text) if not NOT_HERE.match(command)]
+    told = [command for command in commands(text) if NEEDS_A_BUCKET not in command]
     missing += [f"did not run: {command}" for command in told if command not in ran]
     if missing:
         sys.exit("\n".join(f"{readme}: {line}" for line in missing))
