@@ -16,6 +16,7 @@ import click
 
 from alluxiofs.cli import commands
 from alluxiofs.cli.failures import Code, OutputClosedError, explain
+from alluxiofs.cli.notices import warnings_as_lines
 from alluxiofs.cli.output import flush
 from alluxiofs.cli.session import Session, filesystem_options
 from alluxiofs.errors import nearest
@@ -61,6 +62,11 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command with these words, and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     session = Session()
+    with warnings_as_lines():
+        return _run(words, session)
+
+
+def _run(words: List[str], session: Session) -> int:
     try:
         code = cli.main(words, prog_name="alluxiofs", obj=session, standalone_mode=False)
         flush()

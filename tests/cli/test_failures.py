@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,28 @@ def test_importing_the_package_does_not_import_the_libraries_of_the_command() ->
     script = "import alluxiofs.filesystem, sys; sys.exit(str({'click', 'rich'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=60)
     assert run.stderr == b"set()\n"
+
+
+def test_warnings_are_one_line_each(command: Command, url: str, tmp_path: Path) -> None:
+    blocked = tmp_path / "pages"
+    blocked.write_bytes(b"a file where the folder should be")
+    outcome = command("cat", f"{url}/two.bin", "--page-store", "disk", "-o", f"page_store.path={blocked}")
+    assert (outcome.code, len(outcome.output)) == (0, 2048)
+    (line,) = outcome.error_lines
+    assert line.startswith("alluxiofs: warning: page store 'disk' does not work, reading goes on without it: ")
+
+
+def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    with file.open("wb") as target:
+        target.truncate(256 << 20)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alluxiofs", "cat", f"file://{file}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    with process:
+        assert process.stdout.read(10) == bytes(10)  # it is at work, and waits for somebody to read on
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert errors.strip() == b""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Dict
 
@@ -213,3 +215,29 @@ def test_rm_never_removes_a_root(command: Command) -> None:
         outcome = command("rm", "-r", root)
         assert outcome.code == 2
         assert "root" in outcome.errors
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_a_long_transfer_shows_its_progress_on_a_terminal(tmp_path: Path, on_terminal: bool) -> None:
+    import pty
+
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(64 << 20)
+    reader, writer = pty.openpty() if on_terminal else os.pipe()
+    command = [sys.executable, "-m", "alluxiofs", "get", f"file://{tmp_path}/large", str(tmp_path / "copy")]
+    with subprocess.Popen(command, stderr=writer, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"}) as process:
+        os.close(writer)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(reader, 65536)
+            except OSError:  # how a terminal ends on Linux
+                break
+            if not piece:
+                break
+            shown += piece
+        os.close(reader)
+        assert process.wait(timeout=60) == 0
+    assert (b"get 1 file" in shown) is on_terminal
+    assert on_terminal or shown == b""
+    assert (tmp_path / "copy").stat().st_size == 64 << 20

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import logging
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from attrs import evolve
 
 from alluxiofs.cli.demo.flights import summary
 from alluxiofs.cli.demo.report import Report, Step
+from alluxiofs.cli.notices import collected_warnings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -157,7 +156,7 @@ class Demonstration:
                 tables.append(fragment.to_table(schema=_dataset(self.folder, self.fs).schema))
             return pa.concat_tables(tables)
 
-        with _warnings() as warned:
+        with collected_warnings() as warned:
             step = self._measure(name, read)
         wrong = dict(step.wrong)
         if len(warned) != 1:
@@ -237,21 +236,3 @@ def _differences(expected: Mapping[str, int], found: Mapping[str, int]) -> Dict[
 def _from_pages_alone(step: Step) -> Step:
     """The step, which is wrong if anything was fetched: every page was kept by the passes before."""
     return evolve(step, wrong={**step.wrong, "bytes from under store": (0, step.fetched)}) if step.fetched else step
-
-
-@contextlib.contextmanager
-def _warnings() -> Iterator[List[str]]:
-    """The warnings that the package logs while the block runs, instead of on the standard error."""
-    messages: List[str] = []
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            messages.append(record.getMessage())
-
-    logger = logging.getLogger("alluxiofs")
-    handler = Collect(logging.WARNING)
-    logger.addHandler(handler)
-    try:
-        yield messages
-    finally:
-        logger.removeHandler(handler)
