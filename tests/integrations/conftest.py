@@ -11,6 +11,9 @@ from attrs import define
 from fsspec.implementations.memory import MemoryFileSystem
 
 from alluxiofs.filesystem import AlluxioFileSystem
+from tests.cli.conftest import command
+
+__all__ = ["Gateway", "command", "gateway"]
 
 PAGE_SIZE = 16 * 1024
 
