@@ -13,6 +13,7 @@ from alluxiofs.interfaces import PageStore, WorkerPolicy, Workers
 from alluxiofs.pagestores.memory import MemoryPageStore
 from alluxiofs.plugins.transport_direct import DirectTransport
 from alluxiofs.policies.rendezvous import Rendezvous
+from alluxiofs.settings.types import Size
 from alluxiofs.testing import InProcessTransport, RecordingTelemetry, ScriptedMembership, make_context
 from tests.unit.gateway.scripted_store import ScriptedStore
 
@@ -66,7 +67,7 @@ def assemble() -> Callable[..., Assembled]:
             membership = ScriptedMembership()
             membership.push(workers)
         if pages and page_store is None:
-            page_store = MemoryPageStore(MemoryPageStore.Settings(capacity=2**20), make_context(), PAGE)
+            page_store = MemoryPageStore(MemoryPageStore.Settings(capacity=Size(2**20)), make_context(), PAGE)
         parts = Parts(
             mounts=(Mount("", store),) if under_store else (),
             transport=transport,

@@ -9,6 +9,7 @@ import pytest
 from alluxiofs.errors import PageStoreError
 from alluxiofs.interfaces import KeptFile, Location
 from alluxiofs.pagestores.memory import MemoryPageStore
+from alluxiofs.settings.types import Size
 from alluxiofs.testing import make_context
 from tests.unit.gateway.conftest import PAGE, Assembled
 
@@ -127,7 +128,7 @@ class Failing(MemoryPageStore):
 def test_a_page_store_that_does_not_work_is_read_past_with_one_warning(
     assemble: Callable[..., Assembled], broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = Failing(MemoryPageStore.Settings(capacity=2**20), make_context(), PAGE)
+    store = Failing(MemoryPageStore.Settings(capacity=Size(2**20)), make_context(), PAGE)
     assembled = assemble(page_store=store)
     data = bytes(range(256)) * 16
     assembled.store.put("f", data)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alluxiofs.errors import BadAnswerError, FileChangedError, UnavailableError
+from alluxiofs.gateway import OpenFile
 from alluxiofs.gateway.pages import _runs
 from tests.unit.gateway.conftest import PAGE, Assembled
 
@@ -130,7 +131,7 @@ def test_threads_never_see_two_versions_through_one_open_file(assemble: Callable
         assembled.store.put("f", b"b" * 16 * PAGE)
         start = threading.Barrier(8)
 
-        def read(page: int, opened: Any = opened, start: threading.Barrier = start) -> bytes:
+        def read(page: int, opened: OpenFile = opened, start: threading.Barrier = start) -> bytes:
             start.wait()
             try:
                 return opened.read(page * PAGE, PAGE)
