@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from attrs import define
@@ -188,7 +189,8 @@ def _default_page_store(registry: Registry, selection: _Selection, mounts: Seque
     )
     if selection.membership is not None or not remote:
         return None
-    return choose(registry, point_named("page_store"), Choice("disk"))
+    # On Windows a file that is open cannot be replaced or removed, which the store on disk relies on.
+    return choose(registry, point_named("page_store"), Choice("memory" if sys.platform == "win32" else "disk"))
 
 
 # --- description ------------------------------------------------------------------------------------------------

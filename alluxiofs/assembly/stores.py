@@ -72,7 +72,7 @@ def _prefixed(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
         where = f"argument 'under_stores', at {prefix!r}"
         chosen = _choose(registry, store.under_store, store.protocol, where)
         scheme, _, rest = canonical_url(prefix).partition("://")
-        yield ChosenStore(f"{scheme}://{rest.rstrip('/')}", chosen, Target(store.protocol, store.options))
+        yield ChosenStore(f"{scheme}://{rest.rstrip('/') or rest[:1]}", chosen, Target(store.protocol, store.options))
 
 
 def _choose(registry: Registry, choice: Optional[Choice], protocol: str, where: str, known: bool = False) -> Chosen:

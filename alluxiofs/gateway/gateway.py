@@ -32,12 +32,12 @@ class Gateway(ReadPath):
         """Write a file anew, which appears whole at the writer's commit; ``exclusive``: only if there is none."""
         store = self._writable(location)
         make = functools.partial(store.create, location.name, exclusive=exclusive, size_hint=size_hint)
-        return PublishedWriter(self, location, self._ask(store, "open", lambda _: make()), store.name)
+        return PublishedWriter(self, location, self._ask(store, "open", location.url, lambda _: make()), store.name)
 
     def append(self, location: Location) -> Writer:
         """Add to the end of a file, all or nothing; a missing file is made."""
         store = self._writable(location)
-        writer = self._ask(store, "open", lambda _: store.append(location.name))
+        writer = self._ask(store, "open", location.url, lambda _: store.append(location.name))
         return PublishedWriter(self, location, writer, store.name)
 
     def remove(self, location: Location) -> None:
@@ -72,7 +72,9 @@ class Gateway(ReadPath):
         """Remove a directory; without ``recursive`` only an empty one."""
         store = self._writable(location)
         try:
-            self._ask(store, "rm", lambda deadline: store.remove_directory(location.name, deadline, recursive))
+            self._ask(
+                store, "rm", location.url, lambda deadline: store.remove_directory(location.name, deadline, recursive)
+            )
         finally:
             # What was below is not known by name here.
             self.forget(None)
@@ -91,7 +93,7 @@ class Gateway(ReadPath):
             return
         directory = not self.stat(source, refresh=True).is_file
         try:
-            self._ask(store, "mv", lambda deadline: store.move(source.name, target.name, deadline))
+            self._ask(store, "mv", source.url, lambda deadline: store.move(source.name, target.name, deadline))
         finally:
             if directory:
                 self.forget(None)
@@ -159,12 +161,12 @@ class Gateway(ReadPath):
     def _change(self, method: str, location: Location, change: Callable[[Deadline], None]) -> None:
         store = self._writable(location)
         try:
-            self._ask(store, method, change)
+            self._ask(store, method, location.url, change)
         finally:
             self._changed(location)
 
-    def _ask(self, store: UnderStore, method: str, question: Callable[[Deadline], T]) -> T:
+    def _ask(self, store: UnderStore, method: str, about: str, question: Callable[[Deadline], T]) -> T:
         def asked(_side: Side, deadline: Deadline) -> T:
             return question(deadline)
 
-        return self.line.ask(method, [Side(store.name)], asked, repeatable=False)
+        return self.line.ask(method, [Side(store.name)], asked, about=about, repeatable=False)

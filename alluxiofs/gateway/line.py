@@ -79,6 +79,7 @@ class Line:
         sides: Sequence[Side],
         question: Callable[[Side, Deadline], T],
         *,
+        about: str = "",
         size: int = 0,
         known_to_exist: bool = False,
         repeatable: bool = True,
@@ -93,6 +94,8 @@ class Line:
             Best first; at least one.
         question:
             Called with a side and the deadline of the attempt.
+        about:
+            The URL that is asked about, for messages.
         size:
             Bytes that a success moves.
         known_to_exist:
@@ -110,6 +113,7 @@ class Line:
         retries = limits.retries if repeatable else 0
         turns = len(sides) + retries
         failed: Optional[BaseException] = None
+        side = sides[-1]
         for turn in range(turns):
             side = sides[min(turn, len(sides) - 1)]
             if turn >= len(sides) and not self._again(turn - len(sides), whole, failed, side):
@@ -130,7 +134,7 @@ class Line:
             else:
                 process_budget.earn()
                 return result
-        raise self._as_oserror(failed, method)
+        raise self._failure(failed, f"{method} {about}".strip(), side)
 
     @staticmethod
     def _final(error: BaseException, side: Side, known_to_exist: bool) -> bool:
@@ -167,13 +171,18 @@ class Line:
         self._telemetry.record_event(Event(kind, state_of(error), _identity(side)))
         self._logger.info("%s from %s to %s: %s", kind, _name(side), _name(following), error)
 
-    @staticmethod
-    def _as_oserror(error: Optional[BaseException], method: str) -> BaseException:
+    def _failure(self, error: Optional[BaseException], what: str, side: Side) -> BaseException:
+        """What the caller gets when nobody could answer."""
         if error is None:
-            return DeadlineExceededError(f"{method}: nobody could be asked in time")
+            return DeadlineExceededError(f"{what}: nobody could be asked in time")
+        if isinstance(error, DeadlineExceededError):
+            # Who waits knows for how long, but not for what.
+            late = DeadlineExceededError(f"{what}: {_name(side)} did not answer in time: {error}")
+            late.__cause__ = error
+            return late
         if isinstance(error, (OSError, AlluxioFSError)):
             return error
-        wrapped = OSError(f"{method} failed: {type(error).__name__}: {error}")
+        wrapped = OSError(f"{what} failed: {type(error).__name__}: {error}")
         wrapped.__cause__ = error
         return wrapped
 

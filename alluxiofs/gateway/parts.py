@@ -110,19 +110,3 @@ class Parts:
     page_store: Optional[PageStore] = None
     describe: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     remake: Optional[Callable[[], Gateway]] = attrs.field(default=None, repr=False)
-
-    def close(self) -> None:
-        """Close every component once."""
-        parts: Dict[int, Any] = {
-            id(part): part
-            for part in (
-                self.transport,
-                self.membership,
-                self.page_store,
-                self.telemetry,
-                *(mount.store for mount in self.mounts),
-            )
-            if part is not None
-        }
-        for part in parts.values():
-            part.close()

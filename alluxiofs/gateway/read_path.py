@@ -120,7 +120,7 @@ class ReadPath:
             return self._stat(side, location, deadline)
 
         try:
-            entry = self.line.ask("info", self._sides_for_metadata(location, "stat"), question)
+            entry = self.line.ask("info", self._sides_for_metadata(location, "stat"), question, about=location.url)
         except FileNotFoundError:
             self.metadata.forget(location.url)
             raise
@@ -156,7 +156,7 @@ class ReadPath:
                     deadline.progress()
             return entries
 
-        entries = self.line.ask("ls", self._sides_for_metadata(location, "list"), question)
+        entries = self.line.ask("ls", self._sides_for_metadata(location, "list"), question, about=location.url)
         listing = tuple(sorted(entries, key=_name_of))
         self.metadata.put_listing(key, listing, epoch)
         mount = self.locations.mount_of(location)
@@ -250,8 +250,14 @@ class ReadPath:
             with self._counting:
                 self._counted[source] += len(view)
 
-        known_to_exist = self._under_store_decides(location)
-        self.line.ask("read", self._sides(location, "read"), question, size=len(view), known_to_exist=known_to_exist)
+        self.line.ask(
+            "read",
+            self._sides(location, "read"),
+            question,
+            about=location.url,
+            size=len(view),
+            known_to_exist=self._under_store_decides(location),
+        )
 
     def parallel(self, location: Location) -> bool:
         """Whether several ranges of one file are worth reading at a time."""
@@ -322,10 +328,6 @@ class ReadPath:
         if self.parts.page_store is not None:
             described["counters"]["page_store"] = self.parts.page_store.counters()
         return described
-
-    def close(self) -> None:
-        """Close all components. Nothing is called after it."""
-        self.parts.close()
 
 
 def _name_of(entry: Entry) -> str:

@@ -12,6 +12,7 @@ from attrs import define
 
 from alluxiofs.errors import ConfigurationError, PluginError, SettingTypeError, UnknownSettingError, nearest
 from alluxiofs.interfaces.component import SECRET
+from alluxiofs.interfaces.values import WorkerIdentity
 from alluxiofs.settings.conversion import convert, is_convertible, shown, type_text
 from alluxiofs.settings.secrets import STARS, hidden, is_secret_name
 
@@ -180,6 +181,8 @@ def _jsonable(value: Any) -> Any:
         return {str(name): _jsonable(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_jsonable(inner) for inner in value]
+    if isinstance(value, WorkerIdentity):
+        return str(value)
     if attrs.has(type(value)):
         return {field.name: _jsonable(getattr(value, field.name)) for field in attrs.fields(type(value))}
     return shown(value)
