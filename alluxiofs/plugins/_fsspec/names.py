@@ -54,8 +54,8 @@ def contained(name: str) -> str:
     """
     if ".." in name:
         bucket, _, key = name.partition("/")
-        depth = -1 if bucket == ".." else 0
-        for part in key.split("/"):
+        depth = 0
+        for part in [".."] if bucket == ".." else key.split("/"):
             depth += -1 if part == ".." else part not in ("", ".")
             if depth < 0:
                 raise InvalidPathError(f"the path {name!r} leaves its bucket")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -153,3 +155,15 @@ class Threads:
 
         threading.Thread(target=work, name="alluxiofs-under-store", daemon=True).start()
         return result(future, deadline, None)
+
+
+def _forget_loop_of_parent() -> None:
+    """Have fsspec start a loop of its own in a forked child: its releases before 2025 go on with the parent's, whose
+    thread is not there."""
+    asyn = sys.modules.get("fsspec.asyn")
+    if asyn is not None:
+        asyn.reset_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_loop_of_parent)
