@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.file import AlluxioFile
 from alluxiofs.fileobjects.sources import CacheSource, source_for
-from alluxiofs.gateway import OpenFile
-from alluxiofs.interfaces import Version
 
 if TYPE_CHECKING:
     from alluxiofs.filesystem import AlluxioFileSystem
+    from alluxiofs.gateway import OpenFile
+    from alluxiofs.interfaces import Version
 
 __all__ = ["FileReader"]
 

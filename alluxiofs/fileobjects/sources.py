@@ -7,12 +7,14 @@ there, fewer only at the end of the file, and may be called from several threads
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from fsspec.caching import caches
 
 from alluxiofs.errors import ConfigurationError, nearest
-from alluxiofs.gateway import OpenFile
+
+if TYPE_CHECKING:
+    from alluxiofs.gateway import OpenFile
 
 __all__ = ["CacheSource", "Source", "source_for"]
 

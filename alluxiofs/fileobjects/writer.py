@@ -14,12 +14,12 @@ from fsspec.core import OpenFile as FsspecOpenFile
 
 from alluxiofs.errors import exists
 from alluxiofs.file import AlluxioFile
-from alluxiofs.interfaces import Location, Writer
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from alluxiofs.filesystem import AlluxioFileSystem
+    from alluxiofs.interfaces import Location, Writer
 
 __all__ = ["FileWriter"]
 

@@ -149,6 +149,17 @@ class Version:
         tag = f"{kind}:{strip_quotes(value)}" if self.tag else "-"
         return f"{tag}/{'-' if self.length is None else self.length}/{mtime}"
 
+    def text(self) -> str:
+        """What users see of it: the same each time that the same content is looked at.
+
+        A file that changed a moment ago has a tag of kind ``unsettled-…``, another one at each look, so that nothing
+        kept of it is found again. Here the tag's value alone, the file's identity, is enough.
+        """
+        if self.tag is None or not self.tag.startswith("unsettled-"):
+            return self.canonical()
+        untagged = Version(None, self.length, self.mtime, self.mtime_precision)
+        return f"{untagged.canonical()}/{self.tag.partition(':')[2]}"
+
 
 @define(frozen=True)
 class Location:

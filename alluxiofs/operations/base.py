@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any, Callable, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
 
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
-from alluxiofs.assembly import gateway_for
 from alluxiofs.errors import ConfigurationError
-from alluxiofs.gateway import Gateway
-from alluxiofs.interfaces import Location
-from alluxiofs.settings import Settings
 
 try:
     # From fsspec 2025.10 on `alluxiofs::s3://…` is resolved for classes below this one.
@@ -24,6 +20,10 @@ try:
 except ImportError:
     ChainedFileSystem = AbstractFileSystem
     CHAINING = False
+
+if TYPE_CHECKING:
+    from alluxiofs.gateway import Gateway
+    from alluxiofs.interfaces import Location
 
 __all__ = ["CHAINING", "MODULE", "PROTOCOLS", "GatewayFileSystem", "Path", "Paths"]
 
@@ -110,6 +110,10 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc]  # fsspec has 
         super().__init__()
         if "plugins" in arguments:
             arguments["plugins"] = _with_modules(arguments["plugins"])
+        # Imported with the first filesystem, and not with the class: fsspec imports the class to look at it.
+        from alluxiofs.assembly import gateway_for
+        from alluxiofs.settings import Settings
+
         self._settings = Settings.parse(**arguments)
         self._gateway: Gateway = gateway_for(self._settings)
         self._process = os.getpid()
@@ -119,6 +123,8 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc]  # fsspec has 
     def gateway(self) -> Gateway:
         """The read and write path that this filesystem stands in front of."""
         if self._process != os.getpid():
+            from alluxiofs.assembly import gateway_for
+
             self._gateway = gateway_for(self._settings)
             self._process = os.getpid()
         return self._gateway

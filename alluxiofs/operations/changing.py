@@ -6,7 +6,6 @@ import errno
 from typing import Any, List, Mapping, Optional, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError, is_a_directory
-from alluxiofs.interfaces import Entry
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.content import Content
 from alluxiofs.operations.parallel import attempt_each
@@ -164,7 +163,7 @@ class Changing(Content):
     def _by_kind(self, names: List[str], refresh: bool) -> Tuple[List[str], List[str]]:
         """The files and the directories among these; ``FileNotFoundError`` if one is neither."""
         entries = attempt_each(lambda name: self.gateway.stat(self._locate(name), refresh), names, stop_at_failure=True)
-        kinds = [isinstance(entry, Entry) and entry.is_file for entry in entries]
+        kinds = [not isinstance(entry, Exception) and entry.is_file for entry in entries]
         return (
             [name for name, is_file in zip(names, kinds) if is_file],
             [name for name, is_file in zip(names, kinds) if not is_file],

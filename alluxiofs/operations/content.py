@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError
-from alluxiofs.gateway import OpenFile
-from alluxiofs.interfaces import Location
 from alluxiofs.operations.base import Path
 from alluxiofs.operations.listing import Listing
 from alluxiofs.operations.parallel import attempt_each
+
+if TYPE_CHECKING:
+    from alluxiofs.gateway import OpenFile
+    from alluxiofs.interfaces import Location
 
 __all__ = ["Content"]
 
@@ -105,7 +107,7 @@ class Content(Listing):
                 raise file
             return _range_of(file, start, end)
 
-        threads = self._threads_to_read([file.location for file in found if isinstance(file, OpenFile)])
+        threads = self._threads_to_read([file.location for file in found if not isinstance(file, Exception)])
         return attempt_each(read, ranges, threads, stop_at_failure=on_error == "raise")
 
     def head(

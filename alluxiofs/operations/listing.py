@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timezone
 from glob import has_magic
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
-
-import attrs
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from alluxiofs.errors import Kind, NotSupportedError, kind_of
-from alluxiofs.interfaces import Entry, Location
 from alluxiofs.operations.base import GatewayFileSystem, Path
+
+if TYPE_CHECKING:
+    from alluxiofs.interfaces import Entry, Location
 
 __all__ = ["Listing"]
 
@@ -262,7 +262,7 @@ class Listing(GatewayFileSystem):
     def ukey(self, path: Path) -> str:
         """Text that is another one when the file's content is another. The under store is asked each time."""
         location = self._locate(path)
-        version = _version_text(self.gateway.stat(location, refresh=True))
+        version = self.gateway.stat(location, refresh=True).version.text()
         return hashlib.sha256(f"{location.url}\0{version}".encode("utf-8", "surrogatepass")).hexdigest()
 
     def checksum(self, path: Path) -> int:
@@ -289,7 +289,7 @@ class Listing(GatewayFileSystem):
             "owner": entry.owner,
             "group": entry.group,
             "mode": entry.mode,
-            "version": _version_text(entry) if entry.is_file else None,
+            "version": entry.version.text() if entry.is_file else None,
         }
 
     def _kind(self, path: Path, refresh: bool) -> Optional[str]:
@@ -334,6 +334,8 @@ class Listing(GatewayFileSystem):
 
     def _add_directories(self, found: Dict[str, Info], root: str, location: Location) -> None:
         """The directories between a root and a file below it: in an object store they are nothing but names."""
+        from alluxiofs.interfaces import Entry
+
         start = f"{root.rstrip('/')}/" if root else ""
         name = self._parent(self.gateway.path_of(location))
         while name.startswith(start) and name != root and name not in found:
@@ -361,16 +363,6 @@ class Listing(GatewayFileSystem):
             return 0
         below = name[len(root.rstrip("/")) + 1 :] if root.rstrip("/") else name.lstrip("/")
         return below.count("/") + 1
-
-
-def _version_text(entry: Entry) -> str:
-    """The version of a file's content as text, the same each time that the same content is looked at."""
-    version = entry.version
-    if version.tag is None or not version.tag.startswith("unsettled-"):
-        return version.canonical()
-    # A file that changed a moment ago has a new tag at each look, so that nothing is kept of it. Here its identity is
-    # enough, which is another one for a file that was replaced.
-    return f"{attrs.evolve(version, tag=None).canonical()}/{version.tag.partition(':')[2]}"
 
 
 def _utc(seconds: Optional[float]) -> Optional[datetime]:

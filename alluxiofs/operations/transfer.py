@@ -10,17 +10,19 @@ import stat
 from contextlib import contextmanager, suppress
 from glob import has_magic
 from pathlib import Path as LocalPath
-from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, List, Optional, Tuple
 
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
 from fsspec.utils import isfilelike, stringify_path
 
 from alluxiofs.errors import ConfigurationError, denied, is_a_directory
-from alluxiofs.gateway import OpenFile
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.copying import Copying
 from alluxiofs.operations.plan import Side, pairs_of
+
+if TYPE_CHECKING:
+    from alluxiofs.gateway import OpenFile
 
 __all__ = ["Transfer"]
 
