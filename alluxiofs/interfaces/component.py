@@ -31,6 +31,7 @@ INTERFACE_VERSION = 1
 for. Registration refuses one that this package does not know, and says what to install."""
 
 SECRET = "alluxiofs.secret"
+_PROGRESS = 2**20
 
 
 def secret(default: Any = attrs.NOTHING) -> Any:
@@ -57,6 +58,7 @@ class Deadline:
     at: float
     stall: float
     span: float
+    _moved: int = attrs.field(default=0, init=False, repr=False)
 
     @classmethod
     def after(cls, seconds: float, stall: Optional[float] = None) -> Deadline:
@@ -84,6 +86,13 @@ class Deadline:
         """Something was got: the time starts anew. Called for what is worth it (an entry of a listing), so that a
         source that sends a byte now and then does not go on for ever."""
         self.at = time.monotonic() + self.span
+
+    def moved(self, count: int) -> None:
+        """So many bytes came. A MiB of them, whatever the page size, is progress; less is none, yet."""
+        self._moved += count
+        if self._moved >= _PROGRESS:
+            self._moved = 0
+            self.progress()
 
 
 @define(frozen=True)

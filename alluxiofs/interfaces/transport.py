@@ -87,6 +87,9 @@ class Transport(Component, ABC):
         The range lies within the file: the gateway has clipped it. All of the view is filled or an error is raised,
         and nothing writes to the view after the call has ended, whatever way it ends.
 
+        A body that comes in pieces is told with each of them (``deadline.moved``), so that a large range over a slow
+        link has the time it needs.
+
         Raises
         ------
         BadAnswerError

@@ -175,6 +175,9 @@ class UnderStore(Component, ABC):
 
         All of the view is filled or an error is raised, and nothing writes to it after the call has ended.
 
+        A body that comes in pieces is told with each of them (``deadline.moved``), so that a large range over a slow
+        link has the time it needs.
+
         Raises
         ------
         FileChangedError

@@ -146,7 +146,7 @@ class S3UnderStore(UnderStore):
     def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
         if not len(view):
             return
-        destination = Destination(view)
+        destination = Destination(view, deadline)
         try:
             self._client.run(lambda send: fetch(send, name, version, offset, destination), deadline, name, destination)
         except (FileChangedError, FileNotFoundError):

@@ -26,9 +26,12 @@ class Destination:
     ----------
     view:
         What is to be filled, from its start.
+    deadline:
+        Starts anew with each MiB.
     """
 
-    def __init__(self, view: memoryview) -> None:
+    def __init__(self, view: memoryview, deadline: Deadline) -> None:
+        self._deadline = deadline
         self._lock = threading.Lock()
         self._view: Optional[memoryview] = view
         self._filled = 0
@@ -59,6 +62,7 @@ class Destination:
             self._view[self._filled : stop] = chunk
             self._filled = stop
             self.last = time.monotonic()
+            self._deadline.moved(len(chunk))
 
     def close(self) -> None:
         """From here on nothing writes to the view."""
