@@ -199,6 +199,10 @@ class FileReader(AlluxioFile):
         self._lines = (0, b"")
         self._random = self._sequential = self._refuse
 
+    def __del__(self) -> None:
+        if hasattr(self, "_source"):  # else it was refused before it held anything
+            self.close()
+
     def _refuse(self, *_: Any) -> bytes:
         self._check_open()
         return b""

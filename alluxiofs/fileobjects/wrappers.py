@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
 from fsspec.compression import compr
 from fsspec.core import get_compression
@@ -40,14 +40,28 @@ class TextFile(io.TextIOWrapper):
     def __reduce__(self) -> Tuple[Any, ...]:
         return _text_at, (self.buffer, self._file, self._arguments, self.tell())
 
+    def __reduce_ex__(self, protocol: Any) -> Tuple[Any, ...]:
+        return self.__reduce__()  # from Python 3.13 on the inherited one refuses, and asks nobody
+
+    def __del__(self) -> None:
+        # In the place of Python's own, which would write what is still held in here: the file is given up, or closed,
+        # when nobody holds it any more, either.
+        try:
+            unclosed = not self.closed
+        except ValueError:  # it was never made whole, or is detached from a file that somebody else has
+            return
+        if unclosed and isinstance(self._file, FileWriter):
+            self._file.dropped(self)
+
 
 class CompressedFile(io.BufferedIOBase):
     """A codec over an open file. Unlike the codecs themselves it closes the file, too, and gives it up when a ``with``
     block is left by an exception."""
 
-    def __init__(self, codec: Any, file: AlluxioFile) -> None:
-        self._codec = codec
+    def __init__(self, codec: Callable[..., Any], file: AlluxioFile) -> None:
         self._file = file
+        self._outlet = _Outlet(file)
+        self._codec = codec(file, mode="r") if file.mode == "rb" else codec(self._outlet, mode="w")
         self.path = file.path
         self.name = file.path
         self.mode = file.mode
@@ -98,7 +112,7 @@ class CompressedFile(io.BufferedIOBase):
         if self.closed:
             return
         try:
-            self._codec.close()
+            self._end_codec()
         except BaseException:
             _discard(self._file)
             raise
@@ -111,8 +125,14 @@ class CompressedFile(io.BufferedIOBase):
         """Give up what was written, and close."""
         _discard(self._file)
         with suppress(Exception):  # the codec's last bytes have nowhere to go
-            self._codec.close()
+            self._end_codec()
         super().close()
+
+    def _end_codec(self) -> None:
+        self._outlet.ending = True
+        self._codec.close()
+        if self._outlet.failure is not None:
+            raise self._outlet.failure
 
     def __exit__(
         self,
@@ -135,13 +155,50 @@ class CompressedFile(io.BufferedIOBase):
             self.discard()
 
 
+class _Outlet(io.BufferedIOBase):
+    """What a codec writes to: the file, but that codecs can always come to their end.
+
+    A codec that cannot write its last bytes (the file failed, or was given up) would hold on to them, and try again
+    when it is dropped, where nobody catches the error.
+    """
+
+    def __init__(self, file: AlluxioFile) -> None:
+        self._file = file
+        self.name = file.path
+        self.mode = file.mode
+        self.ending = False
+        self.failure: Optional[Exception] = None  # of a write while ending
+        self._position = file.loc
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Hand on to the file."""
+        if self.failure is None:
+            try:
+                self._file.write(data)
+            except Exception as error:
+                if not self.ending:
+                    raise
+                self.failure = error
+        count = memoryview(data).nbytes
+        self._position += count
+        return count
+
+    def tell(self) -> int:
+        """The position, in bytes, were there a file still."""
+        return self._position
+
+
 def with_compression(file: AlluxioFile, compression: Optional[str]) -> Any:
     """The file behind a codec of fsspec's; ``"infer"`` goes by the file's name, ``None`` is the file itself."""
     try:
         codec = get_compression(file.path, compression)
         if codec is None:
             return file
-        return CompressedFile(compr[codec](file, mode="r" if file.mode == "rb" else "w"), file)
+        return CompressedFile(compr[codec], file)
     except BaseException:
         _discard(file)
         raise

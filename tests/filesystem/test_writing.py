@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterator
 import fsspec
 import pytest
 
+from alluxiofs.fileobjects.writer import FileWriter
 from alluxiofs.filesystem import AlluxioFileSystem
 from tests.filesystem.conftest import Place
 
@@ -170,6 +171,46 @@ def test_a_file_that_is_dropped_unclosed_is_never_written(quick: AlluxioFileSyst
         gc.collect()
     assert [warning for warning in caught if warning.category is ResourceWarning and "never closed" in str(warning)]
     assert contents(memory, path) == OLD
+
+
+def test_a_file_of_a_dropped_text_that_was_detached_lives_on(quick: AlluxioFileSystem, memory: Place) -> None:
+    text = quick.open(memory.path("detached"), "w")
+    text.write("text, ")
+    file = text.detach()
+    del text
+    gc.collect()
+    with file:
+        file.write(b"bytes")
+    assert quick.cat_file(memory.path("detached")) == b"text, bytes"
+
+
+@pytest.mark.parametrize("codec", ["gzip", "bz2", "xz", "zip"])
+def test_a_codec_comes_to_its_end_whatever_becomes_of_the_file(
+    quick: AlluxioFileSystem, memory: Place, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that comes up when something is dropped is caught by nobody: the tests' runner fails for it."""
+    path = memory.path("compressed")
+    with quick.open(path, "wb", compression=codec) as file:
+        file.write(OLD)
+    with quick.open(path, compression=codec) as file:
+        assert file.read() == OLD
+    before = contents(memory, path)
+
+    def refused(self: FileWriter, data: Any) -> int:
+        raise PermissionError(13, "no more room for you", self.path)
+
+    with monkeypatch.context() as patch:
+        file = quick.open(path, "wb", compression=codec)
+        file.write(b"new")
+        patch.setattr(FileWriter, "write", refused)
+        with pytest.raises(PermissionError, match="no more room"):
+            file.close()
+    file = quick.open(path, "wb", compression=codec)
+    file.write(b"new")
+    file.discard()
+    del file
+    gc.collect()
+    assert contents(memory, path) == before
 
 
 def test_compressed_files_are_written_whole(fs: AlluxioFileSystem, path: str) -> None:
