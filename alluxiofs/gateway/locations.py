@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from alluxiofs.errors import InvalidPathError, nearest
 from alluxiofs.gateway.parts import Mount
@@ -54,6 +54,14 @@ class Locations:
     def root_marker(self) -> str:
         """The path of the root directory."""
         return self._default.store.root if self._default else ""
+
+    def is_above_mounts(self, location: Location) -> bool:
+        """Whether this is the root of a gateway that has prefixes and no default store: the directory of them all."""
+        return not location.url
+
+    def mounted_urls(self) -> List[str]:
+        """The URLs of what is in that directory."""
+        return [url for _, url in self._named]
 
     def mount_of(self, location: Location) -> Optional[Mount]:
         """The mount of a location; ``None`` where no under store is configured."""
@@ -114,8 +122,10 @@ class Locations:
         return location.url
 
     def child(self, location: Location, name: str) -> Location:
-        """The location of a name of the same store."""
+        """The location of a name of the same store; above the mounts, of one of theirs."""
         mount = self.mount_of(location)
+        if self.is_above_mounts(location):
+            return self.locate(name)
         if mount is None:
             return Location(location.store, name, name)
         return Location(location.store, name, mount.store.url(name))

@@ -80,7 +80,7 @@ class ReadPath:
         return self.locations.path_of(location)
 
     def child(self, location: Location, name: str) -> Location:
-        """The location of an entry's name, in the same store."""
+        """The location of an entry's name, in the same store (of the root above mounts: in theirs)."""
         return self.locations.child(location, name)
 
     def parent(self, path: str) -> str:
@@ -100,6 +100,8 @@ class ReadPath:
             If no under store is configured.
         """
         mount = self.locations.mount_of(location)
+        if self.locations.is_above_mounts(location):
+            raise ConfigurationError("the root holds the prefixes of under_stores and nothing else: name a path in one")
         if mount is None:
             raise ConfigurationError(
                 f"no under store is configured for {location.url!r}: name one with target_protocol="
@@ -110,6 +112,8 @@ class ReadPath:
 
     def stat(self, location: Location, refresh: bool = False) -> Entry:
         """What is known of a path, at most ``metadata_ttl`` old; with ``refresh`` what is there now."""
+        if self.locations.is_above_mounts(location):
+            return _directory(location.name)
         if not refresh:
             known = self.metadata.entry(location.url)
             if known is not None:
@@ -129,6 +133,8 @@ class ReadPath:
 
     def list(self, location: Location, refresh: bool = False) -> Tuple[Entry, ...]:
         """The children of a directory, or the file itself, in the order of their names."""
+        if self.locations.is_above_mounts(location):
+            return tuple(_directory(url) for url in sorted(self.locations.mounted_urls()))
         if not refresh:
             known = self.metadata.listing(location.url)
             if known is not None:
@@ -328,6 +334,10 @@ class ReadPath:
         if self.parts.page_store is not None:
             described["counters"]["page_store"] = self.parts.page_store.counters()
         return described
+
+
+def _directory(name: str) -> Entry:
+    return Entry(name, "directory", 0)
 
 
 def _name_of(entry: Entry) -> str:

@@ -128,10 +128,12 @@ class Listing(GatewayFileSystem):
             return
         directories: Dict[str, Info] = {}
         files: Dict[str, Info] = {}
+        above_mounts = self.gateway.locations.is_above_mounts(self._locate(top))
         for info in listing:
             name = info["name"]
             if info["type"] == "directory" and name != top:
-                directories[name.rsplit("/", 1)[-1]] = info
+                # Of two mounts the last parts may be the same.
+                directories[name if above_mounts else name.rsplit("/", 1)[-1]] = info
             elif info["type"] != "directory":
                 files["" if name == top else name.rsplit("/", 1)[-1]] = info
         paths = {name: info["name"] for name, info in directories.items()}
@@ -186,10 +188,10 @@ class Listing(GatewayFileSystem):
         found = self._found_at_once(root, withdirs, refresh)
         if found is None:
             found = self._found_by_walking(root, maxdepth, withdirs, refresh)
+        elif maxdepth is not None:
+            found = {name: info for name, info in found.items() if self._depth(root, name) <= maxdepth}
         if (withdirs and root and self.isdir(root)) or (not found and self.isfile(root)):
             found[root] = self.info(root)
-        if maxdepth is not None:
-            found = {name: info for name, info in found.items() if self._depth(root, name) <= maxdepth}
         if prefix:
             start = f"{root.rstrip('/')}/{prefix}" if root else prefix
             found = {name: info for name, info in found.items() if name.startswith(start)}

@@ -6,7 +6,7 @@ import os
 import stat
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Callable, List, Set
+from typing import Any, Callable, Dict, List, Set
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -309,3 +309,53 @@ def test_files_move_and_are_copied_from_one_store_to_another(
     assert fs.mv("memory://across", local.path("back"), recursive=True) is True
     assert fs.find(local.path("back")) == [local.path("back/e/y"), local.path("back/x")]
     assert fs.find("memory://across") == []
+
+
+def test_the_root_above_several_stores_lists_them(tmp_path: Path) -> None:
+    (tmp_path / "one" / "data").mkdir(parents=True)
+    (tmp_path / "two" / "data").mkdir(parents=True)
+    (tmp_path / "one" / "data" / "x").write_bytes(b"x")
+    (tmp_path / "two" / "data" / "y").write_bytes(b"yy")
+    one, two = (f"file://{tmp_path.as_posix()}/{name}/data" for name in ("one", "two"))
+    fs = AlluxioFileSystem(under_stores={two: {}, one: {}})
+    for root in ("", "/", "alluxiofs://"):
+        assert fs.ls(root) == [one, two]
+        assert fs.isdir(root)
+        assert fs.exists(root)
+        assert not fs.isfile(root)
+        assert fs.find(root) == [f"{one}/x", f"{two}/y"]
+    assert [(info["name"], info["type"]) for info in fs.ls("", detail=True)] == [(one, "directory"), (two, "directory")]
+    assert (fs.info("")["name"], fs.info("")["type"]) == ("", "directory")
+    # By their URLs: the last parts are the same.
+    assert list(fs.walk("")) == [("", [one, two], []), (one, [], ["x"]), (two, [], ["y"])]
+    assert fs.find("", maxdepth=1) == []
+    assert fs.find("", maxdepth=1, withdirs=True) == [one, two]
+    assert fs.find("", maxdepth=2) == [f"{one}/x", f"{two}/y"]
+    assert fs.find("", prefix=two) == [f"{two}/y"]
+    assert fs.du("") == 3
+    assert fs.cat("", recursive=True) == {f"{one}/x": b"x", f"{two}/y": b"yy"}
+    with pytest.raises(PermissionError, match="root"):
+        fs.rm("", recursive=True)
+    with pytest.raises(IsADirectoryError):
+        fs.open("")
+    with pytest.raises(ValueError, match="name a path in one"):
+        fs.pipe_file("", b"x")
+
+
+def test_users_lists_and_dicts_have_the_types_that_are_asked_for(quick: AlluxioFileSystem, memory: Place) -> None:
+    """For mypy, which reads the tests as well: a ``List[str]`` is no ``List[Union[str, PathLike]]``."""
+    names: List[str] = [memory.path("a"), memory.path("b")]
+    places: List[Path] = [Path(name) for name in names]
+    contents: Dict[str, bytes] = dict.fromkeys(names, b"0123")
+    by_place: Dict[Path, bytes] = dict.fromkeys(places, b"0123")
+    starts: List[int] = [0, 1]
+    quick.pipe(contents)
+    assert quick.cat_ranges(names, starts, [2, 3]) == [b"01", b"12"]
+    assert quick.cat_ranges(tuple(names), starts, 4) == [b"0123", b"123"]
+    quick.cp(names, [memory.path("c"), memory.path("d")])
+    quick.mv([memory.path("c")], [memory.path("e")])
+    quick.rm(names)
+    quick.pipe(by_place)
+    assert quick.cat(places) == contents
+    quick.rm(places)
+    assert quick.find(memory.root) == [memory.path("d"), memory.path("e")]

@@ -47,6 +47,20 @@ def test_bare_names_belong_to_the_default_store_beside_mounts() -> None:
     assert locations.locate("scripted://c/f").store == ""
 
 
+def test_without_a_default_store_the_root_is_above_the_mounts() -> None:
+    mounts = [Mount("scripted://b", ScriptedStore()), Mount("scripted://a/deep", ScriptedStore())]
+    locations = Locations(mounts)
+    for spelling in ("", "/", "alluxiofs://", locations.root_marker):
+        root = locations.locate(spelling)
+        assert locations.is_above_mounts(root)
+        assert (locations.path_of(root), locations.mount_of(root), locations.parent(root)) == ("", None, root)
+    assert sorted(locations.mounted_urls()) == ["scripted://a/deep", "scripted://b"]
+    assert locations.child(root, "scripted://a/deep") == Location("scripted://a/deep", "a/deep", "scripted://a/deep")
+    assert not locations.is_above_mounts(locations.locate("scripted://b"))
+    beside = Locations([Mount("", ScriptedStore()), *mounts])
+    assert not beside.is_above_mounts(beside.locate(""))
+
+
 @pytest.mark.parametrize("path", ["a\0b", "other://bucket/f", "scriptd://f"])
 def test_what_cannot_be_a_path(path: str) -> None:
     with pytest.raises(ValueError, match="path") as raised:
