@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Callable, Optional, TypeVar
 
-from alluxiofs.errors import AlluxioFSError, ReadOnlyError
+from alluxiofs.errors import AlluxioFSError, FileChangedError, ReadOnlyError
 from alluxiofs.gateway.line import Side
 from alluxiofs.gateway.read_path import ReadPath
 from alluxiofs.gateway.writing import PublishedWriter
@@ -77,7 +77,7 @@ class Gateway(ReadPath):
             )
         finally:
             # What was below is not known by name here.
-            self.forget(None)
+            self.metadata.clear_in_process()
 
     # --- from one place to another ----------------------------------------------------------------------------
 
@@ -88,7 +88,10 @@ class Gateway(ReadPath):
             self.stat(source, refresh=True)
             return
         if store is not self._writable(target):
+            before = self.stat(source, refresh=True).version
             self.copy(source, target)
+            if self.stat(source, refresh=True).version.same_as(before) is False:
+                raise FileChangedError("the file changed while it was moved, and stays", self.path_of(source))
             self.remove(source)
             return
         directory = not self.stat(source, refresh=True).is_file
@@ -96,7 +99,7 @@ class Gateway(ReadPath):
             self._ask(store, "mv", source.url, lambda deadline: store.move(source.name, target.name, deadline))
         finally:
             if directory:
-                self.forget(None)
+                self.metadata.clear_in_process()
             self._changed(source)
             self._changed(target)
 
@@ -141,7 +144,7 @@ class Gateway(ReadPath):
         self._changed(location)
 
     def _changed(self, location: Location) -> None:
-        self.forget(location)
+        self.metadata.forget_in_process(*self._above(location))
         if not self.parts.transport.capabilities.drop:
             return
         for worker in self._workers(location.url, None, fallback=True):

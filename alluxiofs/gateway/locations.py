@@ -8,6 +8,7 @@ from typing import List, Optional, Sequence, Tuple
 from alluxiofs.errors import InvalidPathError, nearest
 from alluxiofs.gateway.parts import Mount
 from alluxiofs.interfaces import Location
+from alluxiofs.settings.secrets import hidden_text
 
 __all__ = ["Locations", "canonical_url", "take_off_own_scheme"]
 
@@ -76,15 +77,15 @@ class Locations:
             For a NUL, a path that leaves its root, or one that no configured store owns.
         """
         if "\0" in path:
-            raise InvalidPathError(f"path {path!r} has a NUL in it")
+            raise InvalidPathError(f"path {_shown(path)} has a NUL in it")
         path = take_off_own_scheme(path)
         found = _SCHEME.match(path)
         if found is None:
             if self._default is None:
                 if self._named and not path.strip("/"):
                     return Location("", "", "")
-                raise InvalidPathError(f"path {path!r} is not a full URL, and there is no default under store")
-            return _in(self._default, path)
+                raise InvalidPathError(f"path {_shown(path)} is not a full URL, and there is no default under store")
+            return self._by_url(_in(self._default, path))
         if self._named:
             mounted = self._mounted(path, found.group(1).lower())
             if mounted is not None:
@@ -94,16 +95,21 @@ class Locations:
                 return _in(self._default, path)
             scheme, own = found.group(1), sorted(self._default_schemes)
             raise InvalidPathError(
-                f"path {path!r}: no under store serves {scheme}://; the one configured serves "
+                f"path {_shown(path)}: no under store serves {scheme}://; the one configured serves "
                 f"{', '.join(own)}{nearest(scheme, own)}"
             )
         if self._named:
             prefixes = ", ".join(prefix for _, prefix in self._named)
-            raise InvalidPathError(f"path {path!r} is below none of the prefixes of under_stores: {prefixes}")
+            raise InvalidPathError(f"path {_shown(path)} is below none of the prefixes of under_stores: {prefixes}")
         url = canonical_url(path)
         head, _, rest = url.partition("://")
         url = f"{head}://{rest.rstrip('/') or '/'}" if rest.startswith("/") else f"{head}://{rest.rstrip('/')}"
         return Location("", url, url)
+
+    def _by_url(self, location: Location) -> Location:
+        """A location of the default store, or what its URL names: a name and its URL lead to one file."""
+        scheme = location.url.partition("://")[0]
+        return (self._mounted(location.url, scheme) if self._named else None) or location
 
     def _mounted(self, path: str, scheme: str) -> Optional[Location]:
         """Where a URL is, by the longest prefix that it is at or below."""
@@ -143,3 +149,7 @@ class Locations:
 def _in(mount: Mount, path: str) -> Location:
     name = mount.store.strip(path)
     return Location(mount.prefix, name, mount.store.url(name))
+
+
+def _shown(path: str) -> str:
+    return repr(hidden_text(path))

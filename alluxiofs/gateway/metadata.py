@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections import OrderedDict
-from typing import Iterable, Optional, Tuple
+from typing import Iterable, List, Optional, Tuple
 
 from alluxiofs.interfaces import Entry
 
@@ -13,6 +15,31 @@ __all__ = ["MetadataCache"]
 
 _MOST_ENTRIES = 200_000  # some 150 MB at the worst; listings count each of their entries
 _EPOCHS = 1024
+
+
+class _All:
+    """The caches of this process."""
+
+    def __init__(self) -> None:
+        self._caches: weakref.WeakSet[MetadataCache] = weakref.WeakSet()
+        self.reset_lock()
+
+    def reset_lock(self) -> None:
+        """In a forked child a thread that does not exist may hold it."""
+        self._lock = threading.Lock()
+
+    def add(self, cache: MetadataCache) -> None:
+        with self._lock:
+            self._caches.add(cache)
+
+    def now(self) -> List[MetadataCache]:
+        with self._lock:
+            return list(self._caches)
+
+
+_all = _All()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_all.reset_lock)
 
 
 class MetadataCache:
@@ -35,6 +62,7 @@ class MetadataCache:
         self._listed = 0
         self._epochs = [0] * _EPOCHS
         self._clears = 0
+        _all.add(self)
         self._changes = 0
 
     def epoch(self, url: str) -> int:
@@ -93,6 +121,17 @@ class MetadataCache:
             self._listed += len(listing)
             while self._listed > _MOST_ENTRIES:
                 self._listed -= len(self._listings.popitem(last=False)[1][1])
+
+    def forget_in_process(self, *urls: str) -> None:
+        """As :meth:`forget`, for whoever else in this process believes something of these: a change was made here, and
+        filesystems with other settings read it back at once as well."""
+        for cache in _all.now():
+            cache.forget(*urls)
+
+    def clear_in_process(self) -> None:
+        """As :meth:`clear`, for whoever else in this process believes something."""
+        for cache in _all.now():
+            cache.clear()
 
     def forget(self, *urls: str) -> None:
         """Believe nothing of these any more, nor what is being asked of them right now."""

@@ -51,7 +51,7 @@ class ReadPath:
         self.metadata = MetadataCache(limits.metadata_ttl)
         self.line = Line(limits, parts.telemetry, parts.logger)
         self._placement = Placement(parts.membership, parts.policy)
-        self._generation = threads.generation()
+        self._generation = threads.forks
         self._counted = {"bytes_from_workers": 0, "bytes_from_under_stores": 0}
         self._counting = threading.Lock()
         parts.telemetry.watch("gateway", self.counters)
@@ -60,7 +60,7 @@ class ReadPath:
 
     def current(self) -> ReadPath:
         """This gateway, or in a forked child the one that takes its place there."""
-        if self._generation == threads.generation() or self.parts.remake is None:
+        if self._generation == threads.forks or self.parts.remake is None:
             return self
         return self.parts.remake()
 
@@ -152,7 +152,7 @@ class ReadPath:
 
     def _list(self, location: Location, recursive: bool) -> Tuple[Entry, ...]:
         key = location.url + "\0recursive" if recursive else location.url
-        epoch, changes = self.metadata.epoch(location.url), self.metadata.changes()
+        epoch, changes = self.metadata.epoch(key), self.metadata.changes()
 
         def question(side: Side, deadline: Deadline) -> List[Entry]:
             entries: List[Entry] = []
@@ -192,7 +192,11 @@ class ReadPath:
         """Believe nothing any more of a path (``None``: of any) that was learned before."""
         if location is None:
             self.metadata.clear()
-            return
+        else:
+            self.metadata.forget(*self._above(location))
+
+    def _above(self, location: Location) -> List[str]:
+        """Under what a path, and the directories that it is in, are believed."""
         urls = [location.url]
         while True:
             parent = self.locations.parent(location)
@@ -200,7 +204,7 @@ class ReadPath:
                 break
             urls.append(parent.url)
             location = parent
-        self.metadata.forget(*urls, *(url + "\0recursive" for url in urls))
+        return [*urls, *(url + "\0recursive" for url in urls)]
 
     # --- reading ----------------------------------------------------------------------------------------------
 

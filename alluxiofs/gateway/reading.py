@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenFile"]
 
+_NEVER = -1
+
 
 class OpenFile:
     """A file opened for reading, at one version. Used by any number of threads.
@@ -30,13 +32,15 @@ class OpenFile:
         What was opened, and what the stat said.
     """
 
-    __slots__ = ("_generation", "_kept_read", "_lock", "_page_size", "_pinned", "_served", "_size", "_told")
+    __slots__ = ("_generation", "_kept_read", "_lock", "_page_size", "_pinned", "_served_in", "_size", "_told")
 
     def __init__(self, gateway: ReadPath, location: Location, entry: Entry) -> None:
         self._lock = threading.Lock()
-        self._generation = threads.generation()
+        self._generation = threads.forks
         self._told = False
-        self._served = False
+        # In which process something was read: there the version does not change any more, and what the parent of a
+        # forked process has open is not touched.
+        self._served_in = _NEVER
         self._bind(gateway.pin(location, entry))
 
     def _bind(self, pinned: PinnedFile) -> None:
@@ -73,7 +77,7 @@ class OpenFile:
 
     def settle(self) -> None:
         """From now on no other version is read, even if nothing was read so far."""
-        self._served = True
+        self._served_in = threads.forks
 
     @property
     def prefetchable(self) -> bool:
@@ -82,7 +86,7 @@ class OpenFile:
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly the bytes from ``offset`` on: ``size`` of them, or those up to the end of the file."""
-        if self._served:
+        if self._served_in == threads.forks:
             index, start = divmod(offset, self._page_size)
             stop = start + size
             if stop <= self._page_size and offset + size <= self._size:
@@ -96,16 +100,16 @@ class OpenFile:
             return self._read(offset, size)
         with self._first():
             data = self._read(offset, size)
-            self._served = True
+            self._served_in = threads.forks
             return data
 
     def read_into(self, offset: int, view: memoryview) -> int:
         """Fill ``view`` from ``offset`` on. Returns the bytes filled, fewer than its length only at the end."""
-        if self._served:
+        if self._served_in == threads.forks:
             return self._read_into(offset, view)
         with self._first():
             filled = self._read_into(offset, view)
-            self._served = True
+            self._served_in = threads.forks
             return filled
 
     def prefetch(self, offset: int, size: int) -> None:
@@ -139,7 +143,7 @@ class OpenFile:
             pinned.fill(offset, view)
         except FileChangedError:
             pinned.gateway.forget(pinned.location)
-            if self._served:
+            if self._served_in != _NEVER:
                 raise
             return self._open_anew(offset, view)
         return True
@@ -163,8 +167,8 @@ class OpenFile:
 
     def _current(self) -> PinnedFile:
         """What is read, made anew if this process was forked: nothing of the parent's connections is used."""
-        if self._generation != threads.generation():
-            self._generation = threads.generation()
+        if self._generation != threads.forks:
+            self._generation = threads.forks
             self._lock = threading.Lock()
             old = self._pinned
             gateway = old.gateway.current()

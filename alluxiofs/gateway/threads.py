@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, List, Optional, Sequence
 
-__all__ = ["generation", "run_all", "try_submit"]
+__all__ = ["forks", "run_all", "try_submit"]
 
 _THREADS = 16  # each may hold a unit in memory
 _AHEAD = 8  # tasks that nobody waits for yet, at a time
@@ -16,8 +16,7 @@ _AHEAD = 8  # tasks that nobody waits for yet, at a time
 class _Process:
     """What belongs to one process: a forked child starts with a new one."""
 
-    def __init__(self, generation: int) -> None:
-        self.generation = generation
+    def __init__(self) -> None:
         self.lock = threading.Lock()
         self.ahead = threading.BoundedSemaphore(_AHEAD)
         self._executor: Optional[ThreadPoolExecutor] = None
@@ -29,12 +28,11 @@ class _Process:
             return self._executor
 
 
-_process = _Process(0)
+_process = _Process()
 
 
-def generation() -> int:
-    """How many forks lie between the first process and this one: differs from a parent's, in its child."""
-    return _process.generation
+forks = 0
+"""How many forks lie between the first process and this one: differs from a parent's, in its child."""
 
 
 def try_submit(task: Callable[[], None]) -> bool:
@@ -86,8 +84,9 @@ def run_all(tasks: Sequence[Callable[[], None]]) -> None:
 
 
 def _after_fork() -> None:
-    global _process  # the parent's threads do not exist in the child, its locks may be held for ever
-    _process = _Process(_process.generation + 1)
+    global _process, forks  # the parent's threads do not exist in the child, its locks may be held for ever
+    forks += 1
+    _process = _Process()
 
 
 if hasattr(os, "register_at_fork"):

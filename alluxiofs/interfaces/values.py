@@ -8,6 +8,8 @@ from typing import Any, Iterable, Mapping, Optional, Tuple
 
 from attrs import define, field
 
+UNSETTLED = "unsettled-"
+
 __all__ = ["Entry", "Location", "Version", "Worker", "WorkerIdentity", "strip_quotes"]
 
 
@@ -109,7 +111,8 @@ class Version:
         """Whether two versions are one, or ``None`` where they cannot be told apart.
 
         They are the same if every part that both sides know agrees, times at the coarser precision of the two.
-        With nothing but the length in common nothing is known.
+        With nothing but the length in common nothing is known. A tag of kind ``unsettled-…`` (a file that may change
+        once more within the same tick of the clock) has the value of the store's own tag, or one that all such have.
         """
         if self.length is not None and other.length is not None and self.length != other.length:
             return False
@@ -122,10 +125,11 @@ class Version:
         if self.tag is not None and other.tag is not None:
             kind, _, value = self.tag.partition(":")
             other_kind, _, other_value = other.tag.partition(":")
-            if kind == other_kind:
+            unsettled = kind.startswith(UNSETTLED) or other_kind.startswith(UNSETTLED)
+            if kind == other_kind or unsettled:
                 if strip_quotes(value) != strip_quotes(other_value):
                     return False
-                known = True
+                known = known or not unsettled
         return True if known else None
 
     def knows(self, parts: Iterable[str]) -> bool:
@@ -152,13 +156,12 @@ class Version:
     def text(self) -> str:
         """What users see of it: the same each time that the same content is looked at.
 
-        A file that changed a moment ago has a tag of kind ``unsettled-…``, another one at each look, so that nothing
-        kept of it is found again. Here the tag's value alone, the file's identity, is enough.
+        Unlike :meth:`canonical` it leaves out the kind of the tag: that of a file which changed a moment ago is another
+        one at each look, so that nothing kept of it is found again.
         """
-        if self.tag is None or not self.tag.startswith("unsettled-"):
-            return self.canonical()
-        untagged = Version(None, self.length, self.mtime, self.mtime_precision)
-        return f"{untagged.canonical()}/{self.tag.partition(':')[2]}"
+        value = strip_quotes((self.tag or "").partition(":")[2]) or "-"
+        mtime = "-" if self.mtime is None else self.mtime // self.mtime_precision * self.mtime_precision
+        return f"{value}/{'-' if self.length is None else self.length}/{mtime}"
 
 
 @define(frozen=True)

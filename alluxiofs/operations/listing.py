@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timezone
 from glob import has_magic
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from alluxiofs.errors import Kind, NotSupportedError, kind_of
 from alluxiofs.operations.base import GatewayFileSystem, Path
@@ -143,7 +143,7 @@ class Listing(GatewayFileSystem):
             yield here
         if maxdepth is None or maxdepth > 1:
             # What is left in `shown` by now: the caller may have taken names out, to leave them be.
-            for name in list(shown):
+            for name in _without_links(shown, directories):
                 below = paths.get(name, f"{top}/{name}")
                 depth = None if maxdepth is None else maxdepth - 1
                 yield from self.walk(below, depth, topdown, on_error, detail, refresh)
@@ -365,6 +365,11 @@ class Listing(GatewayFileSystem):
             return 0
         below = name[len(root.rstrip("/")) + 1 :] if root.rstrip("/") else name.lstrip("/")
         return below.count("/") + 1
+
+
+def _without_links(names: Iterable[str], directories: Mapping[str, Info]) -> List[str]:
+    """The directories to go down into: a link leads elsewhere, or in a circle, and not below the path it is in."""
+    return [name for name in names if not directories.get(name, {}).get("islink")]
 
 
 def _utc(seconds: Optional[float]) -> Optional[datetime]:

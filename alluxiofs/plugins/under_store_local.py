@@ -19,7 +19,7 @@ from alluxiofs.errors import (
     nearest,
 )
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
-from alluxiofs.plugins._fsspec.names import check, is_temporary, normalised, temporary
+from alluxiofs.plugins._fsspec.names import check, is_temporary, normalised, split_scheme, temporary
 from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS
 from alluxiofs.plugins._fsspec.versions import SECOND, settled
 from alluxiofs.plugins._local_writers import AppendWriter, ReplaceWriter, check_target, publish
@@ -47,7 +47,7 @@ class LocalUnderStore(UnderStore):
     protocols = ("file", "local")
     root = "/"
     capabilities = UnderStoreCapabilities(
-        version=("length", "mtime"), append=True, atomic_rename=True, native_copy=True, remote=False
+        version=("tag", "length", "mtime"), append=True, atomic_rename=True, native_copy=True, remote=False
     )
 
     def __init__(self, target: Target, settings: Any, context: Context) -> None:
@@ -61,9 +61,10 @@ class LocalUnderStore(UnderStore):
     # --- names ------------------------------------------------------------------------------------------------
 
     def strip(self, path: str) -> str:
-        for scheme in ("file://", "local://", "file:", "local:"):
-            if path.startswith(scheme):
-                path = path[len(scheme) :]
+        scheme, path = split_scheme(path, self.protocols)
+        for prefix in () if scheme else ("file:", "local:"):
+            if path.startswith(prefix):
+                path = path[len(prefix) :]
                 break
         check(path)
         if path.startswith("~"):
@@ -94,7 +95,7 @@ class LocalUnderStore(UnderStore):
                 if is_temporary(child.name):
                     continue
                 with contextlib.suppress(FileNotFoundError):  # removed since the directory was read
-                    yield _entry(base + child.name, _stat_child(child))
+                    yield _entry(base + child.name, _stat_child(child), is_link=child.is_symlink())
 
     def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
         descriptor = os.open(name, _READ)
@@ -203,27 +204,42 @@ class LocalUnderStore(UnderStore):
 
 
 def _version(found: os.stat_result) -> Version:
-    return Version(length=found.st_size, mtime=found.st_mtime_ns)
+    return Version(f"file:{_state(found)}", found.st_size, found.st_mtime_ns)
 
 
-def _inode(found: os.stat_result) -> str:
-    return f"{found.st_dev}-{found.st_ino}"
+def _state(found: os.stat_result) -> str:
+    """Which file it is, and when anything of it changed last: unlike the time of its content, that time cannot be set
+    back (``cp -p``, ``rsync -t``). It also changes with the mode or the number of links; better once too often."""
+    return f"{found.st_dev}-{found.st_ino}-{found.st_ctime_ns}"
 
 
-def _entry(name: str, found: os.stat_result) -> Entry:
+def _entry(name: str, found: os.stat_result, is_link: bool = False) -> Entry:
     directory = stat.S_ISDIR(found.st_mode)
     return Entry(
         name=name,
         kind="directory" if directory else "file",
         size=0 if directory else found.st_size,
-        version=Version() if directory else settled(_version(found), _inode(found)),
+        version=Version() if directory else _settled(found),
         created=getattr(found, "st_birthtime", found.st_ctime),
         modified=found.st_mtime_ns / SECOND,
         owner=_user(found.st_uid),
         group=_group(found.st_gid),
         mode=stat.S_IMODE(found.st_mode),
-        extra={"ino": found.st_ino, "nlink": found.st_nlink, "uid": found.st_uid, "gid": found.st_gid},
+        extra={
+            "ino": found.st_ino,
+            "nlink": found.st_nlink,
+            "uid": found.st_uid,
+            "gid": found.st_gid,
+            **({"islink": True} if is_link else {}),
+        },
     )
+
+
+def _settled(found: os.stat_result) -> Version:
+    """The version, marked where the file may change once more within the same tick of the clock."""
+    version = _version(found)
+    untagged = settled(Version(None, version.length, max(found.st_mtime_ns, found.st_ctime_ns)), _state(found))
+    return version if untagged.tag is None else Version(untagged.tag, version.length, version.mtime)
 
 
 def _stat_child(child: os.DirEntry[str]) -> os.stat_result:
@@ -238,11 +254,7 @@ def _stat_child(child: os.DirEntry[str]) -> os.stat_result:
 def _check_version(name: str, version: Version, found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise is_a_directory(name)
-    changed = version.same_as(_version(found)) is False
-    if not changed and version.tag is not None and version.tag.startswith("unsettled-"):
-        # Its time could not tell two contents apart yet; a file that was replaced is told by its inode.
-        changed = version.tag.partition(":")[2] != _inode(found)
-    if changed:
+    if version.same_as(_version(found)) is False:
         raise FileChangedError("the file has changed since it was opened", name)
 
 

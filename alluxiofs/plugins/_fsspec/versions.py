@@ -64,7 +64,7 @@ def version_of(info: Mapping[str, Any]) -> Version:
     return Version(_tag(info), size if isinstance(size, int) else None, mtime, precision)
 
 
-def settled(version: Version, identity: object = 1, coarse: int = _COARSE_CLOCK) -> Version:
+def settled(version: Version, identity: str = "-", coarse: int = _COARSE_CLOCK) -> Version:
     """The version, marked with a tag of its own if a time alone cannot stand for the content yet.
 
     A file that changed a moment ago can change again without a new time or length (git calls this "racily clean").

@@ -101,6 +101,41 @@ def test_what_the_workers_hold_is_dropped(assemble: Callable[..., Assembled]) ->
     assert assembled.data("f") == b"new"
 
 
+def test_a_listing_asked_before_a_write_is_not_believed_after_it(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble(metadata_ttl=1000.0)
+    directory = assembled.gateway.locate("d")
+    with pytest.raises(FileNotFoundError):
+        assembled.gateway.stat(directory)
+    write(assembled, "d/a", b"1")
+    listed = assembled.store.list
+
+    def slow_list(name: str, deadline: Any, recursive: bool = False) -> Any:
+        entries = list(listed(name, deadline, recursive))
+        assembled.store.list = listed  # type: ignore[method-assign]
+        write(assembled, "d/b", b"2")  # by another thread, while the answer is on its way
+        return iter(entries)
+
+    for ask in (assembled.gateway.list, assembled.gateway.list_recursive):
+        assembled.store.list = slow_list  # type: ignore[method-assign]
+        ask(directory, refresh=True)
+        now = ask(directory)
+        assert now is not None
+        assert [entry.name for entry in now] == ["d/a", "d/b"]
+        assembled.gateway.remove(assembled.gateway.locate("d/b"))
+
+
+def test_a_change_is_seen_by_every_gateway_of_the_process(assemble: Callable[..., Assembled]) -> None:
+    one, other = assemble(metadata_ttl=1000.0), assemble(metadata_ttl=2000.0)
+    other.store.files = one.store.files
+    write(one, "d/f", b"old")
+    assert other.data("d/f") == b"old"
+    assert len(other.gateway.list(other.gateway.locate("d"))) == 1
+    write(one, "d/f", b"newer")
+    write(one, "d/g", b"")
+    assert other.data("d/f") == b"newer"
+    assert len(other.gateway.list(other.gateway.locate("d"))) == 2
+
+
 class Failing(MemoryPageStore):
     """A page store of which any part can be broken."""
 

@@ -40,25 +40,19 @@ def test_mounts_match_at_path_boundaries_longest_first(path: str) -> None:
         locations.locate(f"scripted://bb/{path}")
 
 
-def test_bare_names_belong_to_the_default_store_beside_mounts() -> None:
+def test_a_name_and_its_url_lead_to_one_file_beside_mounts() -> None:
     locations = Locations([Mount("", ScriptedStore()), Mount("scripted://b", ScriptedStore())])
-    assert locations.locate("b/f").store == ""
-    assert locations.locate("scripted://b/f").store == "scripted://b"
-    assert locations.locate("scripted://c/f").store == ""
+    assert locations.locate("b/f") == locations.locate("scripted://b/f")
+    assert locations.locate("b/f").store == "scripted://b"
+    assert locations.locate("c/f") == locations.locate("scripted://c/f")
+    assert locations.locate("c/f").store == ""
 
 
-def test_without_a_default_store_the_root_is_above_the_mounts() -> None:
-    mounts = [Mount("scripted://b", ScriptedStore()), Mount("scripted://a/deep", ScriptedStore())]
-    locations = Locations(mounts)
-    for spelling in ("", "/", "alluxiofs://", locations.root_marker):
-        root = locations.locate(spelling)
-        assert locations.is_above_mounts(root)
-        assert (locations.path_of(root), locations.mount_of(root), locations.parent(root)) == ("", None, root)
-    assert sorted(locations.mounted_urls()) == ["scripted://a/deep", "scripted://b"]
-    assert locations.child(root, "scripted://a/deep") == Location("scripted://a/deep", "a/deep", "scripted://a/deep")
-    assert not locations.is_above_mounts(locations.locate("scripted://b"))
-    beside = Locations([Mount("", ScriptedStore()), *mounts])
-    assert not beside.is_above_mounts(beside.locate(""))
+def test_credentials_are_not_shown() -> None:
+    for path in ("other://user:hunter2@host/f", "other://user:hunter2@host/\0"):
+        with pytest.raises(InvalidPathError) as raised:
+            Locations([Mount("", ScriptedStore())]).locate(path)
+        assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize("path", ["a\0b", "other://bucket/f", "scriptd://f"])
