@@ -29,7 +29,15 @@ from alluxiofs.plugins._fsspec.appending import rewriting
 from alluxiofs.plugins._fsspec.client import Client
 from alluxiofs.plugins._fsspec.failures import translated
 from alluxiofs.plugins._fsspec.identity import store_identity
-from alluxiofs.plugins._fsspec.names import canonical_scheme, check, contained, is_temporary, normalised, temporary
+from alluxiofs.plugins._fsspec.names import (
+    canonical_scheme,
+    check,
+    contained,
+    is_temporary,
+    normalised,
+    split_scheme,
+    temporary,
+)
 from alluxiofs.plugins._fsspec.versions import epoch, settled, version_of
 from alluxiofs.plugins._fsspec.writers import CollectingWriter, MovingWriter, StreamingWriter
 from alluxiofs.settings.secrets import is_secret_name, without_secrets
@@ -87,7 +95,10 @@ class FsspecUnderStore(UnderStore):
     # --- names ------------------------------------------------------------------------------------------------
 
     def strip(self, path: str) -> str:
-        self._check_host(check(path))
+        scheme, rest = split_scheme(check(path), self._client.schemes)
+        if scheme:  # clients know it in lower case only
+            path = f"{scheme}://{rest}"
+        self._check_host(path)
         name = self._client.names._strip_protocol(path)
         if name.startswith("/") or self._hierarchical:
             return normalised(name)

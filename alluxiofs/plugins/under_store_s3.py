@@ -21,11 +21,12 @@ from alluxiofs.errors import (
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
 from alluxiofs.plugins._fsspec.appending import pour, rewriting
 from alluxiofs.plugins._fsspec.identity import store_identity
-from alluxiofs.plugins._fsspec.names import check, contained
+from alluxiofs.plugins._fsspec.names import check, contained, split_scheme
 from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._s3.client import S3Client, bucket_and_key
 from alluxiofs.plugins._s3.copying import LARGEST_COPY, copy_object
+from alluxiofs.plugins._s3.failures import refused
 from alluxiofs.plugins._s3.reading import fetch, version_of
 from alluxiofs.plugins._s3.writer import S3Writer
 from alluxiofs.settings.types import Seconds, Size
@@ -89,12 +90,8 @@ class S3UnderStore(UnderStore):
     # --- names ------------------------------------------------------------------------------------------------
 
     def strip(self, path: str) -> str:
-        check(path)
-        for scheme in ("s3://", "s3a://"):
-            if path.startswith(scheme):
-                path = path[len(scheme) :]
-                break
-        return contained(path.strip("/"))
+        _, name = split_scheme(check(path), self.protocols)
+        return contained(name.strip("/"))
 
     def url(self, name: str) -> str:
         return f"s3://{name}"
@@ -156,8 +153,7 @@ class S3UnderStore(UnderStore):
     # --- writing ----------------------------------------------------------------------------------------------
 
     def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
-        if not bucket_and_key(name)[1]:
-            raise is_a_directory(name or "/")
+        self._check_key(name, Deadline.after(self.settings.write_timeout))
 
         def check_free() -> None:
             if exclusive and self._exists(name, Deadline.after(self.settings.write_timeout)):
@@ -283,7 +279,14 @@ class S3UnderStore(UnderStore):
 
     # --- within -----------------------------------------------------------------------------------------------
 
+    def _check_key(self, name: str, deadline: Deadline) -> None:
+        """That a file may be called so; of a bucket, that is a directory if there is one."""
+        if not bucket_and_key(name)[1]:
+            self.stat(name, deadline)
+            raise is_a_directory(name or "/")
+
     def _copy(self, source: Entry, target: str, deadline: Deadline) -> None:
+        self._check_key(target, deadline)
         if "?versionId=" not in source.name:
             copy_object(self._client, source, target, deadline)
             return
@@ -348,9 +351,8 @@ class S3UnderStore(UnderStore):
         objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
         answer = self._client.call("delete_objects", deadline, bucket, Bucket=bucket, Delete=objects)
         for failure in answer.get("Errors", ()):
-            message = f"{failure.get('Message') or 'no message'} ({failure.get('Code')})"
-            name = f"{bucket}/{failure.get('Key')}"
-            raise denied(name, message) if failure.get("Code") == "AccessDenied" else OSError(errno.EIO, message, name)
+            code, message = str(failure.get("Code") or ""), str(failure.get("Message") or "")
+            raise refused(code, message, 0, f"{bucket}/{failure.get('Key')}")
         deadline.progress()
 
 

@@ -14,10 +14,9 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from alluxiofs.errors import AlluxioFSError, ConfigurationError, MissingExtraError, nearest
-from alluxiofs.plugins._fsspec.failures import translated
+from alluxiofs.plugins._fsspec.failures import brief, translated
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.waiting import Threads, run_coroutine
-from alluxiofs.settings.secrets import hidden_text
 
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline, Target
@@ -46,6 +45,8 @@ class Client:
         self._lock = threading.Lock()
         self._made: Optional[AbstractFileSystem] = None
         self.type: Type[AbstractFileSystem] = type(target.client) if target.client is not None else _class_of(target)
+        own = self.type.protocol
+        self.schemes = frozenset({target.protocol, *((own,) if isinstance(own, str) else own)})
         self.in_process = _in_process(target.client if target.client is not None else self.type)
         self.shared_by_threads = self.in_process or bool(getattr(self.type, "async_impl", False))
         self._threads = Threads(limit=_CALLS if self.shared_by_threads else 1)
@@ -128,7 +129,7 @@ class Client:
         try:
             return self.type(**uncached(self._target.options))
         except TypeError as error:
-            raise ConfigurationError(f"target_options: {self._target.protocol}: {hidden_text(str(error))}") from error
+            raise ConfigurationError(f"target_options: {self._target.protocol}: {brief(str(error))}") from error
         except (AlluxioFSError, OSError):
             raise
         except ImportError as error:
@@ -150,7 +151,7 @@ def _class_of(target: Target) -> Type[AbstractFileSystem]:
 
 def _missing(protocol: str, error: ImportError) -> MissingExtraError:
     extra = _EXTRAS.get(protocol)
-    how = f"pip install 'alluxiofs[{extra}]'" if extra else str(error)
+    how = f"pip install 'alluxiofs[{extra}]'" if extra else brief(str(error))
     return MissingExtraError(f"the protocol {protocol!r} needs a package that is not installed: {how}")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import socket
 
 from alluxiofs.errors import (
     AlluxioFSError,
@@ -15,7 +17,16 @@ from alluxiofs.errors import (
 )
 from alluxiofs.settings.secrets import hidden_text
 
-__all__ = ["translated"]
+__all__ = ["brief", "translated"]
+
+_LONGEST = 500
+_CODES = {
+    FileNotFoundError: errno.ENOENT,
+    PermissionError: errno.EACCES,
+    FileExistsError: errno.EEXIST,
+    IsADirectoryError: errno.EISDIR,
+    NotADirectoryError: errno.ENOTDIR,
+}
 
 
 def translated(error: Exception, name: str) -> Exception:
@@ -30,24 +41,42 @@ def translated(error: Exception, name: str) -> Exception:
     """
     if isinstance(error, AlluxioFSError):
         return error
+    text = brief(str(error))
     if isinstance(error, NotImplementedError):
-        return NotSupportedError(f"{name}: the client cannot do this: {error}")
-    message = hidden_text(f"{name}: {type(error).__name__}: {error}")
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
-        return DeadlineExceededError(message)
+        return NotSupportedError(f"{name}: the client cannot do this: {text}")
+    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError, socket.timeout)):
+        return DeadlineExceededError(f"{name}: {message}")
     status = getattr(error, "status", None)
     if isinstance(status, int):
         return _of_status(status, name, message)
     if isinstance(error, OSError):
-        # Clients often leave out number and name; those that have both are good as they are.
-        if error.errno is not None or isinstance(error, ConnectionError):
-            return error
-        kinds = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES, FileExistsError: errno.EEXIST}
-        code = next((number for kind, number in kinds.items() if isinstance(error, kind)), None)
-        return type(error)(code, hidden_text(str(error)) or type(error).__name__, name) if code else error
+        return _complete(error, name, text)
     if type(error).__module__.startswith("aiohttp."):
-        return UnavailableError(message)
+        return UnavailableError(f"{name}: {message}")
     return OSError(errno.EIO, message, name)
+
+
+def brief(text: str) -> str:
+    """The first line of what a client says, at a length that can be read (some list all they tried), and without
+    credentials. All of it is in the cause of the error."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    hidden = hidden_text(line)
+    return hidden if len(hidden) <= _LONGEST else f"{hidden[: _LONGEST - 1]}…"
+
+
+def _complete(error: OSError, name: str, text: str) -> OSError:
+    """The error with number and name, which clients often leave out; those that have both are good as they are."""
+    if isinstance(error, ConnectionError):
+        return error
+    if error.errno is not None:
+        said = str(error.strerror or "")
+        return error if brief(said) == said else type(error)(error.errno, brief(said), error.filename or name)
+    kind = next((kind for kind in _CODES if isinstance(error, kind)), None)
+    if kind is None:
+        return OSError(errno.EIO, text or type(error).__name__, name)
+    only_named = text.strip("/'\"") in ("", name.strip("/"))
+    return kind(_CODES[kind], os.strerror(_CODES[kind]) if only_named else text, name)
 
 
 def _of_status(status: int, name: str, message: str) -> Exception:
@@ -56,5 +85,5 @@ def _of_status(status: int, name: str, message: str) -> Exception:
     if status in (404, 410):
         return not_found(name, message)
     if status == 429 or status >= 500:
-        return UnavailableError(message)
+        return UnavailableError(f"{name}: {message}")
     return OSError(errno.EIO, message, name)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
+from typing import Container, Tuple
 
 from alluxiofs.errors import InvalidPathError
 
-__all__ = ["canonical_scheme", "check", "contained", "is_temporary", "normalised", "temporary"]
+__all__ = ["canonical_scheme", "check", "contained", "is_temporary", "normalised", "split_scheme", "temporary"]
 
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "local": "file", "abfss": "abfs", "az": "abfs", "arrow_hdfs": "hdfs"}
 _TEMPORARY = re.compile(r"\.alluxiofs-[0-9a-f]{16}\.part")
@@ -16,6 +17,13 @@ _TEMPORARY = re.compile(r"\.alluxiofs-[0-9a-f]{16}\.part")
 def canonical_scheme(protocol: str) -> str:
     """The one scheme that stands for all the aliases of it."""
     return _ALIASES.get(protocol, protocol)
+
+
+def split_scheme(path: str, schemes: Container[str]) -> Tuple[str, str]:
+    """One of ``schemes`` that a URL begins with, in whatever letter case, and what follows ``://``; a path that is none
+    of their URLs has no scheme, and is as it was."""
+    scheme, separator, rest = path.partition("://")
+    return (scheme.lower(), rest) if separator and scheme.lower() in schemes else ("", path)
 
 
 def check(path: str) -> str:

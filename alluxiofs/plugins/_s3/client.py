@@ -10,10 +10,11 @@ import threading
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Dict, Iterator, Optional, Tuple, TypeVar
 
 from alluxiofs.errors import ConfigurationError, DeadlineExceededError, MissingExtraError
+from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
 from alluxiofs.plugins._s3.failures import translated
-from alluxiofs.settings.secrets import hidden_text
+from alluxiofs.plugins._s3.options import check_options
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -45,11 +46,19 @@ class S3Client:
     ----------
     target:
         Options of ``S3FileSystem``, or such an object.
+
+    Raises
+    ------
+    MissingExtraError
+        If there is no s3fs.
+    UnknownSettingError
+        For an option that neither s3fs nor the session of its client has.
     """
 
     def __init__(self, target: Target) -> None:
         if target.client is None and importlib.util.find_spec("s3fs") is None:
             raise MissingExtraError("the protocol 's3' needs s3fs: pip install 'alluxiofs[s3]'")
+        check_options(target.options)
         self._target = target
         self._lock = threading.Lock()
         self._made: Optional[S3FileSystem] = None
@@ -166,7 +175,7 @@ class S3Client:
         try:
             return S3FileSystem(**options)
         except (TypeError, KeyError, ValueError) as error:
-            raise ConfigurationError(f"target_options: {hidden_text(str(error))}") from error
+            raise ConfigurationError(f"target_options: {brief(str(error))}") from error
 
 
 def bucket_and_key(name: str) -> Tuple[str, str]:

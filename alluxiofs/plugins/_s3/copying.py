@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Dict, List
 
-from alluxiofs.errors import is_a_directory
 from alluxiofs.interfaces import Deadline, Entry
 from alluxiofs.plugins._s3.client import bucket_and_key
 
@@ -30,8 +29,6 @@ def copy_object(client: S3Client, source: Entry, target: str, deadline: Deadline
         If the source is of another version by now.
     """
     bucket, key = bucket_and_key(target)
-    if not key:
-        raise is_a_directory(target)
     from_bucket, from_key = bucket_and_key(source.name)
     place = {"Bucket": bucket, "Key": key}
     origin: Dict[str, Any] = {"CopySource": {"Bucket": from_bucket, "Key": from_key}}

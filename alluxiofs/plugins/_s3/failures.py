@@ -21,9 +21,9 @@ from alluxiofs.errors import (
     not_a_directory,
     not_found,
 )
-from alluxiofs.settings.secrets import hidden_text
+from alluxiofs.plugins._fsspec.failures import brief
 
-__all__ = ["translated"]
+__all__ = ["refused", "translated"]
 
 
 def _with(code: int) -> Callable[[str, str], Exception]:
@@ -36,11 +36,20 @@ _DENIED = (
     "AllAccessDisabled",
     "AuthorizationHeaderMalformed",
     "ExpiredToken",
+    "ExpiredTokenException",
     "InvalidAccessKeyId",
+    "InvalidClientTokenId",
     "InvalidObjectState",
+    "InvalidSecurity",
     "InvalidToken",
+    "NotSignedUp",
+    "RequestExpired",
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnauthorizedAccess",
+    "UnrecognizedClientException",
+    "XAdminUserNotFound",  # versitygw's word for an unknown access key, with status 404
 )
 _UNAVAILABLE = (
     "InternalError",
@@ -50,7 +59,7 @@ _UNAVAILABLE = (
     "ThrottlingException",
     "RequestLimitExceeded",
 )
-_GONE = ("NoSuchBucket", "NoSuchKey", "NoSuchUpload", "NoSuchVersion", "NotFound")
+_GONE = ("NoSuchBucket", "NoSuchKey", "NoSuchUpload", "NoSuchVersion")
 
 # By the store's own word for it first …
 _BY_CODE: Dict[str, Callable[[str, str], Exception]] = {
@@ -69,11 +78,11 @@ _BY_CODE: Dict[str, Callable[[str, str], Exception]] = {
     "OperationAborted": lambda name, message: TemporaryError(f"{name}: {message}"),
     "RequestTimeout": lambda name, message: DeadlineExceededError(f"{name}: {message}"),
 }
-# … then by the status.
+# … then by the status. No 404 among them: that something else is not there (an account, a page of a web server that is
+# no S3) must not look as if the object were not.
 _BY_STATUS: Dict[int, Callable[[str, str], Exception]] = {
     401: denied,
     403: denied,
-    404: not_found,
     408: lambda name, message: DeadlineExceededError(f"{name}: {message}"),
     412: lambda name, message: FileChangedError(message, name),
     416: lambda name, message: BadAnswerError(f"{name}: {message}"),
@@ -98,14 +107,15 @@ def translated(error: BaseException, name: str) -> Optional[Exception]:
 
     if isinstance(error, boto.ClientError):
         return _answered(error, name)
-    message = hidden_text(f"{name}: {error or type(error).__name__}")
+    text = brief(str(error)) or type(error).__name__
+    message = f"{name}: {text}"
     if isinstance(error, (boto.ConnectTimeoutError, boto.ReadTimeoutError, asyncio.TimeoutError, TimeoutError)):
         return DeadlineExceededError(message)
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)):
-        return denied(name, message)
+        return denied(name, text)
     if isinstance(error, boto.ParamValidationError):
         # The only parameters that come from a path are bucket and key: there can be no such file.
-        return not_found(name, message)
+        return not_found(name, text)
     short = (boto.IncompleteReadError, boto.ResponseStreamingError, boto.FlexibleChecksumError)
     if isinstance(error, short) or type(error).__name__ in ("ClientPayloadError", "ResponseParserError"):
         return BadAnswerError(message)
@@ -113,17 +123,45 @@ def translated(error: BaseException, name: str) -> Optional[Exception]:
         return UnavailableError(message)
     if type(error).__module__.startswith("aiohttp."):
         return UnavailableError(message)
-    return None if isinstance(error, OSError) else OSError(errno.EIO, message, name)
+    return None if isinstance(error, OSError) else OSError(errno.EIO, text, name)
 
 
 def _answered(error: Any, name: str) -> Exception:
     answer = error.response.get("Error", {})
     code = str(answer.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or (code if code.isdigit() else 0))
+    if status == 404 and _without_body(error) and not _named(code):
+        return not_found(name, f"{answer.get('Message') or 'Not Found'} (HTTP 404)")
+    return refused(code, str(answer.get("Message") or ""), status, name)
+
+
+def refused(code: str, said: str, status: int, name: str) -> Exception:
+    """The error for what the store answered.
+
+    Parameters
+    ----------
+    code, said:
+        The store's own word for it, and its message; or the status and its name, where the answer had no body.
+    status:
+        Of the HTTP answer; 0 for one of many answers in a body.
+    name:
+        What it was about.
+    """
     if code == "NoSuchBucket":
         name = name.partition("/")[0]
-    message = f"{answer.get('Message') or 'no message'} ({code}, HTTP {status})"
+    origin = ", ".join([code] * _named(code) + [f"HTTP {status}"] * bool(status))
+    message = f"{brief(said) or 'no message'} ({origin})"
     by = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if by is not None:
         return by(name, message)
     return UnavailableError(f"{name}: {message}") if status >= 500 else OSError(errno.EIO, message, name)
+
+
+def _named(code: str) -> bool:
+    """Whether a code is the store's, and not made of the status for want of a body."""
+    return bool(code) and not code.isdigit() and code != "NotFound"
+
+
+def _without_body(error: Any) -> bool:
+    """Whether the answer could not say what is not there, for it was to a HEAD."""
+    return str(error.operation_name).startswith("Head")

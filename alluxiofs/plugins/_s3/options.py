@@ -1,0 +1,45 @@
+"""Which client options there are: asked of s3fs itself, so that a misspelled one is found before anything is sent."""
+
+from __future__ import annotations
+
+import inspect
+from typing import FrozenSet, Iterable, Set
+
+from alluxiofs.errors import UnknownSettingError, nearest
+from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS
+
+__all__ = ["check_options"]
+
+# These every release has: importing s3fs, only to check a name, would take longer than all else that is done here.
+_FREQUENT = frozenset(
+    {"anon", "client_kwargs", "config_kwargs", "endpoint_url", "key", "profile", "secret", "token", "use_ssl"}
+)
+# s3fs passes what it does not know on to the session, which does not know this one.
+_REFUSED = frozenset({"batch_size"})
+
+
+def check_options(options: Iterable[str]) -> None:
+    """Check the names of client options.
+
+    Raises
+    ------
+    UnknownSettingError
+        With the nearest name there is.
+    """
+    unusual = set(options) - _FREQUENT
+    if not unusual:
+        return
+    known = _known()
+    for option in sorted(unusual - known):
+        raise UnknownSettingError(f"target_options: s3fs has no option {option!r}{nearest(option, known)}")
+
+
+def _known() -> FrozenSet[str]:
+    from aiobotocore.session import AioSession
+    from s3fs import S3FileSystem
+
+    found: Set[str] = set(COMMON_OPTIONS - _REFUSED)
+    for taken in (S3FileSystem.__init__, AioSession.__init__):
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        found.update(name for name, one in inspect.signature(taken).parameters.items() if one.kind in kinds)
+    return frozenset(found - {"self"})
