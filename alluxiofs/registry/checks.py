@@ -6,6 +6,8 @@ import inspect
 import re
 from typing import Any
 
+from attrs.exceptions import FrozenInstanceError
+
 from alluxiofs.errors import PluginError
 from alluxiofs.interfaces import INTERFACE_VERSION
 from alluxiofs.registry.points import Point
@@ -25,6 +27,11 @@ def check_class(cls: Any, point: Point, source: Source) -> None:
     PluginError
         That names the class, where it comes from, and what is wrong with it.
     """
+    if isinstance(cls, point.interface):
+        raise PluginError(
+            f"{source} gives an object of {type(cls).__qualname__} in {point.hook}: give the class itself, for objects "
+            "are made when one is chosen"
+        )
     is_one: bool = inspect.isclass(cls) and issubclass(cls, point.interface)
     if not is_one:
         raise PluginError(
@@ -37,11 +44,27 @@ def check_class(cls: Any, point: Point, source: Source) -> None:
         settings_fields(cls.Settings)
     except PluginError as error:
         raise PluginError(f"{point.words} {cls.__qualname__} of {source}: {error}") from error
+    if not _is_frozen(cls.Settings):
+        raise PluginError(
+            f"{point.words} {cls.__qualname__} of {source}: {cls.Settings.__qualname__} can be changed when made; "
+            "declare it with @attrs.define(frozen=True)"
+        )
 
 
 def description_of(cls: type) -> str:
     """The first line of the docstring of a class."""
     return (inspect.cleandoc(cls.__doc__ or "").splitlines() or [""])[0]
+
+
+def _is_frozen(settings: Any) -> bool:
+    """Whether no attribute can be set: tried, for releases of attrs before 25.4 do not tell."""
+    try:
+        settings.__new__(settings).alluxiofs = None
+    except FrozenInstanceError:
+        return True
+    except AttributeError:  # there are slots, and none of this name
+        return False
+    return False
 
 
 def _what_is_wrong(cls: Any, point: Point) -> str:

@@ -20,6 +20,7 @@ from alluxiofs.errors import PluginError, UnknownComponentError, nearest
 from alluxiofs.interfaces import Component
 from alluxiofs.plugins import builtins
 from alluxiofs.registry.checks import check_class
+from alluxiofs.registry.explaining import explain
 from alluxiofs.registry.points import POINTS, Point
 from alluxiofs.registry.sources import InstalledPlugin, Source, installed_plugins, source_of
 from alluxiofs.settings.calling import level_of_caller
@@ -161,14 +162,17 @@ class Registry:
         except Exception as error:
             self._leave_out(plugin, error)
             return
-        if not self._register(loaded, plugin.source):
+        try:
+            registered = self._register(loaded, plugin.source)
+        except PluginError as error:
+            raise PluginError(f"{error} ({plugin.how_to_block})") from error
+        if not registered:
             self._leave_out(plugin, PluginError(f"it has no hooks marked with @alluxiofs.hookimpl: {loaded!r}"))
 
     def _leave_out(self, plugin: InstalledPlugin, error: Exception) -> None:
         self.broken[plugin] = error
         warnings.warn(
-            f"{plugin.source} cannot be loaded: {type(error).__name__}: {error} (block it with disable_plugins="
-            f"[{plugin.name!r}])",
+            f"{plugin.source} cannot be loaded: {type(error).__name__}: {error} ({plugin.how_to_block})",
             stacklevel=level_of_caller(),
         )
 
@@ -184,7 +188,7 @@ class Registry:
             self._manager.register(plugin, name)
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
-            raise PluginError(f"{source}: {_explain(error)}") from error
+            raise PluginError(f"{source}: {explain(self._manager, plugin, error)}") from error
         hooks = {caller.name for caller in self._manager.get_hookcallers(plugin) or ()}
         for point in POINTS:
             if point.hook in hooks:
@@ -196,9 +200,15 @@ class Registry:
         """What one plugin gives at one point."""
         try:
             results = self._manager.subset_hook_caller(point.hook, others)()
-            return [given for result in results for given in result]
+            given = [one for result in results for one in result]
         except Exception as error:
             raise PluginError(f"{source}: hook {point.hook} gives no list of classes: {error!r}") from error
+        if not results:  # pluggy leaves None out
+            raise PluginError(
+                f"{source}: hook {point.hook} gives no list of classes but None: is its 'return' missing? (who has "
+                "nothing to give returns an empty list)"
+            )
+        return given
 
     def _add(self, point: Point, given: Any, source: Source) -> None:
         there = self._components[point.name]
@@ -207,8 +217,8 @@ class Registry:
         known = there.get(given.name)
         if known is not None and not known.gives(given):
             raise PluginError(
-                f"two {point.words} plugins have the name {given.name!r}: one of {known.source}, one of {source}. "
-                "Rename one, or block a package by the name of its entry point (argument 'disable_plugins')"
+                f"two {point.words} plugins have the name {given.name!r}: one of {known.source}, one of {source}: "
+                "rename one"
             )
         if known is None:
             there[given.name] = Registered(point, given.name, getattr(given, "protocols", ()), source, given)
@@ -236,14 +246,6 @@ class Registry:
         """What kept the one that was asked for from being loaded, as far as names tell."""
         named = [error for plugin, error in self.broken.items() if name in (plugin.name, plugin.source.package)]
         return next(iter(named or self.broken.values()), None)
-
-
-def _explain(error: pluggy.PluginValidationError) -> str:
-    """What pluggy found wrong, on one line, with the nearest hook where there is none of the name."""
-    message = " ".join(str(error).split())
-    hook = next((word.strip("'") for word in message.split() if word.strip("'").startswith("alluxiofs_")), "")
-    hooks = [point.hook for point in POINTS]
-    return message if hook in hooks else f"{message}{nearest(hook, hooks)} (there are: {', '.join(hooks)})"
 
 
 # --- one registry a configuration -------------------------------------------------------------------------------

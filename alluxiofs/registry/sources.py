@@ -49,6 +49,11 @@ class InstalledPlugin:
         """What it is blocked by."""
         return self.source.plugin
 
+    @property
+    def how_to_block(self) -> str:
+        """What users can do about it, within parentheses."""
+        return f"block it with disable_plugins=[{self.name!r}] or ALLUXIOFS_DISABLE_PLUGINS={self.name}"
+
     def load(self) -> Any:
         """Import it; raises whatever that raises."""
         return self._entry_point.load()

@@ -115,8 +115,12 @@ class TestPassedIn:
             """,
             "wrong.signature",
         )
-        with pytest.raises(PluginError, match=r"wrong\.signature.*alluxiofs_worker_policies.*workers"):
+        with pytest.raises(PluginError) as caught:
             Registry([plugin])
+        assert str(caught.value) == (
+            "plugin 'wrong.signature' of wrong: hook alluxiofs_worker_policies takes (workers); hooks take no "
+            "arguments, and return a list of classes"
+        )
 
     def test_a_hook_that_does_not_exist_says_the_nearest(self) -> None:
         plugin = module_of(
@@ -143,9 +147,6 @@ class TestPassedIn:
             """,
             "odd.plugin",
         )
-        if returned == "None":  # pluggy's word for "nothing to give"
-            Registry([plugin])
-            return
         with pytest.raises(PluginError, match=r"odd\.plugin.*alluxiofs_transports gives no list of classes"):
             Registry([plugin])
 
@@ -177,11 +178,21 @@ class TestClasses:
             ),
             ('"""Odd."""\nname = "odd"\nclass Settings: pass' + RANK, "Settings is not an attrs class"),
             ('"""Odd."""\nname = "odd"\n@define\nclass Settings: x: object = 1' + RANK, "field 'x' .* cannot be conve"),
+            ('"""Odd."""\nname = "odd"\n@define\nclass Settings: x: int = 1' + RANK, r"Odd\.Settings .*frozen=True"),
+            (
+                '"""Odd."""\nname = "odd"\n@define(slots=False)\nclass Settings: x: int = 1' + RANK,
+                r"Odd\.Settings .*frozen=True",
+            ),
         ],
     )
     def test_refused(self, body: str, wrong: str) -> None:
         with pytest.raises(PluginError, match=f"worker policy Odd of plugin 'odd.plugin' of odd: .*{wrong}"):
             self.registered(body)
+
+    def test_an_object_of_one(self) -> None:
+        source = policy_source("mine").replace("return [Some]", "return [object.__new__(Some)]")
+        with pytest.raises(PluginError, match="gives an object of Some in .*: give the class itself"):
+            Registry([module_of(source)])
 
     def test_of_another_interface(self) -> None:
         with pytest.raises(PluginError, match=r"gives .*Odd.* that is not a subclass of alluxiofs\.Transport"):
@@ -229,6 +240,19 @@ class TestInstalled:
         install("second", policy_source("same"))
         with pytest.raises(PluginError, match=r"'same'.*(first 1\.2.*second 1\.2|second 1\.2.*first 1\.2)"):
             Registry().find(POLICY, "same", WHERE)
+
+    @pytest.mark.parametrize("old", ["alluxiofs_worker_policies()", "return [Some]"])
+    def test_one_that_cannot_be_used_is_an_error_that_says_how_to_block_it(self, install: Install, old: str) -> None:
+        new = {"return [Some]": "[Some]"}.get(old, "alluxiofs_worker_policies(workers)")
+        install("wrong", policy_source("mine").replace(old, new), entry_point="the-point")
+        with pytest.raises(PluginError) as caught:
+            Registry().find(POLICY, "mine", WHERE)
+        message = str(caught.value)
+        assert message.startswith("plugin 'the-point' of wrong 1.2: hook alluxiofs_worker_policies ")
+        assert message.endswith("(block it with disable_plugins=['the-point'] or ALLUXIOFS_DISABLE_PLUGINS=the-point)")
+        assert message.count("alluxiofs_worker_policies") == 1
+        with pytest.raises(UnknownComponentError, match="is blocked"):
+            Registry(disabled=["the-point"]).find(POLICY, "mine", WHERE)
 
     def test_one_that_fails_to_import_is_a_warning(self, install: Install) -> None:
         install("broken", "import there_is_no_such_module")
