@@ -8,9 +8,10 @@ from typing import Any, Dict, Iterator, List, Tuple
 from alluxiofs.cli.failures import UsageError
 from alluxiofs.settings.secrets import is_secret_name
 
-__all__ = ["parse_assignment", "put_argument", "secrets_in"]
+__all__ = ["COMPONENTS", "parse_assignment", "put_argument", "secrets_in"]
 
-_COMPONENTS = frozenset({"policy", "page_store", "transport", "membership", "telemetry", "under_store"})
+COMPONENTS = frozenset({"policy", "page_store", "transport", "membership", "telemetry", "under_store"})
+"""The arguments that choose a component."""
 
 
 def parse_assignment(text: str) -> Tuple[List[str], Any]:
@@ -49,13 +50,13 @@ def put_argument(arguments: Dict[str, Any], path: List[str], value: Any) -> None
     place = arguments
     for depth, name in enumerate(path[:-1]):
         inner = place.get(name)
-        if depth == 0 and name in _COMPONENTS and isinstance(inner, str):
+        if depth == 0 and name in COMPONENTS and isinstance(inner, str):
             inner = {"name": inner}
         inner = dict(inner) if isinstance(inner, dict) else {}
         place[name] = inner
         place = inner
     present = place.get(path[-1])
-    if len(path) == 1 and path[0] in _COMPONENTS and isinstance(present, dict) and isinstance(value, str):
+    if len(path) == 1 and path[0] in COMPONENTS and isinstance(present, dict) and isinstance(value, str):
         value = {**present, "name": value}
     place[path[-1]] = value
 

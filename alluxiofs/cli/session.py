@@ -11,6 +11,8 @@ from attrs import define, field
 
 from alluxiofs.cli.arguments import parse_assignment, put_argument, secrets_in
 from alluxiofs.cli.failures import Failures, UsageError
+from alluxiofs.cli.stores import check_names, for_scheme, is_configured, joined, names_scheme
+from alluxiofs.errors import InvalidPathError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -19,8 +21,6 @@ __all__ = ["Place", "Session", "filesystem_options", "pass_session", "shown"]
 
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)(?:://|::)")
 _OURS = frozenset({"alluxio", "alluxiofs"})
-_SAYS_WHICH_STORE = ("target_protocol", "fs", "under_store", "under_stores")
-_SAYS_WHICH_WORKERS = ("worker_hosts", "load_balance_domain", "etcd_hosts", "membership")
 
 
 @define(frozen=True)
@@ -55,33 +55,36 @@ class Session:
 
         from alluxiofs.filesystem import AlluxioFileSystem
 
-        arguments: Dict[str, Any] = apply_config(AlluxioFileSystem, dict(self.arguments))
-        return arguments
+        return joined(self.arguments, apply_config(AlluxioFileSystem, {}))
 
     def filesystem(self, path: Optional[str] = None) -> AbstractFileSystem:
-        """The filesystem for a path: the configured one, or the one that the scheme of the URL names.
+        """The filesystem for a path: the configured one, or else the one that the scheme of the URL names.
 
         Raises
         ------
         UsageError
             If neither says which store the path is in.
         """
+        arguments = self.configured()
+        self.failures.secrets = sorted(set(secrets_in(arguments)), key=len, reverse=True)
+        scheme = "" if path is None else _scheme(path)
+        if path is None or is_configured(arguments):
+            configured = self._made("", arguments)
+            if path is None or not scheme or names_scheme(arguments, scheme) or _owns(configured, path):
+                return configured
+        elif not scheme:
+            check_names(arguments)  # the one that was mistyped may be the one that is missed
+            raise UsageError(
+                f"{path}: which store is it in? Write a URL (s3://bucket/key, file:///folder/name) or name the "
+                "store with --target-protocol"
+            )
+        return self._made(scheme, for_scheme(arguments, scheme))
+
+    def _made(self, scheme: str, arguments: Dict[str, Any]) -> AbstractFileSystem:
         from alluxiofs.filesystem import AlluxioFileSystem
 
-        configured = self.configured()
-        self.failures.secrets = sorted(set(secrets_in(configured)), key=len, reverse=True)
-        if path is None or any(configured.get(name) is not None for name in _SAYS_WHICH_STORE + _SAYS_WHICH_WORKERS):
-            scheme = ""
-        else:
-            scheme = _scheme(path)
-            if not scheme:
-                raise UsageError(
-                    f"{path}: which store is it in? Write a URL (s3://bucket/key, file:///folder/name) or name the "
-                    "store with --target-protocol"
-                )
         if scheme not in self._filesystems:
-            chosen = {"target_protocol": scheme} if scheme else {}
-            self._filesystems[scheme] = AlluxioFileSystem(**self.arguments, **chosen)
+            self._filesystems[scheme] = AlluxioFileSystem(**arguments)
         return self._filesystems[scheme]
 
     def place(self, path: str) -> Place:
@@ -93,6 +96,15 @@ class Session:
         """End the command with the code of its first failure, if there was one."""
         if self.failures.code:
             click.get_current_context().exit(self.failures.code)
+
+
+def _owns(fs: AbstractFileSystem, path: str) -> bool:
+    """Whether a path is in one of the stores of a filesystem."""
+    try:
+        fs._strip_protocol(_without_chain(path))
+    except InvalidPathError:
+        return False
+    return True
 
 
 def _without_chain(path: str) -> str:

@@ -98,6 +98,22 @@ def test_a_bare_path_needs_a_store(command: Command) -> None:
     assert outcome.errors.startswith("alluxiofs: bucket/key: which store is it in? Write a URL (s3://bucket/key, ")
 
 
+def test_a_mistyped_argument_is_told_before_what_it_would_have_said(command: Command) -> None:
+    outcome = command("ls", "-o", "target_protcol=file", "src")
+    assert outcome.code == 2
+    assert "unknown argument 'target_protcol'; did you mean 'target_protocol'?" in outcome.errors
+
+
+def test_settings_need_the_name_of_their_component(command: Command, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = command("ls", "-o", "page_store.capacity=2GB", url)
+    assert outcome.code == 2
+    assert "-o page_store.capacity: of which page store? Add --page-store NAME" in outcome.errors
+    for chosen in ("memory", {"name": "memory"}, '{"name": "memory", "capacity": "1GB"}'):
+        monkeypatch.setitem(fsspec.config.conf, "alluxiofs", {"page_store": chosen})
+        described = command("describe", "--json", "-o", "page_store.capacity=2GB", url).json()
+        assert described["page_store"]["settings"]["capacity"] == 2 << 30
+
+
 def test_several_stores_by_prefix(command: Command, store: Path) -> None:
     stores = json.dumps({f"file://{store}": {"protocol": "file"}, "memory:///": {"protocol": "memory"}})
     assert command("cat", "-o", f"under_stores={stores}", f"file://{store}/one").output == b"1"

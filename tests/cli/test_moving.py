@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Dict
 
+import fsspec.config
 import pytest
 
 from tests.cli.conftest import Command
@@ -139,7 +141,6 @@ def test_cp_and_mv_from_one_store_to_another(
     command: Command, store: Path, url: str, s3_bucket: str, s3_server: S3Server
 ) -> None:
     options = ["-o", f"target_options={s3_json(s3_server)}", "--page-store", "none"]
-    # Options of the under store are those of one of the two only, so local files come in by put and get.
     assert command("put", *options, "-r", store, f"s3://{s3_bucket}/tree").code == 0
     assert command("ls", *options, f"s3://{s3_bucket}/tree/inner").lines == [f"s3://{s3_bucket}/tree/inner/three"]
     assert command("mv", *options, f"s3://{s3_bucket}/tree/inner", f"s3://{s3_bucket}/moved").code == 0
@@ -153,9 +154,48 @@ def test_cp_and_mv_from_one_store_to_another(
     assert command("ls", "memory:///cli-test").code == 3
 
 
-def s3_json(server: S3Server) -> str:
-    import json
+@pytest.mark.parametrize("said", ["by options", "by options and protocol", "by the environment"])
+def test_options_of_one_store_are_not_those_of_the_other(
+    command: Command,
+    store: Path,
+    url: str,
+    s3_bucket: str,
+    s3_server: S3Server,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = ["-o", f"target_options={s3_json(s3_server)}"]
+    if said == "by options and protocol":
+        options += ["--target-protocol", "s3"]
+    elif said == "by the environment":
+        conf = {"target_protocol": "s3", "target_options": s3_json(s3_server)}
+        monkeypatch.setitem(fsspec.config.conf, "alluxiofs", conf)
+        options = []
+    assert command("cp", *options, f"{url}/two.bin", f"s3://{s3_bucket}/two").errors == ""
+    assert command("cp", *options, f"s3://{s3_bucket}/two", f"{url}/back").errors == ""
+    assert (store / "back").read_bytes() == (store / "two.bin").read_bytes()
+    assert command("mv", *options, f"{url}/back", f"s3://{s3_bucket}/moved").errors == ""
+    assert not (store / "back").exists()
+    assert command("cat", *options, f"s3://{s3_bucket}/moved").output == (store / "two.bin").read_bytes()
+    assert command("ls", *options, f"{url}/one").lines == [f"{url}/one"]
+    if said == "by the environment":
+        assert command("ls", "--target-protocol", "file", store / "one").lines == [str(store / "one")]
+        assert command("ls", f"{s3_bucket}/moved").lines == [f"{s3_bucket}/moved"]
 
+
+def test_stores_with_options_of_their_own(
+    command: Command, store: Path, url: str, s3_bucket: str, s3_server: S3Server
+) -> None:
+    stores = {f"s3://{s3_bucket}": {"options": s3_server.options}, "s3://elsewhere": {"options": {"anon": True}}}
+    options = ["-o", f"under_stores={json.dumps(stores)}"]
+    assert command("cp", *options, f"{url}/one", f"s3://{s3_bucket}/one").errors == ""
+    assert command("cat", *options, f"s3://{s3_bucket}/one").output == b"1"
+    outcome = command("cat", *options, "s3://unnamed/one")
+    assert outcome.code == 2
+    assert "below none of the prefixes" in outcome.errors
+
+
+def s3_json(server: S3Server) -> str:
     return json.dumps(server.options)
 
 
