@@ -27,12 +27,15 @@ class ListedSetting:
         As text; ``None`` if it must be given.
     secret:
         Its value is shown nowhere.
+    description:
+        What it means, on one line.
     """
 
     name: str
     type: str
     default: Optional[str]
     secret: bool
+    description: str
 
 
 @define(frozen=True)
@@ -114,7 +117,7 @@ def _listed(registered: Registered) -> ListedComponent:
         own_version() if source == BUILT_IN else source.version,
         description_of(cls),
         tuple(
-            ListedSetting(field.name, field.type_text, field.default_text, field.secret)
+            ListedSetting(field.name, field.type_text, field.default_text, field.secret, field.description)
             for field in settings_fields(cls.Settings)
         ),
         registered.protocols,

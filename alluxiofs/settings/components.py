@@ -14,7 +14,9 @@ from alluxiofs.errors import ConfigurationError, PluginError, SettingTypeError, 
 from alluxiofs.interfaces.component import SECRET
 from alluxiofs.interfaces.values import WorkerIdentity
 from alluxiofs.settings.conversion import convert, is_convertible, shown, type_text
+from alluxiofs.settings.docstrings import described_parameters
 from alluxiofs.settings.secrets import STARS, hidden, is_secret_name
+from alluxiofs.settings.types import Size
 
 __all__ = ["SettingField", "effective_settings", "make_settings", "settings_fields"]
 
@@ -35,6 +37,8 @@ class SettingField:
         Its value is shown nowhere.
     own_converter:
         The class converts it itself.
+    description:
+        What the docstring of the class says of it.
     """
 
     name: str
@@ -42,6 +46,7 @@ class SettingField:
     default: Any
     secret: bool
     own_converter: bool
+    description: str
 
     @property
     def type_text(self) -> str:
@@ -57,7 +62,17 @@ class SettingField:
             return repr(self.default.factory()) if not self.default.takes_self else "computed"
         if isinstance(self.default, enum.Enum):
             return repr(self.default.value)
+        if isinstance(self.default, Size):
+            return _size_text(self.default)
         return STARS if self.secret and self.default is not None else repr(self.default)
+
+
+def _size_text(size: int) -> str:
+    """A size in the largest unit that it is a whole number of: text that reads as the same size."""
+    units = ["B", "KB", "MB", "GB", "TB", "PB"]
+    while size and size % 1024 == 0 and len(units) > 1:
+        size, units = size // 1024, units[1:]
+    return f"{size}{units[0]}"
 
 
 @functools.lru_cache(maxsize=None)
@@ -71,7 +86,7 @@ def settings_fields(cls: Any) -> Tuple[SettingField, ...]:
     """
     if not attrs.has(cls):
         raise PluginError(f"{cls.__qualname__} is not an attrs class: decorate it with @attrs.define(frozen=True)")
-    kinds = _types_of_fields(cls)
+    kinds, descriptions = _types_of_fields(cls), described_parameters(cls)
     fields = []
     for field in attrs.fields(cls):
         if not field.init:
@@ -85,7 +100,8 @@ def settings_fields(cls: Any) -> Tuple[SettingField, ...]:
                 "Optional of any. A field with a converter of its own may be of any type"
             )
         secret = bool(field.metadata.get(SECRET)) or is_secret_name(field.name)
-        fields.append(SettingField(field.alias or field.name, kind, field.default, secret, own))
+        name = field.alias or field.name
+        fields.append(SettingField(name, kind, field.default, secret, own, descriptions.get(name, "")))
     return tuple(fields)
 
 

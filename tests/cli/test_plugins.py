@@ -34,6 +34,15 @@ def test_one_component_with_its_settings(command: Command) -> None:
     assert described["point"] == "page_store"
 
 
+def test_settings_are_shown_with_what_they_mean(command: Command) -> None:
+    (line,) = (line for line in command("plugins", "memory").lines if line.split()[:1] == ["capacity"])
+    assert line.split()[:6] == ["capacity", "Size", "256MB", "Bytes", "that", "the"]
+    (described,) = command("plugins", "memory", "--json").json()
+    (capacity,) = described["settings"]
+    assert (capacity["name"], capacity["default"]) == ("capacity", "256MB")
+    assert capacity["description"].startswith("Bytes that the store may take")
+
+
 def test_one_extension_point(command: Command) -> None:
     listed = command("plugins", "page-store", "--json").json()
     assert {one["name"] for one in listed} >= {"disk", "memory"}

@@ -105,9 +105,10 @@ def _write_one(point: str, component: ListedComponent) -> None:
         write_rich(*map(Text, about), Text("no settings\n"))
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("setting", "type", "default"):
+    for heading in ("setting", "type", "default", "meaning"):
         table.add_column(heading, overflow="fold")
     for setting in component.settings:
         default = "required" if setting.default is None else setting.default
-        table.add_row(Text(setting.name), Text(setting.type), Text(default + (" (secret)" if setting.secret else "")))
+        default += " (secret)" if setting.secret else ""
+        table.add_row(*map(Text, (setting.name, setting.type, default, setting.description)))
     write_rich(*map(Text, about), table)

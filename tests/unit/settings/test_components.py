@@ -107,13 +107,58 @@ def test_what_there_is_to_set() -> None:
     listed = {field.name: (field.type_text, field.default_text, field.secret) for field in settings_fields(Settings)}
     assert listed == {
         "path": ("str", None, False),
-        "capacity": ("Size", "1048576", False),
+        "capacity": ("Size", "1MB", False),
         "wait": ("Seconds or None", "None", False),
         "mode": ("'fast' | 'safe'", "'safe'", False),
         "hosts": ("tuple of str", "()", False),
         "pin": ("str or None", "None", True),
         "level": ("int", "3", False),
     }
+
+
+def test_docstrings_say_what_settings_mean() -> None:
+    @define(frozen=True)
+    class Base:
+        """Settings.
+
+        Parameters
+        ----------
+        path : str
+            Where it is, as in
+            ``/here``.
+
+            Not there.
+        low, high:
+            Limits.
+
+        Notes
+        -----
+        other:
+            No parameter.
+        """
+
+        path: str = ""
+        low: Size = Size(0)
+        high: Size = Size(1536)
+        other: int = 0
+
+    @define(frozen=True)
+    class Derived(Base):
+        """More.
+
+        Parameters
+        ----------
+        other:
+            Something else.
+        """
+
+    def described(cls: Any) -> Any:
+        return {field.name: field.description for field in settings_fields(cls)}
+
+    expected = {"path": "Where it is, as in `/here`. Not there.", "low": "Limits.", "high": "Limits.", "other": ""}
+    assert described(Base) == expected
+    assert described(Derived) == {**expected, "other": "Something else."}
+    assert [field.default_text for field in settings_fields(Base)[1:3]] == ["0B", "1536B"]
 
 
 def test_a_type_outside_of_the_documented_set_is_the_plugins_mistake() -> None:
