@@ -40,6 +40,7 @@ __all__ = [
     "UnknownSettingError",
     "denied",
     "exists",
+    "failed_write",
     "is_a_directory",
     "kind_of",
     "nearest",
@@ -206,6 +207,24 @@ def is_a_directory(path: str, message: Optional[str] = None) -> OSError:
 def not_a_directory(path: str, message: Optional[str] = None) -> OSError:
     """A ``NotADirectoryError`` that names ``path``."""
     return _with_errno(NotADirectoryError, errno.ENOTDIR, path, message)
+
+
+_ADVICE = {
+    errno.ENOSPC: "free space there, or write elsewhere",
+    errno.EDQUOT: "free space of the quota, or have it raised",
+    errno.EROFS: "mount it for writing, or write elsewhere",
+}
+
+
+def failed_write(path: str, error: OSError) -> OSError:
+    """The system's error about a file that was to become ``path``, as one that names ``path`` and says what to do."""
+    if error.errno is None or isinstance(error, AlluxioFSError):
+        return error
+    reason = error.strerror or os.strerror(error.errno)
+    advice = _ADVICE.get(error.errno)
+    if error.errno in (errno.EACCES, errno.EPERM) and error.filename not in (None, path):
+        advice = "a new file needs the right to write its directory"
+    return OSError(error.errno, f"{reason}: {advice}" if advice else reason, path)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

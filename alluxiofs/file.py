@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Union
+
+from alluxiofs.errors import ConfigurationError
+from alluxiofs.settings import Size, hidden_text
+from alluxiofs.settings.conversion import convert
 
 if TYPE_CHECKING:
     from alluxiofs.filesystem import AlluxioFileSystem
@@ -28,14 +32,17 @@ class AlluxioFile(io.BufferedIOBase):
         The position, in bytes.
     """
 
-    def __init__(self, fs: AlluxioFileSystem, location: Location, mode: str, block_size: Optional[int]) -> None:
-        if block_size is not None and block_size < 1:
-            raise ValueError(f"block_size must be at least 1 byte, and is {block_size}")
+    def __init__(
+        self, fs: AlluxioFileSystem, location: Location, mode: str, block_size: Optional[Union[int, str]]
+    ) -> None:
+        size: Optional[int] = None if block_size is None else convert(block_size, Size, "block_size")
+        if size is not None and size < 1:
+            raise ConfigurationError(f"block_size must be at least 1 byte, and is {size}")
         self.fs = fs
         self.location = location
         self.path: str = fs.gateway.path_of(location)
         self.mode = mode
-        self.blocksize: int = fs.blocksize if block_size is None else block_size
+        self.blocksize: int = fs.blocksize if size is None else int(size)
         self.loc = 0
 
     @property
@@ -55,8 +62,8 @@ class AlluxioFile(io.BufferedIOBase):
 
     def _check_open(self) -> None:
         if self.closed:
-            raise ValueError(f"I/O operation on closed file {self.path!r}")
+            raise ValueError(f"I/O operation on closed file {hidden_text(self.path)!r}")
 
     def __repr__(self) -> str:
         state = "closed " if self.closed else ""
-        return f"<{state}{type(self).__name__} {self.path!r} {self.mode}>"
+        return f"<{state}{type(self).__name__} {hidden_text(self.path)!r} {self.mode}>"

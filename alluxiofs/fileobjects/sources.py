@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 from fsspec.caching import caches
 
 from alluxiofs.errors import ConfigurationError, nearest
+from alluxiofs.settings import Size
+from alluxiofs.settings.conversion import convert
 
 if TYPE_CHECKING:
     from alluxiofs.gateway import OpenFile
@@ -165,7 +167,15 @@ class CacheSource(Source):
 
     def _read(self, offset: int, size: int) -> bytes:
         end = min(offset + size, self._size)
-        return bytes(self.cache._fetch(offset, end)) if offset < end else b""
+        try:
+            return bytes(self.cache._fetch(offset, end)) if offset < end else b""
+        except ValueError as error:
+            if str(error):
+                raise
+            raise ConfigurationError(
+                f"{type(self.cache).__name__} has not the bytes {offset} to {end}: it gives only what "
+                "cache_options['data'] has"
+            ) from error
 
     def _read_into(self, offset: int, view: memoryview) -> int:
         data = self._read(offset, len(view))
@@ -186,8 +196,7 @@ def source_for(
         raise ConfigurationError(
             f"cache_options has no {name!r}{nearest(name, ['readahead'])}; without cache_type it has 'readahead' alone"
         )
-    if readahead is not None and (isinstance(readahead, bool) or not isinstance(readahead, int) or readahead < 0):
-        raise ConfigurationError(f"cache_options['readahead'] is a number of bytes or None, not {readahead!r}")
+    readahead = convert(readahead, Optional[Size], "cache_options['readahead']")
     if not readahead:
         return Source(opened)
     return PrefetchingSource(opened, readahead) if opened.prefetchable else BufferedSource(opened, readahead)

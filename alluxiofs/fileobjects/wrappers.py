@@ -11,6 +11,7 @@ from fsspec.core import get_compression
 
 from alluxiofs.file import AlluxioFile
 from alluxiofs.fileobjects.writer import FileWriter
+from alluxiofs.settings import hidden_text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,6 +53,9 @@ class TextFile(io.TextIOWrapper):
             return
         if unclosed and isinstance(self._file, FileWriter):
             self._file.dropped(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {hidden_text(self._file.path)!r} {self._file.mode} encoding={self.encoding!r}>"
 
 
 class CompressedFile(io.BufferedIOBase):

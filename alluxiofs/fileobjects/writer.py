@@ -14,6 +14,7 @@ from fsspec.core import OpenFile as FsspecOpenFile
 
 from alluxiofs.errors import exists
 from alluxiofs.file import AlluxioFile
+from alluxiofs.settings import hidden_text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -68,7 +69,7 @@ class FileWriter(AlluxioFile):
             self._writer = gateway.append(location)
             return
         if mode == "xb" and fs.exists(self.path, refresh=True):
-            raise exists(self.path)
+            raise exists(hidden_text(self.path))
         self._writer = gateway.create(location, exclusive=mode == "xb", size_hint=size_hint)
 
     # --- writing ----------------------------------------------------------------------------------------------
@@ -184,11 +185,11 @@ class FileWriter(AlluxioFile):
     def _refuse(self) -> NoReturn:
         if self._failure is not None:
             raise OSError(
-                errno.EIO, f"nothing was written, for an earlier write failed ({self._failure})", self.path
+                errno.EIO, f"nothing was written, for an earlier write failed ({self._failure})", hidden_text(self.path)
             ) from self._failure
         if self._is_the_parents:
-            raise ValueError(f"{self.path!r} was opened by the parent process, which alone can write it")
-        raise ValueError(f"{self.path!r} was discarded: nothing of it can be written")
+            raise ValueError(f"{hidden_text(self.path)!r} was opened by the parent process, which alone can write it")
+        raise ValueError(f"{hidden_text(self.path)!r} was discarded: nothing of it can be written")
 
     def __exit__(
         self,
@@ -243,10 +244,12 @@ class FileWriter(AlluxioFile):
 
     def _cannot(self, what: str) -> io.UnsupportedOperation:
         self._check_open()
-        return io.UnsupportedOperation(f"cannot {what} {self.path!r}: it is open for writing ({self.mode})")
+        return io.UnsupportedOperation(
+            f"cannot {what} {hidden_text(self.path)!r}: it is open for writing ({self.mode})"
+        )
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"cannot pickle {self.path!r}: it is open for writing ({self.mode})")
+        raise TypeError(f"cannot pickle {hidden_text(self.path)!r}: it is open for writing ({self.mode})")
 
 
 class Deferred:

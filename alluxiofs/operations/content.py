@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Sequence, Tuple, Union
 
-from alluxiofs.errors import ConfigurationError
+from alluxiofs.errors import ConfigurationError, UnknownSettingError
 from alluxiofs.operations.base import Path
 from alluxiofs.operations.listing import Listing
 from alluxiofs.operations.parallel import attempt_each
+from alluxiofs.settings.conversion import convert
 
 if TYPE_CHECKING:
     from alluxiofs.gateway import OpenFile
@@ -24,7 +26,7 @@ class Content(Listing):
     """Reads files whole or in parts."""
 
     def cat_file(
-        self, path: Path, start: Optional[int] = None, end: Optional[int] = None, refresh: bool = False, **_: Any
+        self, path: Path, start: Optional[int] = None, end: Optional[int] = None, refresh: bool = False, **others: Any
     ) -> bytes:
         """The bytes of a file, or a part of them: exactly Python's ``data[start:end]``.
 
@@ -37,6 +39,7 @@ class Content(Listing):
         refresh:
             See what is there now.
         """
+        _refuse_misspelt("cat_file", others, ("start", "end", "refresh"))
         return self.gateway.read_range(self._locate(path), start, end, refresh=refresh)
 
     def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
@@ -75,7 +78,7 @@ class Content(Listing):
         max_gap: Optional[int] = None,
         on_error: str = "return",
         refresh: bool = False,
-        **_: Any,
+        **others: Any,
     ) -> List[Union[bytes, Exception]]:
         """Ranges of files, each exactly Python's ``data[start:end]``, several at a time.
 
@@ -92,6 +95,7 @@ class Content(Listing):
         refresh:
             See what is there now.
         """
+        _refuse_misspelt("cat_ranges", others, ("starts", "ends", "max_gap", "on_error", "refresh"))
         _one_of("on_error", on_error, ("raise", "return"))
         if not isinstance(paths, (list, tuple)):
             raise TypeError(f"paths is a list, one path for each range, not {type(paths).__name__}")
@@ -111,7 +115,7 @@ class Content(Listing):
         return attempt_each(read, ranges, threads, stop_at_failure=on_error == "raise")
 
     def head(
-        self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **_: Any
+        self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **others: Any
     ) -> bytes:
         """The first bytes of a file, fewer if it has no more.
 
@@ -122,10 +126,11 @@ class Content(Listing):
         num_of_bytes, size:
             How many; the latter is fsspec's name for it.
         """
+        _refuse_misspelt("head", others, ("num_of_bytes", "size", "refresh"))
         return self.cat_file(path, 0, _count(num_of_bytes, size), refresh=refresh)
 
     def tail(
-        self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **_: Any
+        self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **others: Any
     ) -> bytes:
         """The last bytes of a file, fewer if it has no more.
 
@@ -136,14 +141,15 @@ class Content(Listing):
         num_of_bytes, size:
             How many; the latter is fsspec's name for it.
         """
+        _refuse_misspelt("tail", others, ("num_of_bytes", "size", "refresh"))
         count = _count(num_of_bytes, size)
         return self.cat_file(path, -count if count else 0, None if count else 0, refresh=refresh)
 
     def read_bytes(
-        self, path: Path, start: Optional[int] = None, end: Optional[int] = None, refresh: bool = False, **_: Any
+        self, path: Path, start: Optional[int] = None, end: Optional[int] = None, refresh: bool = False, **others: Any
     ) -> bytes:
         """The same as :meth:`cat_file`."""
-        return self.cat_file(path, start, end, refresh=refresh)
+        return self.cat_file(path, start, end, refresh=refresh, **others)
 
     def _threads_to_read(self, locations: Sequence[Location]) -> Optional[int]:
         """One where reading side by side gains nothing, as on local disks; else as many as usual."""
@@ -163,13 +169,22 @@ def _range_of(file: OpenFile, start: Optional[int], end: Optional[int]) -> bytes
             return data
 
 
+def _refuse_misspelt(method: str, others: Iterable[str], names: Tuple[str, ...]) -> None:
+    """fsspec passes on arguments of its own and of other filesystems, which mean nothing here; only one that is nearly
+    one of ours is refused."""
+    for name in others:
+        near = get_close_matches(name, names, n=1, cutoff=0.75)
+        if near:
+            raise UnknownSettingError(f"{method}() has no argument {name!r}; did you mean {near[0]!r}?")
+
+
 def _one_of(argument: str, value: str, allowed: Tuple[str, ...]) -> None:
     if value not in allowed:
         raise ConfigurationError(f"{argument} is one of {', '.join(map(repr, allowed))}, not {value!r}")
 
 
 def _count(num_of_bytes: int, size: Optional[int]) -> int:
-    count = num_of_bytes if size is None else size
+    count: int = convert(num_of_bytes if size is None else size, int, "the number of bytes")
     if count < 0:
         raise ConfigurationError(f"the number of bytes must not be negative, and is {count}")
     return count

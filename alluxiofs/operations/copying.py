@@ -10,6 +10,7 @@ from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.changing import Changing
 from alluxiofs.operations.parallel import attempt_each
 from alluxiofs.operations.plan import Side, pairs_of
+from alluxiofs.settings.conversion import convert
 
 __all__ = ["Copying"]
 
@@ -77,6 +78,7 @@ class Copying(Changing):
         on_error = on_error or ("ignore" if recursive else "raise")
         if on_error not in ("raise", "ignore"):
             raise ConfigurationError(f"on_error is 'raise' or 'ignore', not {on_error!r}")
+        threads = convert(threads, Optional[int], "threads")
         if threads is not None and threads < 1:
             raise ConfigurationError(f"threads must be at least 1, and is {threads}")
         pairs = self._pairs(path1, path2, recursive, maxdepth)

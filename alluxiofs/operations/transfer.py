@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
 from fsspec.utils import isfilelike, stringify_path
 
-from alluxiofs.errors import ConfigurationError, denied, is_a_directory
+from alluxiofs.errors import ConfigurationError, denied, failed_write, is_a_directory
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.copying import Copying
 from alluxiofs.operations.plan import Side, pairs_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Transfer"]
 
 _PIECE = 16 * 2**20  # bytes that a transfer holds at a time: several pages are fetched side by side
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REMOTE_URL = re.compile(r"(?!(?:file|local)://)[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -310,7 +312,10 @@ def _written_whole(path: str) -> Iterator[BinaryIO]:
         with suppress(FileNotFoundError):
             shutil.copymode(target, part)
         part.replace(target)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             part.unlink()
+        # Others are about what is read.
+        if isinstance(error, OSError) and (str(error.filename) == str(part) or error.errno in _FULL):
+            raise failed_write(str(target), error) from error
         raise

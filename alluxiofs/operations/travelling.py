@@ -73,13 +73,43 @@ def _arrived(cls: Any, arguments: Dict[str, Any]) -> Any:
 
 
 def _packed(name: str, value: Any) -> Any:
-    if name == "plugins":
-        value = _modules_by_name(value)
+    value = _modules_by_name(value) if name == "plugins" else _plain(value)
+    if _is_picklable(value):
+        return value
+    name, value = _unpicklable(name, value)
+    # Neither its text nor that of its error, which is not the cause either: there may be a secret in them.
+    raise TypeError(
+        f"argument {name!r} cannot be pickled, so the filesystem cannot: it is an object "
+        f"({type(value).__module__}.{type(value).__qualname__}) that pickle refuses"
+    )
+
+
+def _is_picklable(value: Any) -> bool:
     try:
         pickle.dumps(value)
-    except Exception as error:
-        raise TypeError(f"argument {name!r} cannot be pickled, so the filesystem cannot: {error}") from error
-    return value
+    except Exception:  # whatever an object's own methods raise
+        return False
+    return True
+
+
+def _unpicklable(name: str, value: Any) -> Tuple[str, Any]:
+    """The innermost of a value that cannot be pickled, and its name."""
+    if type(value) is dict:
+        items = [(f"{name}.{key}", inner) for key, inner in value.items()]
+    else:
+        items = [(name, inner) for inner in value] if type(value) in (list, tuple) else []
+    for item in items:
+        if not _is_picklable(item[1]):
+            return _unpicklable(*item)
+    return name, value
+
+
+def _plain(value: Any) -> Any:
+    """The value as it was given, before :func:`_hiding`: fsspec tells instances apart by the text of their arguments,
+    and that of a dict that hides is of one process alone."""
+    if type(value) in (dict, HiddenDict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
 def _modules_by_name(plugins: Any) -> Any:

@@ -10,7 +10,7 @@ import stat
 import tempfile
 from typing import IO, Any, Iterator, Optional
 
-from alluxiofs.errors import denied, exists, is_a_directory
+from alluxiofs.errors import denied, exists, failed_write, is_a_directory
 from alluxiofs.interfaces import Writer
 from alluxiofs.plugins._fsspec.names import temporary
 
@@ -79,14 +79,20 @@ class ReplaceWriter(Writer):
         os.makedirs(os.path.dirname(self._name), exist_ok=True)
         self._partial = temporary(os.path.dirname(self._name))
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-        self._descriptor: Optional[int] = os.open(self._partial, flags, 0o666)
+        try:
+            self._descriptor: Optional[int] = os.open(self._partial, flags, 0o666)
+        except OSError as error:
+            raise failed_write(self._name, error) from error
 
     def write(self, data: memoryview) -> None:
         if self._descriptor is None:
             raise ValueError("write to a file that was committed or given up")
         view = data.cast("B") if data.nbytes else data
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise failed_write(self._name, error) from error
 
     def commit(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
@@ -100,9 +106,11 @@ class ReplaceWriter(Writer):
             finally:
                 os.close(descriptor)  # network file systems tell of a full disk here
             publish(self._partial, self._name, exclusive=self._exclusive)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 os.unlink(self._partial)
+            if isinstance(error, OSError) and error.filename != self._name:
+                raise failed_write(self._name, error) from error
             raise
 
     def abort(self) -> None:
@@ -138,7 +146,10 @@ class AppendWriter(Writer):
     def write(self, data: memoryview) -> None:
         if self._spool is None:
             raise ValueError("write to a file that was committed or given up")
-        self._spool.write(data)
+        try:
+            self._spool.write(data)
+        except OSError as error:
+            raise failed_write(self._name, error) from error
 
     def commit(self) -> None:
         spool, self._spool = self._spool, None
@@ -151,10 +162,12 @@ class AppendWriter(Writer):
                 length = os.fstat(file.fileno()).st_size
                 try:
                     _copy(spool, file)
-                except BaseException:
+                except BaseException as error:
                     os.truncate(file.fileno() if os.truncate in os.supports_fd else self._name, length)
                     if new:
                         os.unlink(self._name)
+                    if isinstance(error, OSError):
+                        raise failed_write(self._name, error) from error
                     raise
 
     def abort(self) -> None:

@@ -103,8 +103,11 @@ def _protocol(value: Any, where: str) -> str:
 
 
 def _client_options(value: Any, where: str) -> HiddenDict:
-    options: Dict[str, Any] = convert(value, Dict[str, Any], where)
-    return HiddenDict(options)
+    # What the options of a client mean is not known here, so none of their values is in the message.
+    if isinstance(value, Mapping):
+        for name in value:
+            convert(name, str, f"{where}, a name in it")
+    return HiddenDict(convert(value, Dict[str, Any], where, secret=True))
 
 
 def _headers(value: Any, where: str) -> HiddenDict:
@@ -148,12 +151,12 @@ def _under_store_at(prefix: str, value: Any, where: str) -> UnderStoreArgument:
 
 
 def _etcd_tls(value: Any, where: str) -> HiddenDict:
-    files: Dict[str, str] = convert(value, Dict[str, str], where)
+    files: Dict[str, Any] = convert(value, Dict[str, Any], where, secret=True)
     for name in files:
         if name not in _TLS_FILES:
             there = ", ".join(_TLS_FILES)
             raise UnknownSettingError(f"{where}: unknown {name!r}{nearest(name, _TLS_FILES)} (there are: {there})")
-    return HiddenDict(files)
+    return HiddenDict({name: convert(file, str, f"{where}, {name!r}", name == "key") for name, file in files.items()})
 
 
 def _client_cert(value: Any, where: str) -> Tuple[str, ...]:

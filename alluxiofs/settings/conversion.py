@@ -27,10 +27,15 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 _NOTHING = frozenset({"", "none", "null"})
 _MAPPINGS = (dict, collections.abc.Mapping)
 _SEQUENCES = (tuple, list, collections.abc.Sequence)
+_DICT = 'a dict, or a JSON object as text (\'{"name": "value"}\')'
 
 
 class _WrongTypeError(TypeError):
     """Of the wrong type; says what would be right."""
+
+
+class _NotJSONError(ValueError):
+    """Says where the text ceases to be JSON, and nothing that is in it."""
 
 
 def convert(value: Any, kind: Any, where: str, secret: bool = False) -> Any:
@@ -55,12 +60,16 @@ def convert(value: Any, kind: Any, where: str, secret: bool = False) -> Any:
         If it is of the type, or text, and cannot be one of its values.
     """
     wrong: Type[ConfigurationError]
+    # Text in the place of a dict may be what was to go into the dict: nothing in it can be told from a secret.
+    secret = secret or (isinstance(value, str) and typing.get_origin(_optional(kind) or kind) in _MAPPINGS)
     try:
         return _as(value, kind)
     except _WrongTypeError as error:
         message, wrong = f"{where}: {shown(value, secret)} is not {error}", SettingTypeError
     except ValueError as error:
-        why = "" if secret else f": {error}"
+        # Why may repeat the value, or a part of it.
+        safe = isinstance(error, _NotJSONError) or not (secret or repr(hidden(value)) != repr(value))
+        why = f": {error}" if safe else ""
         message, wrong = f"{where}: {shown(value, secret)} is not {_right(kind)}{why}", ConfigurationError
     # Outside of the handler: the cause of an error about a secret would have the secret in it.
     raise wrong(message)
@@ -114,6 +123,8 @@ def _is_enum(kind: Any) -> bool:
 
 
 def _right(kind: Any) -> str:
+    if typing.get_origin(kind) in _MAPPINGS:
+        return _DICT
     return _WORDS.get(kind) or (f"one of {type_text(kind)}" if _is_enum(kind) else type_text(kind))
 
 
@@ -206,7 +217,7 @@ def _as_dict(value: Any, arguments: Tuple[Any, ...]) -> Dict[Any, Any]:
     if isinstance(value, str):
         value = _from_json(value)
     if not isinstance(value, Mapping):
-        raise _WrongTypeError('a dict, or a JSON object as text (\'{"name": "value"}\')')
+        raise _WrongTypeError(_DICT)
     of_key, of_value = arguments or (Any, Any)
     return {_as(key, of_key): _as(inner, of_value) for key, inner in value.items()}
 
@@ -235,7 +246,7 @@ def _from_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
+        raise _NotJSONError(f"not JSON: {error}") from None
 
 
 _SCALARS: Dict[Any, Callable[[Any], Any]] = {

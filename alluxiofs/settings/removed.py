@@ -15,7 +15,7 @@ _READAHEAD = "cache_options={'readahead': bytes} of open()"
 
 REMOVED = {
     "concurrency": "use max_connections, which bounds the connections to each worker",
-    "preload_path": "use alluxiofs.AlluxioClient(…).load(path) before reading",
+    "preload_path": "nothing is loaded ahead; what is read once, by cat_file(path) say, is kept in the page store",
     "test_options": "there is nothing to set instead",
     "local_cache_dir": f"use {_DISK} with 'path'",
     "use_mem_cache": f"use {_MEMORY}",

@@ -85,13 +85,27 @@ def test_another_type_is_refused(value: Any, kind: Any, right: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [("x", int), ("x", float), ("maybe", bool), ("x", Size), ("x", Seconds), ("pagse", Dialect), ("{", Dict[str, int])],
+    [("x", int), ("x", float), ("maybe", bool), ("x", Size), ("x", Seconds), ("pagse", Dialect)],
 )
 def test_text_that_cannot_be_read_is_a_bad_value(value: str, kind: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"setting 'x': .*") as caught:
         convert(value, kind, "setting 'x'")
     assert not isinstance(caught.value, TypeError)
     assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["hunter2", "{hunter2", '{"a": 1, hunter2}', '{"count": "http://u:hunter2@host"}'])
+def test_text_in_the_place_of_a_dict_is_not_shown(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"setting: \*\*\* is not a dict") as caught:
+        convert(text, Dict[str, int], "setting")
+    assert "hunter2" not in str(caught.value)
+    assert ("not JSON" in str(caught.value)) == (not text.startswith('{"count'))
+
+
+def test_the_reason_shows_no_credentials_either() -> None:
+    with pytest.raises(ConfigurationError, match=r"'http://\*\*\*@host' is not a size in bytes") as caught:
+        convert("http://u:hunter2@host", Size, "setting")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_nearest_value_is_named() -> None:
