@@ -134,10 +134,7 @@ class Pages:
             cells = files.cells(size_class)
             if cell is None or cells is None:
                 return
-            owner = files.owner(section)
-            pending = Word.make(files.control.next_sequence(section), Word.PENDING)
-            cells.put(section, cell, Descriptor(pending, key, index, length, owner, 0))
-            self.space.writing.add((size_class, cell))
+            pending = self.space.reserve(files, section, cells, cell)
         try:
             try:
                 with failures(self.path):

@@ -75,6 +75,13 @@ class Space:
             cell = self._unused(files, section, cells)
         return self._evict_next(files, section, cells) if cell is None else cell
 
+    def reserve(self, files: Files, section: Section, cells: Cells, cell: int) -> int:
+        """Have a cell be given to this process, which writes it; the word that says so."""
+        pending = Word.make(files.control.next_sequence(section), Word.PENDING)
+        cells.put(section, cell, Descriptor(pending, bytes(16), 0, 0, files.owner(section), 0))
+        self.writing.add((cells.size_class, cell))
+        return pending
+
     def release(self, files: Files, section: Section, cells: Cells, cell: int) -> None:
         """A cell holds nothing any more, whatever it held."""
         self._take_page(files, section, cells, cell)
@@ -195,6 +202,7 @@ class Space:
         if cells is None:
             return False
         number, fresh = files.control.record(size_class)[:2]
+        cells.is_described(number - 1)
         target = max(0, number - -(-wanted // cells.size))
         fresh = min(fresh, number, cells.described)
         for cell in range(fresh - 1, target - 1, -1):
@@ -210,8 +218,10 @@ class Space:
                 break
             if given < target:
                 homes.append(given)
+                self.reserve(files, section, cells, given)  # or its turn might come again
             else:
                 tail.discard(given)
+        self.writing.difference_update((size_class, cell) for cell in homes)
         for cell in tail:
             if homes:
                 self._move(files, section, cells, cell, homes.pop())
@@ -269,6 +279,7 @@ class Space:
             cells = files.cells(size_class)
             if cells is None:
                 continue
+            cells.is_described(number - 1)
             keep = [cell for cell in range(min(fresh, cells.described)) if self._is_being_written(files, cells, cell)]
             if keep:
                 for cell in set(range(min(fresh, cells.described))).difference(keep):
