@@ -206,6 +206,7 @@ class DiskPageStore(PageStore):
             if self._is_too_old(found):
                 self._drop(pages, found)
                 break
+            self._set_due(found, found.due)
             if not self._verifies and pages.is_fresh_since_boot(found):
                 self.seen.add(key, index, found)
                 return found, False
@@ -226,18 +227,19 @@ class DiskPageStore(PageStore):
             return False
         return found is not None and not self._is_too_old(found)
 
-    def touch(self, key: bytes, index: int, found: Found) -> None:
-        """What is due: other processes are told of the use. A page that is too old is let go of."""
-        now = found.used
+    def touch(self, key: bytes, index: int, found: Found) -> bool:
+        """What is due: other processes are told of the use. ``False`` if the page has become too old."""
         if self._is_too_old(found):
             self.seen.remove(key, index)
-            return
-        found.due = now + SECOND
-        if self._max_age is not None:
-            found.due = min(found.due, found.born + self._max_age)
+            return False
+        self._set_due(found, found.used + SECOND)
         self._untold.append((key, index, found))
         if len(self._untold) >= _TOLD_TOGETHER:
             self._tell()
+        return True
+
+    def _set_due(self, found: Found, at: int) -> None:
+        found.due = at if self._max_age is None else min(at, found.born + self._max_age)
 
     def _tell(self) -> None:
         untold, self._untold = self._untold, []
@@ -248,10 +250,7 @@ class DiskPageStore(PageStore):
             self._folders[number].tell_uses(told)
 
     def _is_too_old(self, found: Found) -> bool:
-        return self._max_age is not None and found.born + self._max_age < self._now()
-
-    def _now(self) -> int:
-        return time.time_ns() if self.context.clock is time.time else int(self.context.clock() * SECOND)
+        return self._max_age is not None and found.born + self._max_age < time.time_ns()
 
     @staticmethod
     def _drop(pages: Pages, found: Found) -> None:
@@ -294,8 +293,8 @@ class _DiskFile(KeptFile):
         if found.words[found.at] != found.word or len(data) != stop - start:
             return self._read_first(index, start, stop)
         now = found.used = _now()
-        if now > found.due:
-            self._store.touch(self.key, index, found)
+        if now > found.due and not self._store.touch(self.key, index, found):
+            return self._read_first(index, start, stop)
         self._hit()
         return data
 
@@ -310,8 +309,8 @@ class _DiskFile(KeptFile):
         if found.words[found.at] != found.word or not whole:
             return self._read_first_into(index, start, view)
         now = found.used = time.time_ns()
-        if now > found.due:
-            self._store.touch(self.key, index, found)
+        if now > found.due and not self._store.touch(self.key, index, found):
+            return self._read_first_into(index, start, view)
         self._hit()
         return True
 

@@ -17,7 +17,8 @@ class Lfu(Eviction):
     name = "lfu"
 
     def order(self, candidates: List[Candidate]) -> List[Candidate]:
-        return sorted(candidates, key=attrgetter("uses", "used"))
+        # Pages that come later have been used less than most: look again before the rest has its turn.
+        return sorted(candidates, key=attrgetter("uses", "used"))[: len(candidates) // 8 + 1]
 
     def rank(self, candidate: Candidate) -> Tuple[int, int]:
         return candidate.uses, candidate.used

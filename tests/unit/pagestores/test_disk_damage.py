@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Callable, Iterator, List
 
 import pytest
+from alluxiofs.pagestores.page_file import HEADER_BYTES
 
 from alluxiofs.errors import PageStoreError
 from alluxiofs.pagestores.disk import DiskPageStore
-from alluxiofs.pagestores.page_file import HEADER_BYTES
 from alluxiofs.testing.page_stores import content, keep, key_of, read_whole
 
 PAGE = 4096
