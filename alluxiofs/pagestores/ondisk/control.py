@@ -15,6 +15,7 @@ from alluxiofs.pagestores.ondisk.section import Section
 __all__ = ["Control", "boot_id"]
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_MOST_CELLS = 1 << 32
 _FAR_AHEAD = 86_400_000_000  # a clock that is set back loses at most so much, in microseconds
 
 
@@ -117,7 +118,8 @@ class Control:
         at = layout.RECORDS_AT // 8
         words = self.words[at : at + 4 * layout.CLASSES].tolist()
         columns = zip(range(layout.CLASSES), words[::4], words[1::4], words[2::4], words[3::4])
-        return [record for record in columns if record[1]]
+        # A number of cells that no disk can have is a broken one.
+        return [record for record in columns if 0 < record[1] <= _MOST_CELLS]
 
     def set_record(self, section: Section, size_class: int, *record: int) -> None:
         """Write the whole record."""
@@ -127,7 +129,8 @@ class Control:
     def pages_and_bytes(self) -> Tuple[int, int]:
         """What is kept, and the bytes of its cells and their descriptors."""
         pages = size = 0
-        for size_class, _, _, _, number in self.records():
+        for size_class, cells, _, _, number in self.records():
+            number = min(number, cells)
             pages += number
             size += number * (layout.cell_bytes(size_class) + layout.DESCRIPTOR_BYTES)
         return pages, size

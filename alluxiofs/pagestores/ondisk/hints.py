@@ -83,12 +83,14 @@ class Hints:
     def clear(self, section: Section) -> None:
         """No hints."""
         zeros = bytes(_STEP)
-        for offset in range(0, self._control.buckets * BUCKET_BYTES, _STEP):
+        self.file.grown()
+        for offset in range(0, self.file.size, _STEP):
             section.put(self.file, offset, zeros[: self.file.size - offset])
+        self._control.set_buckets(section, FIRST_BUCKETS)
 
     def size_for(self, cells: int) -> int:
         """Bytes of the file for so many cells."""
-        buckets = max(FIRST_BUCKETS, self._control.buckets, cells // _FILL + 1)
+        buckets = max(FIRST_BUCKETS, self._number(), cells // _FILL + 1)
         return -(-buckets * BUCKET_BYTES // _STEP) * _STEP
 
     def grow(self, section: Section, cells: int, hash_of: HashOf) -> None:
@@ -96,12 +98,12 @@ class Hints:
         size = self.size_for(cells)
         if size > self.file.size:
             section.enlarge(self.file, size)
-        while self._control.buckets * _FILL < cells:
+        while self._number() * _FILL < cells:
             self._split(section, hash_of)
 
     def _split(self, section: Section, hash_of: HashOf) -> None:
         """One bucket becomes two. A reader meanwhile finds a hint in either, or for a moment in none."""
-        number = self._control.buckets
+        number = self._number()
         old = number - (1 << (number.bit_length() - 1))
         stay: List[int] = []
         move: List[int] = []
@@ -113,16 +115,19 @@ class Hints:
         self._control.set_buckets(section, number + 1)
         section.put(self.file, old * BUCKET_BYTES, _BUCKET.pack(*stay, *[0] * (_WAYS - len(stay))))
 
+    def _number(self) -> int:
+        """How many buckets there are."""
+        number = self._control.buckets
+        if number * BUCKET_BYTES > self.file.size:
+            self.file.grown()  # another process made it larger
+        return number if 0 < number * BUCKET_BYTES <= self.file.size else FIRST_BUCKETS  # or the number is broken
+
     def _place(self, page_hash: int, number: int = 0) -> int:
         """The bucket of a page in a table of so many, or as many as there are."""
-        number = number or max(1, self._control.buckets)
+        number = number or self._number()
         mask = (1 << (number - 1).bit_length()) - 1
         place = page_hash & mask
         return place if place < number else place & mask >> 1
 
     def _bucket(self, place: int) -> List[int]:
-        at = place * _WAYS
-        if at + _WAYS > len(self.file.words):
-            self.file.grown()  # another process made it larger; if it is still too short nothing is found
-        bucket = self.file.words[at : at + _WAYS].tolist()
-        return bucket if len(bucket) == _WAYS else [0] * _WAYS
+        return self.file.words[place * _WAYS : (place + 1) * _WAYS].tolist()

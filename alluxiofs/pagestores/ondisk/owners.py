@@ -46,7 +46,7 @@ class Owners:
         for name in os.listdir(self._path):
             if _NAME.fullmatch(name):
                 self.is_alive(int(name, 16))
-        handle = open_regular(self._file(number), os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        handle = open_regular(self._file(number), os.O_RDONLY | os.O_CREAT | os.O_EXCL)
         lock_now(handle)
         self._handle, self._mine = handle, number
 

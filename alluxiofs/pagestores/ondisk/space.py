@@ -275,9 +275,12 @@ class Space:
 
     def clear(self, files: Files, section: Section) -> None:
         """No pages. Cells that are being written stay with their writers."""
-        for size_class, number, fresh, _, _ in files.control.records():
+        for size_class in range(layout.CLASSES):
+            number, fresh = files.control.record(size_class)[:2]
             cells = files.cells(size_class)
             if cells is None:
+                if number:
+                    files.control.set_record(section, size_class, 0, 0, 0, 0)
                 continue
             cells.is_described(number - 1)
             keep = [cell for cell in range(min(fresh, cells.described)) if self._is_being_written(files, cells, cell)]
@@ -291,6 +294,7 @@ class Space:
             files.control.set_record(section, size_class, 0, 0, 0, 0)
             os.truncate(cells.path, 0)
         files.hints.clear(section)
+        files.hints.grow(section, sum(record[1] for record in files.control.records()), files.hash_of)
         files.control.resized(section)
         self._orders.clear()
 
@@ -302,7 +306,8 @@ def recount(files: Files, section: Section) -> None:
         if cells is None:
             continue
         cells.is_described(number - 1)
+        number = min(number, cells.described, os.stat(cells.path).st_size // cells.size)
         first = cells.word_at(0)
-        words = cells.index.words[first : first + 8 * min(number, cells.described) : 8].tolist()
+        words = cells.index.words[first : first + 8 * number : 8].tolist()
         pages = sum(word & Word.PUBLISHED for word in words)
         files.control.set_record(section, size_class, number, min(fresh, number), free, pages)
