@@ -302,9 +302,9 @@ import resource, sys
 from alluxiofs.errors import PageStoreError
 from alluxiofs.pagestores.disk import DiskPageStore
 from alluxiofs.testing.context import make_context
-resource.setrlimit(resource.RLIMIT_FSIZE, (90_000, 90_000))
 kept = DiskPageStore(DiskPageStore.Settings(path=(sys.argv[1],)), make_context(), 100_000).file(bytes(16), 100_100)
 kept.keep(1, memoryview(bytes(100)))
+resource.setrlimit(resource.RLIMIT_FSIZE, (90_000, 90_000))
 try:
     kept.keep(0, memoryview(bytes(100_000)))
 except PageStoreError as error:
@@ -312,7 +312,7 @@ except PageStoreError as error:
 """
 
 
-def test_a_write_that_fails_half_way_leaves_nothing(folder: Path) -> None:
+def test_a_file_that_cannot_grow_is_an_error_and_leaves_nothing(folder: Path) -> None:
     # The limit on the size of files, which binds root as well.
     answer = subprocess.run([sys.executable, "-c", _LIMITED, str(folder)], capture_output=True, check=True, text=True)
     assert answer.stdout.split() == [str(errno.EFBIG), "False", "True", "b'\\x00\\x00\\x00'"]
