@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import List
 
 from alluxiofs.pagestores.eviction.policy import Candidate, Eviction
@@ -19,7 +20,9 @@ class Sieve(Eviction):
         self._hand = 0
 
     def order(self, candidates: List[Candidate]) -> List[Candidate]:
-        return sorted(candidates, key=lambda candidate: (candidate.born <= self._hand, candidate.born))
+        # Before it goes round the hand comes by all that have come since it was last looked for.
+        ahead = [candidate for candidate in candidates if candidate.born > self._hand]
+        return sorted(ahead or candidates, key=attrgetter("born"))
 
     def spares(self, candidate: Candidate) -> bool:
         return candidate.uses > 0
