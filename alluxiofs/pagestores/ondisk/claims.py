@@ -89,7 +89,7 @@ class SharedClaims:
             return None
 
     def _claim_shared(self, page_hash: int) -> bool:
-        with self._folder.section(create=True, patience=_PATIENCE) as opened:
+        with self._folder.locked(create=True, patience=_PATIENCE) as opened:
             if opened is None:
                 return True
             files, section = opened
@@ -112,7 +112,7 @@ class SharedClaims:
 
     def _release_shared(self, page_hash: int, files: Files, place: int) -> None:
         try:
-            with self._folder.section(patience=_PATIENCE) as opened:
+            with self._folder.locked(patience=_PATIENCE) as opened:
                 if opened is not None and opened[0] is files and files.control.words[place] == page_hash:
                     opened[1].put(files.control.file, place * 8, bytes(layout.CLAIM_BYTES))
         except PageStoreError:
@@ -129,7 +129,7 @@ class SharedClaims:
 
     def _is_alive(self, files: Files, place: int) -> bool:
         try:
-            with self._folder.section(patience=_PATIENCE) as opened:
+            with self._folder.locked(patience=_PATIENCE) as opened:
                 owner = files.control.words[place + 1]
                 return opened is not None and bool(owner) and files.owners.is_alive(owner)
         except PageStoreError:

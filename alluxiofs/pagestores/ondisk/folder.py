@@ -57,6 +57,7 @@ class Files:
         if found is None:
             if any(self.control.record(size_class)):  # somebody has removed the files
                 self.control.set_record(section, size_class, 0, 0, 0, 0)
+            self.control.resized(section)
             found = self._cells[size_class] = Cells.create(self.path, size_class)
             self._forget_old(section, found)
         return found
@@ -174,9 +175,9 @@ class Folder:
             return self._files
 
     @contextlib.contextmanager
-    def section(self, create: bool = False, patience: float = PATIENCE) -> Iterator[Optional[tuple[Files, Section]]]:
-        """The files and the right to change them, alone among all processes; ``None`` if there is no store here and
-        none is to be made.
+    def locked(self, create: bool = False, patience: float = PATIENCE) -> Iterator[Optional[tuple[Files, Section]]]:
+        """The files and the right to change them, alone among all processes, but not what has to be counted anew when
+        it is left half-way; ``None`` if there is no store here and none is to be made.
 
         Raises
         ------
@@ -193,9 +194,7 @@ class Folder:
             files.lock.acquire(patience)
             try:
                 section = Section()
-                self._begin(files, section)
                 yield files, section
-                files.control.set_busy(section, False)
                 section.close()
             finally:
                 files.lock.release()
@@ -205,6 +204,16 @@ class Folder:
             if error.errno in _LOST:
                 self._lose()  # the next one looks anew
             raise failure(error, self.path) from error
+
+    @contextlib.contextmanager
+    def section(self, create: bool = False) -> Iterator[Optional[tuple[Files, Section]]]:
+        """The same, and the right to change anything."""
+        with self.locked(create) as opened:
+            if opened is not None:
+                self._begin(*opened)
+            yield opened
+            if opened is not None:
+                opened[0].control.set_busy(opened[1], False)
 
     def close(self) -> None:
         """Hold nothing open."""

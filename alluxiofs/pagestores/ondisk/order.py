@@ -14,6 +14,7 @@ from alluxiofs.pagestores.ondisk.section import Section
 __all__ = ["Order"]
 
 _WINDOW = 4096  # cells that are looked at together; up to so many the order is exact
+_WINDOWS = 9  # that are looked at for one page, at the most, one less
 _SHARE = 8  # of a window that is not all, the first eighth may go before others are looked at
 _WORDS = layout.DESCRIPTOR_BYTES // 8
 _OWNER_WORD = 5
@@ -41,17 +42,18 @@ class Order:
 
     def peek(self, files: Files, section: Section, cells: Cells, writing: Set[Tuple[int, int]]) -> Optional[Candidate]:
         """The page to go next; ``None`` if none can."""
-        windows = 2 * (files.control.record(cells.size_class)[1] // _WINDOW + 1)
-        while True:
+        for left in reversed(range(_WINDOWS)):
             while self._queue:
                 candidate = self._queue[-1]
-                if self._may_go(files, section, cells, candidate, writing):
+                # The lock is not held for long: when all of many were used, one of those goes all the same.
+                if self._may_go(files, cells, candidate, writing) and (
+                    not left or not self._stays(section, cells, candidate)
+                ):
                     return candidate
                 self._queue.pop()
-            if not windows:
-                return None
-            windows -= 1
-            self._look(files, cells, writing)
+            if left:
+                self._look(files, cells, writing)
+        return None
 
     def next(self, files: Files, section: Section, cells: Cells, writing: Set[Tuple[int, int]]) -> Optional[Candidate]:
         """The same, and it goes."""
@@ -85,10 +87,9 @@ class Order:
         queue.reverse()
         self._queue = queue
 
-    def _may_go(
-        self, files: Files, section: Section, cells: Cells, candidate: Candidate, writing: Set[Tuple[int, int]]
-    ) -> bool:
-        cell, born, used, count = candidate
+    def _may_go(self, files: Files, cells: Cells, candidate: Candidate, writing: Set[Tuple[int, int]]) -> bool:
+        """Whether a cell still holds what it held."""
+        cell, born = candidate[:2]
         if not cells.is_described(cell) or cell >= files.control.record(cells.size_class)[1]:
             return False
         word = cells.word(cell)
@@ -97,19 +98,25 @@ class Order:
             if files.control.record(cells.size_class)[2]:
                 return False
             return word == FREE or self._is_left(files, cells, cell, writing)
-        use = cells.index.words[cells.word_at(cell) + layout.USE_WORD]
-        if word >> Word.SHIFT != born or not word & Word.PUBLISHED or use >> layout.USE_SHIFT != used:
+        return word >> Word.SHIFT == born and bool(word & Word.PUBLISHED)
+
+    def _stays(self, section: Section, cells: Cells, candidate: Candidate) -> bool:
+        """Whether a page was used since it was looked at, or the policy spares it."""
+        cell, born, used, count = candidate
+        if not born:
             return False
+        if cells.index.words[cells.word_at(cell) + layout.USE_WORD] >> layout.USE_SHIFT != used:
+            return True
         found = cells.descriptor(cell)
         here = 0 if found is None else self._used_here(found.key, found.index)
         if here > used:
             cells.put_use(section, cell, here << layout.USE_SHIFT | min(count + 1, layout.USE_COUNT))
-            return False
+            return True
         if self.policy.spares(candidate):
             self.policy.passed(candidate)
             cells.put_use(section, cell, used << layout.USE_SHIFT)
-            return False
-        return True
+            return True
+        return False
 
     @classmethod
     def _is_left(cls, files: Files, cells: Cells, cell: int, writing: Set[Tuple[int, int]]) -> bool:

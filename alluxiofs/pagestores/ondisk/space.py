@@ -16,7 +16,7 @@ from alluxiofs.pagestores.ondisk.section import Section
 __all__ = ["Space"]
 
 _BLOCK = 4096
-_FOLDERS = 3 * _BLOCK  # the folder, the layout's and that of the owners
+_FOLDERS = 4 * _BLOCK  # the folder, the layout's, which may grow to two, and that of the owners
 _CHUNK_BYTES = 2**20
 _CHUNK_CELLS = 1024
 _CHUNKS_PER_CAPACITY = 256
@@ -59,7 +59,8 @@ class Space:
         size = layout.cell_bytes(size_class)
         if _blocks(size) + _FOLDERS + _blocks(layout.CONTROL_BYTES) + files.hints.size_for(1) + _BLOCK > self.capacity:
             return None
-        excess = self._used(files) - self.capacity
+        new_file = 0 if files.control.record(size_class)[0] else _BLOCK
+        excess = self._used(files) + new_file - self.capacity
         if excess > 0 and not self._shrink_oldest(files, section, min(excess, _SHRINK_AT_ONCE)):
             return None  # the capacity is another one than it was
         cells = files.cells_to_fill(section, size_class)
@@ -182,11 +183,11 @@ class Space:
             if more == 1:
                 return False
             more //= 2
+        files.control.resized(section)  # first: whoever is killed between leaves files to be measured anew
         section.enlarge(cells.index, index)
         files.hints.grow(section, before + more, files.hash_of)
         os.truncate(cells.path, max((number + more) * size, os.stat(cells.path).st_size))
         files.control.set_record(section, size_class, number + more, fresh, free, pages)
-        files.control.resized(section)
         return True
 
     def _shrink_oldest(self, files: Files, section: Section, wanted: int) -> bool:
@@ -234,8 +235,8 @@ class Space:
             following = cell + 1
         pages = files.control.record(size_class)[3]
         files.control.set_record(section, size_class, target, min(fresh, target), following, pages)
-        os.truncate(cells.path, target * cells.size)
         files.control.resized(section)
+        os.truncate(cells.path, target * cells.size)
         return target < number
 
     def _is_being_written(self, files: Files, cells: Cells, cell: int) -> bool:
