@@ -25,7 +25,7 @@ from alluxiofs.pagestores.ondisk.section import Section
 
 __all__ = ["PATIENCE", "Files", "Folder"]
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 _OWNERS = "owners"
 _LOST = frozenset({errno.ENOENT, errno.ESTALE, errno.ENOTDIR})
 
@@ -167,9 +167,9 @@ class Folder:
                 try:
                     files = Files(self.layout)
                 except FileNotFoundError:
-                    if os.path.lexists(self.layout):
-                        raise
-                    return None
+                    if not os.path.lexists(self.layout):
+                        return None
+                    files = Files(self.layout)  # it may have come between the two looks
                 self.check()
                 self._files, self._made = files, True
             return self._files

@@ -17,7 +17,8 @@ if sys.platform != "win32":
 __all__ = ["FolderLock", "is_locked", "lock_now"]
 
 _FIRST_PAUSE = 0.0001
-_LONGEST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.002
+_LONG = 5.0
 _SULK = 10.0
 
 
@@ -65,14 +66,14 @@ class FolderLock:
         Raises
         ------
         OSError
-            With ``ETIMEDOUT`` if it cannot be had, which is told at once for a while after; ``ESTALE`` if the file is
-            gone or another one.
+            With ``ETIMEDOUT`` if it cannot be had, which after a long wait is told at once for a while; ``ENOENT`` if
+            the file is gone or another one.
         """
         now = time.monotonic()
         if now < self._sulk_until or not self._threads.acquire(timeout=patience):
             raise OSError(errno.ETIMEDOUT, "another process holds the lock of the page store", self.path)
         try:
-            self._lock_file(now + patience)
+            self._lock_file(patience, now + patience)
         except BaseException:
             self._threads.release()
             raise
@@ -98,13 +99,14 @@ class FolderLock:
         self._threads = threading.Lock()
         self._handle = None
 
-    def _lock_file(self, end: float) -> None:
+    def _lock_file(self, patience: float, end: float) -> None:
         handle, pause = self._handle, _FIRST_PAUSE
         if handle is None:
             raise OSError(errno.ESTALE, "the lock is another process's", self.path)
         while not lock_now(handle):
             if time.monotonic() > end:
-                self._sulk_until = time.monotonic() + _SULK
+                if patience >= _LONG:
+                    self._sulk_until = time.monotonic() + _SULK
                 raise OSError(errno.ETIMEDOUT, "another process holds the lock of the page store", self.path)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
