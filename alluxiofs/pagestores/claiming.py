@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alluxiofs.interfaces import Claims, Deadline, KeptFile
 
-__all__ = ["ClaimingFile", "check_key"]
+__all__ = ["ClaimingFile", "check_key", "check_page"]
 
 KEY_BYTES = 16
 
@@ -41,8 +41,13 @@ class ClaimingFile(KeptFile):
         self._claims.wait(self.key, index, deadline)
 
     def _check_page(self, index: int, page: memoryview) -> None:
-        length = self.page_length(index) if index >= 0 else 0
-        if length <= 0:
-            raise ValueError(f"a file of {self.length} bytes has no page {index}")
-        if len(page) != length:
-            raise ValueError(f"page {index} of a file of {self.length} bytes has {length} bytes, not {len(page)}")
+        check_page(self, index, page)
+
+
+def check_page(kept: KeptFile, index: int, page: memoryview) -> None:
+    """``ValueError`` if this cannot be the page of that index."""
+    length = kept.page_length(index) if index >= 0 else 0
+    if length <= 0:
+        raise ValueError(f"a file of {kept.length} bytes has no page {index}")
+    if len(page) != length:
+        raise ValueError(f"page {index} of a file of {kept.length} bytes has {length} bytes, not {len(page)}")

@@ -1,39 +1,47 @@
-"""Page store on disk: one file a page."""
+"""Page store on disk: files that all processes of the machine share."""
 
 from __future__ import annotations
 
+import bisect
+import enum
 import functools
+import itertools
 import logging
 import os
-import stat
 import sys
-import threading
 import time
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from attrs import define, field
 
-from alluxiofs.errors import ConfigurationError
-from alluxiofs.interfaces import Claims, Context, KeptFile, PageStore
-from alluxiofs.pagestores.claiming import ClaimingFile, check_key
-from alluxiofs.pagestores.disk_index import DiskIndex, DiskPage, charge
-from alluxiofs.pagestores.failures import failure, failures
-from alluxiofs.pagestores.open_files import OpenFiles, open_file_limit
-from alluxiofs.pagestores.page_file import HEADER_BYTES, Handle, read_fully, read_verified
-from alluxiofs.pagestores.page_folder import Found, PageFolder, is_gone
+from alluxiofs.errors import ConfigurationError, PageStoreError
+from alluxiofs.interfaces import Context, Deadline, KeptFile, PageStore
+from alluxiofs.pagestores.claiming import check_key, check_page
+from alluxiofs.pagestores.eviction import POLICIES
+from alluxiofs.pagestores.failures import failure
+from alluxiofs.pagestores.ondisk.found import SECOND, Found, read_fully
+from alluxiofs.pagestores.ondisk.layout import page_hash
+from alluxiofs.pagestores.ondisk.pages import Pages
 from alluxiofs.pagestores.recency import Tally
+from alluxiofs.pagestores.seen import Seen
 from alluxiofs.pagestores.whereabouts import default_folder, free_bytes
-from alluxiofs.settings.types import Size
+from alluxiofs.settings.types import Seconds, Size
 
-__all__ = ["DiskPageStore"]
+__all__ = ["DiskPageStore", "Verify"]
 
 _DEFAULT_CAPACITY = Size("10GB")
 _SHARE_OF_FREE = 10
-_SCAN_SLICE = 0.1  # seconds that one call scans at the most
-_SCANS_PER_CAPACITY = 8
-_LOCKS = 16
+_ATTEMPTS = 3
+_TOLD_TOGETHER = 128
+_HASHES = 1 << 64
 
-_Opened = Tuple[DiskPage, Handle, bool]
+
+class Verify(enum.Enum):
+    """When the checksum of a page is looked at."""
+
+    FIRST = "first"
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 def _paths(path: Union[str, os.PathLike[str], Iterable[str]]) -> Tuple[str, ...]:
@@ -41,15 +49,17 @@ def _paths(path: Union[str, os.PathLike[str], Iterable[str]]) -> Tuple[str, ...]
     return (os.fspath(path),) if isinstance(path, (str, os.PathLike)) else tuple(map(os.fspath, path))
 
 
+def _sizes(sizes: Union[int, str, Iterable[Any], None]) -> Tuple[Size, ...]:
+    if sizes is None:
+        return ()
+    return (Size(sizes),) if isinstance(sizes, (int, str)) else tuple(map(Size, sizes))
+
+
 class DiskPageStore(PageStore):
-    """Keeps pages in files of this machine, shared by its processes; the least recently used ones go first.
+    """Keeps pages in files of this machine, shared by its processes, within a capacity that none of them passes.
 
-    A page is written under another name and appears whole; its checksum is verified when a process first reads it.
-    Nothing repairs anything after a crash: what is broken is not served, and removed when it is met.
-
-    Each process counts what the folders hold from what it does itself and from a scan, made when it first keeps a
-    page and again after every eighth of the capacity. It never passes the capacity by itself; several processes that
-    fill a store at the same time can, by what the others have added since its last scan.
+    A page is seen when it is whole; its checksum is verified when a process first reads it. A process that is killed
+    leaves nothing to repair. ``docs/page-store.md`` says how.
     """
 
     name = "disk"
@@ -61,264 +71,207 @@ class DiskPageStore(PageStore):
         Parameters
         ----------
         path:
-            One folder or several, over which files are spread. They are made when the first page is kept, for their
-            owner only; one that is there must belong to the user, and nobody else may write to it. Without one:
-            ``alluxiofs/pages`` in the user's cache folder.
+            One folder or several, one a disk, over which pages are spread by capacity. They are made when the first
+            page is kept, for their owner only; one that is there must belong to the user, and nobody else may write
+            to it. Without one: ``alluxiofs/pages`` in the user's cache folder.
         capacity:
-            Bytes of disk that all folders together may take. Without one: 10 GB, or a tenth of what is free when the
-            store is first used, if that is less.
+            Bytes of disk that all folders together may take, or a list: those of each folder. Without one: 10 GB, or
+            a tenth of what is free when the store is first used, if that is less.
+        eviction:
+            Which page goes when there is no room: ``lru`` (the least recently used one), ``sieve`` (the same at large,
+            but a scan does not flush it) or ``lfu`` (the least frequently used one).
+        max_age:
+            How long a page is kept at the most, in seconds. Without one: as long as there is room.
+        verify:
+            When a page's checksum is compared with its bytes: ``first``, when a process first reads it; ``always``; or
+            ``never``, but for pages from before the machine's last start.
         """
 
         path: Tuple[str, ...] = field(default=(), converter=_paths)
-        capacity: Optional[Size] = None
+        capacity: Tuple[Size, ...] = field(default=(), converter=_sizes)
+        eviction: str = "lru"
+        max_age: Optional[Seconds] = None
+        verify: Verify = field(default=Verify.FIRST, converter=Verify)
 
     def __init__(self, settings: Any, context: Context, page_size: int) -> None:
         super().__init__(settings, context, page_size)
         if sys.platform == "win32":
             raise ConfigurationError("page store 'disk' needs Linux or macOS; use page_store='memory'")
+        if settings.eviction not in POLICIES:
+            raise ConfigurationError(
+                f"page store 'disk': eviction {settings.eviction!r} is none of {', '.join(POLICIES)}"
+            )
         paths = [os.path.abspath(os.path.expanduser(path)) for path in settings.path or (default_folder(),)]
-        self._folders = [PageFolder(path) for path in dict.fromkeys(paths)]
-        self._claims = Claims()
-        self._hits = Tally()
-        self._misses = Tally()
-        # As in the memory store: a hit takes no lock. `_lock` guards the index and the counters below; a lock of
-        # `_opening` lets one thread at a time open and verify a page; `_scanning` lets one thread scan.
-        self._lock = threading.Lock()
-        self._opening = [threading.Lock() for _ in range(_LOCKS)]
-        self._scanning = threading.Lock()
-        self._index = DiskIndex()
-        self._evictions = 0
+        if len(settings.capacity) > 1 and len(settings.capacity) != len(paths):
+            raise ConfigurationError(
+                f"page store 'disk': {len(settings.capacity)} capacities for {len(paths)} folders; give one for all, "
+                "or one for each"
+            )
+        self._paths = list(dict.fromkeys(paths))
+        self._given = dict(zip(paths, settings.capacity)) if len(settings.capacity) > 1 else {}
+        self.hits = Tally()
+        self.misses = Tally()
         self._corrupt = 0
-        self._scan: Optional[Iterator[Tuple[PageFolder, Found]]] = None
-        self._scanned = False
+        self.seen = Seen()
+        self._untold: List[Tuple[bytes, int, Found]] = []
+        self._max_age = None if settings.max_age is None else int(settings.max_age * SECOND)
+        self._file_class = _VerifyingFile if settings.verify is Verify.ALWAYS else _DiskFile
+        self._verifies = settings.verify is not Verify.NEVER
 
     @functools.cached_property
-    def capacity(self) -> int:
-        """Bytes of disk that the store may take."""
-        if self.settings.capacity is not None:
-            return int(self.settings.capacity)
-        return min(_DEFAULT_CAPACITY, free_bytes(folder.path for folder in self._folders) // _SHARE_OF_FREE)
+    def capacities(self) -> List[int]:
+        """Bytes of disk that each folder may take."""
+        if self._given:
+            return [int(self._given[path]) for path in self._paths]
+        if self.settings.capacity:
+            total = int(self.settings.capacity[0])
+        else:
+            total = min(_DEFAULT_CAPACITY, free_bytes(self._paths) // _SHARE_OF_FREE)
+        share, rest = divmod(total, len(self._paths))
+        return [share + (number < rest) for number in range(len(self._paths))]
 
     @functools.cached_property
-    def _open_files(self) -> OpenFiles:
-        return OpenFiles(open_file_limit(self.capacity, self.page_size))
+    def _folders(self) -> List[Pages]:
+        policy = POLICIES[self.settings.eviction]
+        return [
+            Pages(path, capacity, policy, self.seen.used, self.seen.clear)
+            for path, capacity in zip(self._paths, self.capacities)
+        ]
+
+    @functools.cached_property
+    def _bounds(self) -> List[int]:
+        """Up to which hash pages go into which folder: by capacity, so that all are full at the same time."""
+        total = sum(self.capacities) or 1
+        return [_HASHES * part // total for part in itertools.accumulate(self.capacities)]
 
     def file(self, key: bytes, length: int) -> KeptFile:
-        self._folder_of(check_key(key)).check()
-        return _DiskFile(self, key, length)
+        check_key(key)
+        for pages in self._folders:
+            pages.folder.check()
+        return self._file_class(self, key, length)
 
     def forget(self, key: bytes) -> None:
-        folder = self._folder_of(check_key(key))
-        folder.check()
-        with failures(folder.path):
-            self._remove_all(folder, folder.scan_key(key))
-        with self._lock:
-            self._drop_gone(self._index.of_file(key))
+        check_key(key)
+        for pages in self._folders:
+            pages.folder.check()
+            pages.forget(key)
 
     def clear(self) -> None:
-        for folder in self._folders:
-            folder.check()
-            with failures(folder.path):
-                self._remove_all(folder, folder.scan())
-                folder.sweep()
-        with self._lock:
-            self._drop_gone(list(self._index.all_pages()))
+        for pages in self._folders:
+            pages.folder.check()
+            pages.clear()
 
     def counters(self) -> Dict[str, int]:
-        """As for every page store, and ``corrupt``: pages found broken. ``pages`` and ``bytes`` are what this process
-        knows of: all there is once it has kept a page."""
-        capacity = self.capacity
-        with self._lock:
-            return {
-                "hits": self._hits.value(),
-                "misses": self._misses.value(),
-                "evictions": self._evictions,
-                "pages": self._index.pages,
-                "bytes": self._index.bytes,
-                "capacity": capacity,
-                "corrupt": self._corrupt,
-            }
+        """As for every page store, and ``corrupt``: pages that this process found broken. Hits, misses and evictions
+        are this process's, ``pages`` and ``bytes`` those of all."""
+        counts = [pages.counts() for pages in self._folders]
+        return {
+            "hits": self.hits.value(),
+            "misses": self.misses.value(),
+            "evictions": sum(pages.space.evictions for pages in self._folders),
+            "pages": sum(pages for pages, _ in counts),
+            "bytes": sum(size for _, size in counts),
+            "capacity": sum(self.capacities),
+            "corrupt": self._corrupt,
+        }
 
     def describe(self) -> Dict[str, Any]:
-        return {"path": [folder.path for folder in self._folders], "capacity": self.capacity}
+        return {"path": self._paths, "capacity": sum(self.capacities)}
 
     def close(self) -> None:
-        self._open_files.close()
+        self._tell()
+        self.seen.clear()
+        for pages in self._folders:
+            pages.folder.close()
 
     # --- for the kept files -------------------------------------------------------------------------------------
 
-    def _folder_of(self, key: bytes) -> PageFolder:
-        return self._folders[key[-1] % len(self._folders)]
+    def pages_of(self, key: bytes, index: int) -> Pages:
+        """The folder that a page belongs into."""
+        return self._folders[self._number_of(key, index)]
 
-    def _open(self, key: bytes, index: int, length: int, view: Optional[memoryview] = None) -> Optional[_Opened]:
-        """Open a page that is not open, verified. ``view``, if given, is for the whole page; the third of what is
-        returned says whether it was filled on the way."""
-        folder = self._folder_of(key)
-        with self._opening[hash((key, index)) % _LOCKS], failures(folder.path):
-            page = self._index.get(key, index)
-            handle = None if page is None else page.handle
-            if page is not None and handle is not None:
-                return page, handle, False
-            try:
-                handle = Handle(folder.open(key, index))
-            except OSError as error:
-                if not is_gone(error):
-                    raise
-                self._lost(page)
-                return None
-            status = os.fstat(handle.fd)
-            known = page is not None and page.verified == _identity(status)
-            if not known and not (
-                stat.S_ISREG(status.st_mode)
-                and status.st_size == HEADER_BYTES + length
-                and read_verified(handle.fd, key, index, length, view)
-            ):
-                self._broken(folder, key, index)
-                return None
-            with self._lock:
-                if page is None or not page.present:
-                    if not os.fstat(handle.fd).st_nlink:  # removed by another thread meanwhile: count it no more
-                        return None
-                    page = self._index.see(folder, key, index, charge(status.st_size))
-                page.verified = _identity(status)
-            self._open_files.hold(page, handle)
-        if self._index.bytes > self.capacity:  # some of it is gone already: others have removed it
-            self._survey()
-        return page, handle, view is not None and not known
+    def _number_of(self, key: bytes, index: int) -> int:
+        if len(self._paths) == 1:
+            return 0
+        return min(bisect.bisect_right(self._bounds, page_hash(key, index)), len(self._paths) - 1)
 
-    def _keep(self, key: bytes, index: int, length: int, page: memoryview) -> None:
-        folder = self._folder_of(key)
-        folder.check()
-        if not self._survey() or self._open(key, index, length) is not None:
-            return
-        size = charge(HEADER_BYTES + length)
-        with failures(folder.path):
-            with self._lock:
-                if not self._make_room(folder, key, index, size):
-                    return
-                if not self._index.begin_writing(folder, key, index, size):
-                    return
-            written = False
-            try:
-                written = folder.write(key, index, page)
-            finally:
-                with self._lock:
-                    self._remove_folders(folder, self._index.end_writing(folder, key, index, written))
+    def look_up(self, key: bytes, index: int, length: int, view: Optional[memoryview] = None) -> Tuple[Any, bool]:
+        """Find a page and verify it, if that is to be done. ``view``, if given, is for the whole page; the second of
+        what is returned says whether it was filled on the way. ``None`` and ``False`` if there is no page."""
+        pages = self.pages_of(key, index)
+        for _ in range(_ATTEMPTS):  # the page may go, and come again, while it is read
+            found = pages.find(key, index, length)
+            if found is None:
+                break
+            if self._is_too_old(found):
+                self._drop(pages, found)
+                break
+            self._set_due(found, found.due)
+            if not self._verifies and pages.is_fresh_since_boot(found):
+                self.seen.add(key, index, found)
+                return found, False
+            whole = pages.is_whole(found, view)
+            if whole:
+                self.seen.add(key, index, found)
+                return found, view is not None
+            if whole is False:
+                self._tell_broken(pages, key, index)
+                self._drop(pages, found)
+        return None, False
 
-    def _broken(self, folder: PageFolder, key: bytes, index: int) -> None:
-        """A file in the place of a page is not that page."""
-        removed = folder.remove(key, index)
-        with self._lock:
-            level = logging.DEBUG if self._corrupt else logging.WARNING  # a broken disk has many
-            self._corrupt += 1
-            page = self._index.get(key, index)
-            if page is not None:
-                self._remove_folders(folder, self._index.drop(page))
-        what = "removed" if removed else "left where it is, for it does not look like one of ours"
-        self.context.logger.log(level, "a broken page was %s: %s", what, folder.path_of(key, index))
-
-    def _lost(self, page: Optional[DiskPage]) -> None:
-        """A page that was there is not: another process has removed it."""
-        if page is not None:
-            with self._lock:
-                self._index.drop(page)
-
-    # --- room ---------------------------------------------------------------------------------------------------
-
-    def _make_room(self, folder: PageFolder, key: bytes, index: int, size: int) -> bool:
-        """Evict until a page can be added; ``False`` if it never can, or only when others have ended their writing."""
-        if self._index.most_needed(folder, key, index, size) > self.capacity:
+    def is_kept(self, key: bytes, index: int, length: int) -> bool:
+        """Whether a page is there; nothing of it is read."""
+        try:
+            found = self.pages_of(key, index).find(key, index, length)
+        except PageStoreError:
             return False
-        while self._index.bytes + self._index.needed(folder, key, index, size) > self.capacity:
-            page = self._index.oldest()
-            if page is None:
-                return False
-            self._evictions += self._remove(page)
+        return found is not None and not self._is_too_old(found)
+
+    def touch(self, key: bytes, index: int, found: Found) -> bool:
+        """What is due: other processes are told of the use. ``False`` if the page has become too old."""
+        if self._is_too_old(found):
+            self.seen.remove(key, index)
+            return False
+        self._set_due(found, found.used + SECOND)
+        self._untold.append((key, index, found))
+        if len(self._untold) >= _TOLD_TOGETHER:
+            self._tell()
         return True
 
-    def _remove(self, page: DiskPage) -> bool:
-        """Remove a page from disk and index. ``False`` if the file turned out to be nothing of ours, and stays."""
-        if page.verified is None:
-            removed = page.folder.remove(page.key, page.index)
-        else:
-            removed = True
-            page.folder.remove_written(page.key, page.index)
-        self._remove_folders(page.folder, self._index.drop(page))
-        return removed
+    def _set_due(self, found: Found, at: int) -> None:
+        found.due = at if self._max_age is None else min(at, found.born + self._max_age)
 
-    def _remove_all(self, folder: PageFolder, scan: Iterator[Found]) -> None:
-        for found in scan:
-            with self._lock:
-                page = self._see(folder, found)
-                if page is not None:
-                    self._remove(page)
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, []
+        by_folder: Dict[int, List[Found]] = {}
+        for key, index, found in untold:
+            by_folder.setdefault(self._number_of(key, index), []).append(found)
+        for number, told in by_folder.items():
+            self._folders[number].tell_uses(told)
 
-    def _see(self, folder: PageFolder, found: Found) -> Optional[DiskPage]:
-        """Count what a scan came by, unless it is gone by now: under the lock this process removes nothing."""
-        if self._index.get(found.key, found.index) is None and folder.size_of(found.key, found.index) is None:
-            return None
-        return self._index.see(folder, found.key, found.index, charge(found.size), found.used)
-
-    def _drop_gone(self, pages: Iterable[DiskPage]) -> None:
-        """Drop from the index what other processes have removed."""
-        for page in pages:
-            if page.folder.size_of(page.key, page.index) is None:
-                self._index.drop(page)
+    def _is_too_old(self, found: Found) -> bool:
+        return self._max_age is not None and found.born + self._max_age < time.time_ns()
 
     @staticmethod
-    def _remove_folders(folder: PageFolder, emptied: List[str]) -> None:
-        for path in emptied:
-            folder.remove_folder(path)
-
-    def _survey(self) -> bool:
-        """Scan the folders for a while if it is time to. Returns whether a scan was ever finished: until then nobody
-        knows how much room there is, and nothing is kept."""
-        if not self._is_survey_due():
-            return True
-        if not self._scanning.acquire(blocking=not self._scanned):
-            return True
+    def _drop(pages: Pages, found: Found) -> None:
         try:
-            if not self._is_survey_due():
-                return True  # somebody else has just ended it
-            if self._scan is None:
-                self._scan = self._begin_scan()
-            end = time.monotonic() + _SCAN_SLICE
-            for folder, found in self._scan:
-                with self._lock:
-                    self._see(folder, found)
-                if time.monotonic() > end:
-                    return self._scanned
-            with self._lock:
-                self._index.drop_unseen()
-            self._scan = None
-            self._scanned = True
-        except OSError as error:
-            self._scan = None  # the next one begins anew
-            raise failure(error, self._folders[0].path) from error
-        finally:
-            self._scanning.release()
-        return True
+            pages.drop(found)
+        except PageStoreError:
+            pass  # a disk that cannot be written to; the page is not served all the same
 
-    def _is_survey_due(self) -> bool:
-        if not self._scanned or self._scan is not None:
-            return True
-        return self._index.added > self.capacity // _SCANS_PER_CAPACITY
-
-    def _begin_scan(self) -> Iterator[Tuple[PageFolder, Found]]:
-        with self._lock:
-            self._index.begin_scan()
-        for folder in self._folders:
-            folder.sweep()
-        return ((folder, found) for folder in self._folders for found in folder.scan())
+    def _tell_broken(self, pages: Pages, key: bytes, index: int) -> None:
+        level = logging.DEBUG if self._corrupt else logging.WARNING  # a broken disk has many
+        self._corrupt += 1
+        self.context.logger.log(level, "a broken page was dropped: page %d of %s in %s", index, key.hex(), pages.path)
 
 
-class _DiskFile(ClaimingFile):
+class _DiskFile(KeptFile):
     def __init__(self, store: DiskPageStore, key: bytes, length: int) -> None:
-        super().__init__(key, length, store.page_size, store._claims)
+        super().__init__(key, length, store.page_size)
         self._store = store
-        self._hit = store._hits.tick
-        self._miss = store._misses.tick
-        self._pages: Dict[int, DiskPage] = {}  # as it was last seen; see DiskIndex
+        self._hit = store.hits.tick
+        self._miss = store.misses.tick
+        self._found: Dict[int, Found] = store.seen.of_file(key)
 
     def read(
         self,
@@ -326,74 +279,104 @@ class _DiskFile(ClaimingFile):
         start: int,
         stop: int,
         # Bound here, for this is the hot path: a local name costs less than two global ones.
-        _pread: Callable[[int, int, int], bytes] = getattr(os, "pread", None),  # type: ignore[assignment]
+        _read: Callable[[int, int, int], bytes] = getattr(os, "pread", None),  # type: ignore[assignment]
         _now: Callable[[], int] = time.time_ns,
     ) -> Optional[bytes]:
-        page = self._pages.get(index)
-        handle = None if page is None else page.handle
-        if page is None or handle is None:
-            opened = self._open(index)
-            if opened is None:
-                self._miss()
-                return None
-            page, handle, _ = opened
+        found = self._found.get(index)
+        if found is None:
+            return self._read_first(index, start, stop)
         try:
-            data = _pread(handle.fd, stop - start, HEADER_BYTES + start)
+            data = _read(found.fd, stop - start, found.base + start)
         except OSError as error:
-            raise failure(error, page.folder.path) from error
-        if len(data) != stop - start:
-            self._broken(index)
-            return None
-        page.used = _now()
+            raise failure(error, found.cells.path) from error
+        # Whoever gives the cell to another page changes this word first: if it is as it was, so were the bytes.
+        if found.words[found.at] != found.word or len(data) != stop - start:
+            return self._read_first(index, start, stop)
+        now = found.used = _now()
+        if now > found.due and not self._store.touch(self.key, index, found):
+            return self._read_first(index, start, stop)
         self._hit()
         return data
 
     def read_into(self, index: int, start: int, view: memoryview) -> bool:
-        page = self._pages.get(index)
-        handle = None if page is None else page.handle
-        filled = False
-        if page is None or handle is None:
-            whole = start == 0 and len(view) == self.page_length(index)
-            opened = self._open(index, view if whole else None)
-            if opened is None:
-                self._miss()
-                return False
-            page, handle, filled = opened
+        found = self._found.get(index)
+        if found is None:
+            return self._read_first_into(index, start, view)
         try:
-            if not filled and not read_fully(handle.fd, HEADER_BYTES + start, view):
-                self._broken(index)
-                return False
+            whole = read_fully(found.fd, found.base + start, view)
         except OSError as error:
-            raise failure(error, page.folder.path) from error
-        page.used = time.time_ns()
+            raise failure(error, found.cells.path) from error
+        if found.words[found.at] != found.word or not whole:
+            return self._read_first_into(index, start, view)
+        now = found.used = time.time_ns()
+        if now > found.due and not self._store.touch(self.key, index, found):
+            return self._read_first_into(index, start, view)
         self._hit()
         return True
 
     def has(self, index: int) -> bool:
-        page = self._store._index.get(self.key, index)
-        if page is not None and page.handle is not None:
+        found = self._found.get(index)
+        if found is not None and found.words[found.at] == found.word:
             return True
         length = self.page_length(index)
-        return length > 0 and self._store._folder_of(self.key).size_of(self.key, index) == HEADER_BYTES + length
+        return index >= 0 and length > 0 and self._store.is_kept(self.key, index, length)
 
     def keep(self, index: int, page: memoryview) -> None:
-        self._check_page(index, page)
-        self._store._keep(self.key, index, self.page_length(index), page)
+        check_page(self, index, page)
+        self._store.pages_of(self.key, index).keep(self.key, index, page)
 
-    def _open(self, index: int, view: Optional[memoryview] = None) -> Optional[_Opened]:
+    def claim(self, index: int) -> bool:
+        return self._store.pages_of(self.key, index).claims.claim(self.key, index)
+
+    def release(self, index: int) -> None:
+        self._store.pages_of(self.key, index).claims.release(self.key, index)
+
+    def wait(self, index: int, deadline: Deadline) -> None:
+        self._store.pages_of(self.key, index).claims.wait(self.key, index, deadline)
+
+    def _read_first(self, index: int, start: int, stop: int) -> Optional[bytes]:
+        """Read a page that this process has not read before, or that is not where it was."""
+        data = bytearray(stop - start)
+        return bytes(data) if self._read_first_into(index, start, memoryview(data)) else None
+
+    def _read_first_into(self, index: int, start: int, view: memoryview) -> bool:
+        length = self.page_length(index)
+        for _ in range(_ATTEMPTS if index >= 0 and length > 0 else 0):  # it may go, and come again, meanwhile
+            whole = start == 0 and len(view) == length
+            found, filled = self._store.look_up(self.key, index, length, view if whole else None)
+            self._found = self._store.seen.of_file(self.key)
+            if found is None:
+                break
+            try:
+                filled = filled or read_fully(found.fd, found.base + start, view)
+            except OSError as error:
+                raise failure(error, found.cells.path) from error
+            if filled and found.words[found.at] == found.word:
+                found.used = time.time_ns()
+                if found.used > found.due:
+                    self._store.touch(self.key, index, found)
+                self._hit()
+                return True
+        self._miss()
+        return False
+
+
+class _VerifyingFile(_DiskFile):
+    """Each read verifies the whole page: a range of it is a copy out of it."""
+
+    def read(self, index: int, start: int, stop: int, *_: Any) -> Optional[bytes]:
+        data = bytearray(stop - start)
+        return bytes(data) if self.read_into(index, start, memoryview(data)) else None
+
+    def read_into(self, index: int, start: int, view: memoryview) -> bool:
         length = self.page_length(index)
         if index < 0 or length <= 0:
-            return None
-        opened = self._store._open(self.key, index, length, view)
-        self._pages = self._store._index.files.get(self.key, self._pages)
-        return opened
-
-    def _broken(self, index: int) -> None:
-        """A page has become shorter since it was opened."""
-        self._store._broken(self._store._folder_of(self.key), self.key, index)
-        self._miss()
-
-
-def _identity(status: os.stat_result) -> int:
-    """A number that is another one once the file was replaced or written to."""
-    return hash((status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size))
+            self._miss()
+            return False
+        if start == 0 and len(view) == length:
+            return self._read_first_into(index, start, view)
+        whole = memoryview(bytearray(length))
+        if not self._read_first_into(index, 0, whole):
+            return False
+        view[:] = whole[start : start + len(view)]
+        return True

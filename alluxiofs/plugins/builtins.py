@@ -70,6 +70,7 @@ def alluxiofs_page_stores() -> Sequence[BuiltIn]:
     return (
         BuiltIn("memory", "alluxiofs.pagestores.memory:MemoryPageStore"),
         BuiltIn("disk", "alluxiofs.pagestores.disk:DiskPageStore"),
+        BuiltIn("tiered", "alluxiofs.pagestores.tiered:TieredPageStore"),
     )
 
 

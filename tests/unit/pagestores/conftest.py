@@ -8,7 +8,6 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from alluxiofs.pagestores.disk import DiskPageStore
-from alluxiofs.settings.types import Size
 from alluxiofs.testing.context import make_context
 
 PAGE = 4096
@@ -24,8 +23,8 @@ def make_disk_store(folder: Path) -> Iterator[Callable[..., DiskPageStore]]:
     """``make_disk_store(capacity, page_size)``: two of these share one folder, as processes do."""
     made = []
 
-    def make(capacity: int = 64 * 2**20, page_size: int = PAGE, **more: Any) -> DiskPageStore:
-        settings = DiskPageStore.Settings(**{"path": (str(folder),), "capacity": Size(capacity), **more})
+    def make(capacity: Any = 64 * 2**20, page_size: int = PAGE, **more: Any) -> DiskPageStore:
+        settings = DiskPageStore.Settings(**{"path": (str(folder),), "capacity": capacity, **more})
         made.append(DiskPageStore(settings, make_context(), page_size))
         return made[-1]
 

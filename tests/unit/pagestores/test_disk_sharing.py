@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, List
 
 import pytest
 
+from alluxiofs.interfaces import Deadline
 from alluxiofs.pagestores.disk import DiskPageStore
 from alluxiofs.testing.page_stores import keep, key_of, read_whole
 
 PAGE = 4096
+CAPACITY = 3 * 2**20
+KILLS = 40
 MakeDiskStore = Callable[..., DiskPageStore]
 
-# Reads and keeps pages that all processes want, in a store too small for them, and checks every byte.
+# Reads and keeps pages of many sizes that all processes want, in a store too small for them, and checks every byte.
 _WORKER = """
 import random, sys
 from alluxiofs.pagestores.disk import DiskPageStore
-from alluxiofs.settings.types import Size
 from alluxiofs.testing.context import make_context
 from alluxiofs.testing.page_stores import keep, key_of, read_whole
-store = DiskPageStore(DiskPageStore.Settings((sys.argv[1],), Size(sys.argv[2])), make_context(), 4096)
-chance, hits = random.Random(int(sys.argv[3])), 0
-for step in range(int(sys.argv[4])):
-    kept = store.file(key_of(chance.randrange(4)), 60 * 4096 + 5)
-    index = chance.randrange(61)
+path, capacity, seed, steps = sys.argv[1], *map(int, sys.argv[2:])
+store = DiskPageStore(DiskPageStore.Settings(path, capacity), make_context(), 4096)
+chance, hits = random.Random(seed), 0
+print("started", flush=True)
+for step in range(steps):
+    if chance.random() < 0.8:
+        kept, index = store.file(key_of(chance.randrange(16)), 60 * 4096 + 5), chance.randrange(61)
+    else:
+        number = chance.randrange(400)
+        kept, index = store.file(key_of(1000 + number), 1 + number * 10), 0
     if read_whole(kept, index):
         hits += 1
-    else:
-        keep(kept, index)
+    elif kept.claim(index):
+        try:
+            keep(kept, index)
+        finally:
+            kept.release(index)
     if step % 500 == 499:
         store.forget(kept.key)
 print(hits, store.counters()["corrupt"], store.counters()["evictions"])
-"""
-
-# Keeps one page, so large that there is time to kill it in the middle.
-_LARGE = 64 * 2**20
-_WRITER = """
-import sys
-from alluxiofs.pagestores.disk import DiskPageStore
-from alluxiofs.testing.context import make_context
-from alluxiofs.testing.page_stores import keep, key_of
-size = int(sys.argv[2])
-keep(DiskPageStore(DiskPageStore.Settings((sys.argv[1],)), make_context(), size).file(key_of(1), size), 0)
 """
 
 
@@ -56,102 +57,240 @@ def start(program: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 def disk_use(folder: Path) -> int:
-    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
+    """What ``du`` says, while others make and remove files."""
+    taken = 0
+    for path in [folder, *folder.rglob("*")]:
+        try:
+            taken += path.lstat().st_blocks * 512
+        except FileNotFoundError:
+            pass
+    return taken
 
 
-def test_processes_share_a_folder(folder: Path) -> None:
-    capacity = 120 * 8192
-    processes = [start(_WORKER, folder, capacity, seed, 2000) for seed in range(3)]
-    answers = [process.communicate(timeout=100)[0] for process in processes]
+def test_processes_share_a_folder_and_its_capacity(make_disk_store: MakeDiskStore, folder: Path) -> None:
+    processes = [start(_WORKER, folder, CAPACITY, seed, 1500) for seed in range(3)]
+    most = 0
+    while any(process.poll() is None for process in processes):
+        most = max(most, disk_use(folder))
+        time.sleep(0.01)
+    answers = [process.communicate()[0].split()[1:] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
-    hits, corrupt, evictions = zip(*(map(int, answer.split()) for answer in answers))
+    hits, corrupt, evictions = zip(*(map(int, answer) for answer in answers))
     assert min(hits) > 0
     assert max(corrupt) == 0
     assert sum(evictions) > 0
-    # Each process keeps within the capacity what it knows of, and looks again after an eighth of it.
-    assert disk_use(folder) <= capacity * (1 + 3 / 8) + 3 * 8192
+    assert CAPACITY // 2 < most <= CAPACITY
+    store = make_disk_store(CAPACITY)
+    assert store.counters()["pages"] == len(readable(store))
+
+
+def readable(store: DiskPageStore) -> List[object]:
+    """All the pages of the workers that can be read; wrong bytes fail."""
+    found: List[object] = []
+    for number in range(16):
+        kept = store.file(key_of(number), 60 * PAGE + 5)
+        found += [(number, index) for index in range(61) if read_whole(kept, index)]
+    for number in range(400):
+        if read_whole(store.file(key_of(1000 + number), 1 + number * 10), 0):
+            found.append(number)
+    return found
+
+
+def test_processes_that_are_killed_at_any_moment_leave_nothing_to_repair(
+    make_disk_store: MakeDiskStore, folder: Path
+) -> None:
+    chance = random.Random(7)
+    steady = start(_WORKER, folder, CAPACITY, 1000, 2500)
+    victims = [start(_WORKER, folder, CAPACITY, seed, 10**9) for seed in range(3)]
+    for kill in range(KILLS):
+        victim = victims.pop(0)
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == "started\n"
+        time.sleep(chance.uniform(0.0, 0.1))
+        victim.send_signal(signal.SIGKILL)
+        victim.communicate()
+        assert victim.returncode == -signal.SIGKILL, "it ended by itself, with wrong bytes or an error"
+        assert disk_use(folder) <= CAPACITY
+        victims.append(start(_WORKER, folder, CAPACITY, 100 + kill, 10**9))
+    for victim in victims:
+        victim.kill()
+        victim.communicate()
+    hits, corrupt, _ = map(int, steady.communicate(timeout=100)[0].split()[1:])
+    assert (steady.returncode, corrupt) == (0, 0)
+    assert hits > 0
+    store = make_disk_store(CAPACITY)
+    keep(store.file(key_of(5000), PAGE), 0)
+    counters = store.counters()
+    assert counters["pages"] == len(readable(store)) + 1
+    assert store.counters()["corrupt"] == 0
+    kept = store.file(key_of(6000), 1500 * PAGE)
+    keep(kept, *range(1500))
+    assert sum(kept.has(index) for index in range(1500)) * PAGE > 0.85 * CAPACITY, "no space is lost to the dead"
+    assert disk_use(folder) <= CAPACITY
+
+
+# Reads pages 0 to 49 of a file, fetching those that nobody has; a fetch takes a while, and is told of.
+_READER = """
+import sys, time
+from alluxiofs.interfaces import Deadline
+from alluxiofs.pagestores.disk import DiskPageStore
+from alluxiofs.testing.context import make_context
+from alluxiofs.testing.page_stores import keep, key_of, read_whole
+kept = DiskPageStore(DiskPageStore.Settings(sys.argv[1]), make_context(), 4096).file(key_of(1), 50 * 4096)
+print("started", flush=True)
+for index in range(50):
+    while not read_whole(kept, index):
+        if not kept.claim(index):
+            kept.wait(index, Deadline.after(30))
+            continue
+        try:
+            if not kept.has(index):
+                print(index, flush=True)
+                time.sleep(0.005)
+                keep(kept, index)
+        finally:
+            kept.release(index)
+"""
+
+
+def test_four_processes_fetch_each_page_once(folder: Path) -> None:
+    readers = [start(_READER, folder) for _ in range(4)]
+    answers = [reader.communicate(timeout=100)[0].split()[1:] for reader in readers]
+    assert [reader.returncode for reader in readers] == [0] * 4
+    assert sorted(int(index) for answer in answers for index in answer) == list(range(50))
+
+
+# Claims a page, and says so, and never ends.
+_CLAIMANT = """
+import sys, time
+from alluxiofs.pagestores.disk import DiskPageStore
+from alluxiofs.testing.context import make_context
+from alluxiofs.testing.page_stores import key_of
+kept = DiskPageStore(DiskPageStore.Settings(sys.argv[1]), make_context(), 4096).file(key_of(1), 4096)
+print(kept.claim(0), flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_claim_of_a_process_that_died_is_taken_over(make_disk_store: MakeDiskStore, folder: Path) -> None:
+    claimant = start(_CLAIMANT, folder)
+    assert claimant.stdout is not None
+    assert claimant.stdout.readline() == "True\n"
+    kept = make_disk_store().file(key_of(1), PAGE)
+    assert not kept.claim(0)
+    begun = time.monotonic()
+    kept.wait(0, Deadline.after(0.3))
+    assert 0.25 < time.monotonic() - begun < 10, "waiting has a limit"
+    assert not kept.claim(0)
+    claimant.kill()
+    claimant.communicate()
+    begun = time.monotonic()
+    kept.wait(0, Deadline.after(60))
+    assert time.monotonic() - begun < 10
+    assert kept.claim(0)
+    kept.release(0)
+
+
+def test_waiting_ends_when_another_process_has_kept_the_page(make_disk_store: MakeDiskStore) -> None:
+    one, other = (make_disk_store().file(key_of(1), 2 * PAGE) for _ in range(2))
+    assert one.claim(0)
+    assert not other.claim(0)
+    assert other.claim(1)
+    keep(one, 0)
+    one.release(0)
+    begun = time.monotonic()
+    other.wait(0, Deadline.after(60))
+    assert time.monotonic() - begun < 10
+    assert read_whole(other, 0)
 
 
 def test_a_page_that_another_store_removed_is_missing(make_disk_store: MakeDiskStore) -> None:
     one, other = make_disk_store(), make_disk_store()
     kept = one.file(key_of(1), 4 * PAGE)
     keep(kept, 0, 1)
+    assert read_whole(kept, 0)
     assert read_whole(other.file(key_of(1), 4 * PAGE), 0)
     other.forget(key_of(1))
-    assert not kept.has(1)
+    assert not kept.has(0)
+    assert not read_whole(kept, 0)
     assert not read_whole(kept, 1)
     keep(kept, 1)
     assert read_whole(other.file(key_of(1), 4 * PAGE), 1)
 
 
-def test_the_capacity_holds_over_what_others_have_added_before(make_disk_store: MakeDiskStore, folder: Path) -> None:
+def test_the_capacity_holds_over_what_all_have_kept(make_disk_store: MakeDiskStore, folder: Path) -> None:
     capacity = 2**20
-    one, other = make_disk_store(capacity), make_disk_store(capacity)
+    stores = [make_disk_store(capacity) for _ in range(2)]
     for number in range(400):
-        store = one if number % 2 else other
-        keep(store.file(key_of(number), PAGE), 0)
-    assert disk_use(folder) <= capacity * (1 + 2 / 8) + 2 * 8192
+        keep(stores[number % 2].file(key_of(number), PAGE), 0)
+        assert disk_use(folder) <= capacity
 
 
-def kill_while_it_writes(folder: Path) -> bool:
-    """Whether the kill came before the end of the writing."""
-    temporary = folder / "v1" / "tmp"
-    writer = start(_WRITER, folder, _LARGE)
-    with writer:
-        while writer.poll() is None:
-            if any(path.stat().st_size for path in temporary.glob("*.tmp")):
-                writer.kill()
-                break
-    return not list(folder.rglob("*.page"))
+def test_a_use_by_one_process_counts_for_the_eviction_by_another(make_disk_store: MakeDiskStore) -> None:
+    writer, reader = (make_disk_store(2**20) for _ in range(2))
+    kept = writer.file(key_of(1), 1000 * PAGE)
+    keep(kept, *range(150))
+    time.sleep(1.1)  # a use within a second of the last one is not told
+    assert all(read_whole(reader.file(key_of(1), 1000 * PAGE), index) for index in range(5))
+    reader.close()
+    keep(kept, *range(200, 330))
+    assert [index for index in range(10) if kept.has(index)] == [0, 1, 2, 3, 4]
 
 
-def test_a_process_killed_while_it_writes_leaves_nothing_visible(make_disk_store: MakeDiskStore, folder: Path) -> None:
-    large = make_disk_store(2**30, _LARGE)
-    kept = large.file(key_of(1), _LARGE)
-    while not kill_while_it_writes(folder):
-        assert read_whole(kept, 0), "a page that is visible is whole"
-        large.forget(key_of(1))
-    left = list((folder / "v1" / "tmp").iterdir())
-    assert [path.stat().st_size < _LARGE for path in left] == [True]
-    assert not kept.has(0)
-    assert not read_whole(kept, 0)
-    store = make_disk_store()
-    keep(store.file(key_of(9), PAGE), 0)
-    assert list((folder / "v1" / "tmp").iterdir()) == [], "what the dead left is removed"
-    assert store.counters()["corrupt"] == 0
+_FORKING = """
+import gc, os, sys
+from alluxiofs.pagestores.disk import DiskPageStore
+from alluxiofs.testing.context import make_context
+from alluxiofs.testing.page_stores import keep, key_of, read_whole
+make = lambda: DiskPageStore(DiskPageStore.Settings(sys.argv[1]), make_context(), 4096)
+store = make()
+kept = store.file(key_of(1), 500 * 4096)
+keep(kept, *range(50))
+assert all(read_whole(kept, index) for index in range(50))
+if os.fork() == 0:
+    assert all(read_whole(kept, index) for index in range(50)), "the parent's store"
+    keep(kept, *range(50, 60))
+    del store, kept
+    gc.collect()
+    kept = make().file(key_of(1), 500 * 4096)
+    keep(kept, *range(60, 70))
+    os._exit(not all(read_whole(kept, index) for index in range(70)))
+keep(kept, *range(70, 120))
+assert os.wait()[1] == 0
+assert all(read_whole(kept, index) for index in range(120))
+print("fine")
+"""
 
 
-def test_what_a_living_process_is_writing_is_not_removed(make_disk_store: MakeDiskStore, folder: Path) -> None:
-    keep(make_disk_store().file(key_of(1), PAGE), 0)
-    writing = folder / "v1" / "tmp" / ("a" * 32 + ".tmp")
-    dead = folder / "v1" / "tmp" / ("b" * 32 + ".tmp")
-    dead.write_bytes(b"half a page")
-    with writing.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        keep(make_disk_store().file(key_of(1), 2 * PAGE), 1)
-        assert writing.exists()
-    assert not dead.exists()
-
-
-def test_a_forked_child_that_drops_the_store_harms_nothing(make_disk_store: MakeDiskStore) -> None:
+def test_a_forked_child_harms_nothing(folder: Path) -> None:
     if not hasattr(os, "fork"):
         pytest.skip("there is no fork here")
-    code = (
-        "import os, sys, gc\n"
-        "from alluxiofs.pagestores.disk import DiskPageStore\n"
-        "from alluxiofs.testing.context import make_context\n"
-        "from alluxiofs.testing.page_stores import keep, key_of, read_whole\n"
-        "make = lambda: DiskPageStore(DiskPageStore.Settings((sys.argv[1],)), make_context(), 4096)\n"
-        "store = make(); kept = store.file(key_of(1), 50 * 4096); keep(kept, *range(50))\n"
-        "assert all(read_whole(kept, index) for index in range(50))\n"
-        "if os.fork() == 0:\n"
-        "    del store, kept; gc.collect()\n"
-        "    kept = make().file(key_of(1), 50 * 4096)\n"
-        "    sys.exit(not all(read_whole(kept, index) for index in range(50)))\n"
-        "assert os.wait()[1] == 0\n"
-        "assert all(read_whole(kept, index) for index in range(50))\n"
-        "print('fine')\n"
-    )
-    folder = make_disk_store().describe()["path"][0]
-    child = start(code, folder)
+    child = start(_FORKING, folder)
     assert child.communicate(timeout=60)[0] == "fine\n"
+
+
+_FORKING_IN_A_SECTION = """
+import os, sys, time
+from alluxiofs.pagestores.disk import DiskPageStore
+from alluxiofs.testing.context import make_context
+from alluxiofs.testing.page_stores import keep, key_of
+store = DiskPageStore(DiskPageStore.Settings(sys.argv[1]), make_context(), 4096)
+keep(store.file(key_of(1), 4096), 0)
+with store.pages_of(key_of(1), 0).folder.section():
+    if os.fork() == 0:
+        os.close(1)
+        time.sleep(60)
+        os._exit(0)
+    print("forked", flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_child_does_not_hold_the_lock_of_a_parent_that_was_killed(
+    make_disk_store: MakeDiskStore, folder: Path
+) -> None:
+    parent = start(_FORKING_IN_A_SECTION, folder)
+    assert parent.communicate(timeout=60)[0] == "forked\n"
+    kept = make_disk_store().file(key_of(1), 2 * PAGE)
+    keep(kept, 1)
+    assert read_whole(kept, 1)

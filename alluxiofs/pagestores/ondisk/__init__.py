@@ -1,0 +1,3 @@
+"""The page store on disk: files that processes share. ``docs/page-store.md`` has the layout and the protocol."""
+
+from __future__ import annotations

@@ -1,0 +1,138 @@
+"""What is in the files of the page store, to the byte. All numbers are little endian."""
+
+from __future__ import annotations
+
+import struct
+from typing import Tuple
+
+import xxhash
+from attrs import define
+
+__all__ = [
+    "CLAIMS",
+    "CLASSES",
+    "DESCRIPTOR_BYTES",
+    "FREE",
+    "LAYOUT",
+    "Descriptor",
+    "Word",
+    "cell_bytes",
+    "class_of",
+    "page_hash",
+]
+
+LAYOUT = "v2"
+
+# --- the control file -------------------------------------------------------------------------------------------
+
+MAGIC = b"\x93ALXSTOR"
+VERSION = 2
+HEADER = struct.Struct("<8sQ16sQQQQQ")  # magic, version, machine's start, and the words below from BOOT_AT on
+BOOT_AT, SEQUENCE_AT, BUCKETS_AT, BUSY_AT, SIZES_AT = 32, 40, 48, 56, 64
+MACHINE_AT = 16
+RECORDS_AT, RECORD_BYTES = 4096, 32
+CLAIMS_AT, CLAIM_BYTES, CLAIMS = 8192, 16, 2048
+CONTROL_BYTES = CLAIMS_AT + CLAIMS * CLAIM_BYTES
+
+# --- size classes: four to each doubling, so that a cell is at most a quarter larger than what is in it ------------
+
+_SMALLEST = 256
+CLASSES = 97
+
+
+def class_of(length: int) -> int:
+    """The size class of a page of ``length`` bytes, below 4 GiB."""
+    if length <= _SMALLEST:
+        return 0
+    shift = (length - 1).bit_length() - 3
+    return (shift - 6) * 4 + ((length - 1) >> shift) - 3
+
+
+def cell_bytes(size_class: int) -> int:
+    """Bytes of a cell of a size class."""
+    if not size_class:
+        return _SMALLEST
+    doublings, step = divmod(size_class - 1, 4)
+    return (step + 5) << (doublings + 6)
+
+
+# --- descriptors: what is in a cell -----------------------------------------------------------------------------
+
+DESCRIPTOR_BYTES = 64
+INDEX_MAGIC = b"\x93ALXCELL"
+INDEX_HEADER = struct.Struct("<8sQQ")
+USE_WORD = 6
+NEXT_AT = 24
+USE_AT = 48
+_FIELDS = struct.Struct("<Q16sQIIQ")
+_TAIL = struct.Struct("<QQ")
+_WHOLE = struct.Struct("<Q16sQIIQQQ")
+
+FREE = 0
+
+
+class Word:
+    """The first word of a descriptor: when the page came (microseconds, never twice the same), and a state.
+
+    It changes whenever the cell gets another page or none. A reader that sees the same word before and after it has
+    read the cell has read that page.
+    """
+
+    PUBLISHED = 1
+    PENDING = 2
+    STATES = 0x07
+    MOVES = 0xF8
+    ONE_MOVE = 0x08
+    SHIFT = 8
+
+    @staticmethod
+    def make(sequence: int, state: int) -> int:
+        """A word."""
+        return sequence << Word.SHIFT | state
+
+    @staticmethod
+    def moved(word: int) -> int:
+        """The word of a page that has moved to another cell: never one it had in that cell, if it was there before
+        and a reader still looks at it."""
+        return word & ~Word.MOVES | (word + Word.ONE_MOVE) & Word.MOVES
+
+
+@define(frozen=True)
+class Descriptor:
+    """What a cell holds. ``checksum`` is the page's, or the owner of a cell that is being written."""
+
+    word: int
+    key: bytes
+    index: int
+    length: int
+    checksum: int
+    use: int
+
+    def pack(self) -> bytes:
+        """As it is in the file."""
+        fields = _FIELDS.pack(self.word, self.key, self.index, self.length, 0, self.checksum)
+        return fields + _TAIL.pack(self.use, xxhash.xxh3_64_intdigest(fields))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Tuple[Descriptor, bool]:
+        """What is in the file, and whether it is what was once written there."""
+        word, key, index, length, _, checksum, use, check = _WHOLE.unpack(data)
+        return cls(word, key, index, length, checksum, use), check == xxhash.xxh3_64_intdigest(data[: _FIELDS.size])
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is a page that may be read."""
+        return self.word & Word.STATES == Word.PUBLISHED
+
+
+# --- uses: when a page was last used (microseconds), and how often, at most once a second --------------------------
+
+USE_SHIFT = 12
+USE_COUNT = (1 << USE_SHIFT) - 1
+
+_PLACE = struct.Struct("<16sQ")
+
+
+def page_hash(key: bytes, index: int) -> int:
+    """64 bits that spread pages over folders, buckets and claims."""
+    return xxhash.xxh3_64_intdigest(_PLACE.pack(key, index))

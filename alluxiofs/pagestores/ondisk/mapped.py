@@ -1,0 +1,83 @@
+"""A file that is read through a mapping and written with ``pwrite``.
+
+A store into a mapping kills the process where the disk is full, fails or has become read-only; ``pwrite`` says so. Both
+see the same bytes at once, for both go through the pages that the system has of the file. Such a file never shrinks:
+reading a mapping beyond the end of its file kills as well.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import stat
+from typing import Tuple
+
+__all__ = ["NOFOLLOW", "Handle", "Mapped", "open_regular"]
+
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+class Handle:
+    """An open file that closes itself when the last one who reads from it lets go of it.
+
+    A descriptor closed while another thread is about to read from it may by then stand for another file. Whoever
+    reads holds the handle, so the number cannot be used again before.
+    """
+
+    __slots__ = ("fd", "identity")
+
+    def __init__(self, fd: int, identity: Tuple[int, int]) -> None:
+        self.fd = fd
+        self.identity = identity
+
+    def __del__(self, close=os.close) -> None:  # type: ignore[no-untyped-def]  # bound here: globals go first at exit
+        try:
+            close(self.fd)
+        except OSError:
+            pass
+
+
+def open_regular(path: str, flags: int = os.O_RDONLY) -> Handle:
+    """Open a file that must be a plain one."""
+    fd = os.open(path, flags | NOFOLLOW, 0o600)
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "this is not a plain file", path)
+    return Handle(fd, (status.st_dev, status.st_ino))
+
+
+class Mapped:
+    """The file at ``path``, for reading.
+
+    Attributes
+    ----------
+    raw, words:
+        The mapping, as bytes and as numbers of 64 bits. They are replaced when the file has grown; what was taken
+        from here stays valid.
+    size:
+        Bytes that are mapped.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        handle = open_regular(path)
+        self.identity = handle.identity
+        self._map(handle)
+
+    def grown(self) -> None:
+        """Map it anew: it has become longer."""
+        handle = open_regular(self.path)
+        if handle.identity != self.identity:
+            raise OSError(errno.ESTALE, "the file was replaced", self.path)
+        self._map(handle)
+
+    def _map(self, handle: Handle) -> None:
+        size = os.fstat(handle.fd).st_size & ~63
+        if not size:
+            raise OSError(errno.EINVAL, "this is no file of the page store", self.path)
+        raw = mmap.mmap(handle.fd, size, access=mmap.ACCESS_READ)
+        self.words = memoryview(raw).cast("Q")
+        self.raw = raw
+        self.size = size

@@ -1,0 +1,141 @@
+"""Page store of two tiers: memory over disk."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Dict, Optional, Set
+
+from attrs import define, field
+
+from alluxiofs.errors import PageStoreError
+from alluxiofs.interfaces import Context, Deadline, KeptFile, PageStore
+from alluxiofs.pagestores.claiming import check_key, check_page
+from alluxiofs.pagestores.recency import Tally
+from alluxiofs.settings.types import Size
+
+__all__ = ["TieredPageStore"]
+
+
+class TieredPageStore(PageStore):
+    """Keeps pages on disk, and those used again in memory as well.
+
+    All that is kept goes to the disk, where other processes find it. A page comes into memory when it is read whole,
+    or for the second time in part. A disk that fails is told of; what is in memory is read all the same.
+    """
+
+    name = "tiered"
+
+    @define(frozen=True)
+    class Settings:
+        """Settings of the page store of two tiers.
+
+        Parameters
+        ----------
+        memory:
+            Bytes that the pages in memory may take, with what it needs to find them.
+        disk:
+            Settings of the page store ``disk``: ``{"path": "/fast", "capacity": "100GB"}``.
+        """
+
+        memory: Size = Size("256MB")
+        disk: Dict[str, Any] = field(factory=dict)
+
+    def __init__(self, settings: Any, context: Context, page_size: int) -> None:
+        super().__init__(settings, context, page_size)
+        build = functools.partial(context.build, "page_store", page_size=page_size)
+        self.memory: PageStore = build({"name": "memory", "capacity": settings.memory})
+        self.disk: PageStore = build({"name": "disk", **settings.disk})
+        self.hits = Tally()
+        self.misses = Tally()
+
+    def file(self, key: bytes, length: int) -> KeptFile:
+        check_key(key)
+        return _TieredFile(self, key, length)
+
+    def forget(self, key: bytes) -> None:
+        self.memory.forget(key)
+        self.disk.forget(key)
+
+    def clear(self) -> None:
+        self.memory.clear()
+        self.disk.clear()
+
+    def counters(self) -> Dict[str, int]:
+        """Those of the disk, with the hits and misses of both, and ``memory_hits``, ``memory_pages``,
+        ``memory_bytes`` and ``memory_capacity``."""
+        memory = self.memory.counters()
+        return {
+            **self.disk.counters(),
+            "hits": self.hits.value(),
+            "misses": self.misses.value(),
+            **{f"memory_{name}": memory[name] for name in ("hits", "pages", "bytes", "capacity")},
+        }
+
+    def describe(self) -> Dict[str, Any]:
+        return {"memory": self.memory.describe(), "disk": self.disk.describe()}
+
+    def close(self) -> None:
+        self.memory.close()
+        self.disk.close()
+
+
+class _TieredFile(KeptFile):
+    def __init__(self, store: TieredPageStore, key: bytes, length: int) -> None:
+        super().__init__(key, length, store.page_size)
+        self._memory = store.memory.file(key, length)
+        self._disk = store.disk.file(key, length)
+        self._hit = store.hits.tick
+        self._miss = store.misses.tick
+        self._read_once: Set[int] = set()
+
+    def read(self, index: int, start: int, stop: int) -> Optional[bytes]:
+        data = self._memory.read(index, start, stop)
+        if data is None:
+            data = self._disk.read(index, start, stop)
+            if data is None:
+                self._miss()
+                return None
+            self._promote(index, memoryview(data))
+        self._hit()
+        return data
+
+    def read_into(self, index: int, start: int, view: memoryview) -> bool:
+        if not self._memory.read_into(index, start, view):
+            if not self._disk.read_into(index, start, view):
+                self._miss()
+                return False
+            self._promote(index, view)
+        self._hit()
+        return True
+
+    def has(self, index: int) -> bool:
+        return self._memory.has(index) or self._disk.has(index)
+
+    def keep(self, index: int, page: memoryview) -> None:
+        check_page(self, index, page)
+        self._disk.keep(index, page)
+
+    def claim(self, index: int) -> bool:
+        return self._disk.claim(index)
+
+    def release(self, index: int) -> None:
+        self._disk.release(index)
+
+    def wait(self, index: int, deadline: Deadline) -> None:
+        self._disk.wait(index, deadline)
+
+    def _promote(self, index: int, data: memoryview) -> None:
+        """A page was read from disk, or a part of it."""
+        length = self.page_length(index)
+        if len(data) == length:
+            self._memory.keep(index, data)
+        elif index not in self._read_once:
+            self._read_once.add(index)
+        else:
+            self._read_once.discard(index)
+            with memoryview(bytearray(length)) as page:
+                try:
+                    if self._disk.read_into(index, 0, page):
+                        self._memory.keep(index, page)
+                except PageStoreError:
+                    pass  # the part was read: the disk's failure is told by the next one
