@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from attrs import define
+from attrs import define, evolve
 
+from alluxiofs.errors import PluginError
 from alluxiofs.registry.checks import description_of
 from alluxiofs.registry.points import POINTS
 from alluxiofs.registry.registry import BUILT_IN, Registered, Registry
-from alluxiofs.registry.sources import own_version
+from alluxiofs.registry.sources import InstalledPlugin, installed_plugins, own_version
 from alluxiofs.settings import settings_fields
 
-__all__ = ["ListedComponent", "ListedSetting", "Listing", "list_components"]
+__all__ = ["ListedComponent", "ListedSetting", "Listing", "list_components", "list_usable"]
 
 
 @define(frozen=True)
@@ -106,6 +107,36 @@ def list_components(registry: Registry) -> Listing:
         points[point.name] = tuple(listed)
     broken.update({str(plugin.source): f"{type(error).__name__}: {error}" for plugin, error in registry.broken.items()})
     return Listing(points, tuple(str(plugin.source) for plugin in registry.blocked), broken)
+
+
+def list_usable(plugins: Sequence[Any] = (), disabled: Sequence[str] = ()) -> Listing:
+    """As :func:`list_components`, where an installed package that cannot be used is one of those that are broken.
+
+    Raises
+    ------
+    PluginError
+        If one of ``plugins`` cannot be used.
+    """
+    refused = _refused(plugins, disabled)
+    listing = list_components(Registry(plugins, [*disabled, *(plugin.name for plugin in refused)]))
+    broken = {str(plugin.source): why for plugin, why in refused.items()}
+    blocked = tuple(source for source in listing.blocked if source not in broken)
+    return evolve(listing, blocked=blocked, broken={**listing.broken, **broken})
+
+
+def _refused(plugins: Sequence[Any], disabled: Sequence[str]) -> Dict[InstalledPlugin, str]:
+    """The installed packages that cannot be used beside those before them, and why."""
+    # A registry has no use for one that is wrong, so each is tried in one that knows the good ones before it.
+    refused: Dict[InstalledPlugin, str] = {}
+    waiting: List[InstalledPlugin] = [plugin for plugin in installed_plugins() if plugin.name not in disabled]
+    while waiting:
+        plugin = waiting.pop(0)
+        left_out = [one.name for one in (*refused, *waiting) if one.name != plugin.name]
+        try:
+            Registry(plugins, [*disabled, *left_out]).load_installed()
+        except PluginError as error:
+            refused[plugin] = f"{type(error).__name__}: {error}"
+    return refused
 
 
 def _listed(registered: Registered) -> ListedComponent:

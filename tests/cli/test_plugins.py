@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.conftest import Command
+from tests.unit.plugins_on_disk import Install, install, policy_source
+
+__all__ = ["install"]
 
 POINTS = {"policy", "membership", "transport", "under_store", "page_store", "telemetry"}
 
@@ -52,3 +57,27 @@ def test_a_name_that_nobody_has(command: Command) -> None:
     outcome = command("plugins", "consistenthash")
     assert outcome.code == 2
     assert "did you mean 'consistent-hash'?" in outcome.errors
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (policy_source("rendezvous"), "two worker policy plugins have the name 'rendezvous'"),
+        (policy_source("bad").replace("policies()", "policies(workers)"), "takes (workers)"),
+        ("import there_is_no_such_module", "No module named 'there_is_no_such_module'"),
+    ],
+)
+def test_a_bad_plugin_is_told_of_beside_the_others(command: Command, install: Install, bad: str, why: str) -> None:
+    install("later", policy_source("mine"))
+    install("bad", bad)
+    install("first", policy_source("other"))
+    listed = command("plugins", "--json")
+    assert (listed.code, listed.errors) == (0, "")
+    assert {"disk", "rendezvous", "mine", "other"} <= {one["name"] for one in listed.json()["components"]}
+    assert listed.json()["blocked"] == []
+    (message,) = listed.json()["broken"].values()
+    assert why in message
+    (line,) = (line for line in command("plugins").lines if "cannot be loaded: " in line)
+    assert line.startswith("cannot be loaded: bad 1.2: ")
+    for name in ("disk", "mine", "other"):
+        assert command("plugins", name).code == 0

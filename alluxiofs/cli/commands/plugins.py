@@ -39,15 +39,14 @@ def command(session: Session, name: Optional[str], as_json: bool) -> None:
 
 
 def _listing(session: Session) -> Listing:
-    from alluxiofs.registry.listing import list_components
-    from alluxiofs.registry.registry import registry_for
+    from alluxiofs.registry.listing import list_usable
     from alluxiofs.settings.settings import Settings
 
     given = session.configured()
     settings = Settings.parse(**{name: given[name] for name in ("plugins", "disable_plugins") if name in given})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is broken is part of the listing
-        return list_components(registry_for(settings.plugins, settings.disable_plugins))
+        return list_usable(settings.plugins, settings.disable_plugins)
 
 
 def _chosen(listing: Listing, name: Optional[str]) -> Iterator[_Found]:
