@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -53,7 +54,11 @@ def test_debug_prints_the_traceback_before_or_after_the_command(command: Command
         (["ls"], "alluxiofs: ls: Missing argument 'PATH...'. (see 'alluxiofs ls --help')"),
         (["ls", "--jsno", "x"], None),
         (["ls", "-o", "replicas", "memory:///"], None),
-        (["get", "memory:///x"], None),
+        (["get", "memory:///x"], "alluxiofs: get: Missing argument 'LOCAL'. (see 'alluxiofs get --help')"),
+        (["put", "x"], "alluxiofs: put: Missing argument 'PATH'. (see 'alluxiofs put --help')"),
+        (["cp", "memory:///x"], "alluxiofs: cp: Missing argument 'TARGET'. (see 'alluxiofs cp --help')"),
+        (["mv", "memory:///x"], "alluxiofs: mv: Missing argument 'TARGET'. (see 'alluxiofs mv --help')"),
+        (["put"], "alluxiofs: put: Missing argument 'LOCAL...'. (see 'alluxiofs put --help')"),
     ],
 )
 def test_wrong_use_is_one_line_and_code_2(command: Command, words: list[str], line: str) -> None:
@@ -89,6 +94,38 @@ def test_help_and_version(command: Command) -> None:
 def test_completion_prints_a_script(shell: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     assert "_ALLUXIOFS_COMPLETE" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "items"),
+    [
+        ("ls /et", ["file,/et"]),
+        ("get s3://bucket/x ./he", ["file,./he"]),
+        ("put a", ["file,a"]),
+        ("mv a b c", ["file,c"]),
+        ("describe x", ["file,x"]),
+        ("ls --policy r", ["plain,rendezvous"]),
+        ("ls --page-store ", ["plain,disk", "plain,memory", "plain,none"]),
+        ("plugins di", ["plain,direct", "plain,disk"]),
+        ("plugins page", ["plain,page-store"]),
+    ],
+)
+def test_what_is_completed(words: str, items: list[str]) -> None:
+    typed = f"alluxiofs {words}"
+    run = subprocess.run(
+        [sys.executable, "-c", "import sys, alluxiofs.cli; sys.exit(alluxiofs.cli.main([]))"],
+        env={
+            **os.environ,
+            "_ALLUXIOFS_COMPLETE": "bash_complete",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(typed.split(" ")) - 1),
+        },
+        capture_output=True,
+        check=False,
+        timeout=60,
+        text=True,
+    )
+    assert (run.stdout.splitlines(), run.stderr) == (items, "")
 
 
 def test_the_module_is_the_command(store: Path) -> None:
