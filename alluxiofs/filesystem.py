@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Union
 
 from alluxiofs.errors import ConfigurationError, UnknownSettingError, nearest
 from alluxiofs.file import AlluxioFile
@@ -53,7 +53,7 @@ class AlluxioFileSystem(Travelling, Transfer):
         self,
         path: Path,
         mode: str = "rb",
-        block_size: Optional[int] = None,
+        block_size: Optional[Union[int, str]] = None,
         autocommit: bool = True,
         cache_options: Optional[Dict[str, Any]] = None,
         compression: Optional[str] = None,
@@ -68,7 +68,8 @@ class AlluxioFileSystem(Travelling, Transfer):
         mode:
             ``r``, ``w``, ``a`` or ``x``, with ``b`` for bytes; without it, or with ``t``, text.
         block_size:
-            Bytes that are fetched at least when a file is read from front to back, and that are written at a time.
+            Bytes that are fetched at least when a file is read from front to back, and that are written at a time; or
+            text such as ``"1MB"``.
         autocommit:
             ``False``: what is written appears at ``commit()``, or never, after ``discard()``. In a transaction, always.
         cache_options:
@@ -110,7 +111,7 @@ class AlluxioFileSystem(Travelling, Transfer):
         self,
         path: Path,
         mode: str = "rb",
-        block_size: Optional[int] = None,
+        block_size: Optional[Union[int, str]] = None,
         autocommit: bool = True,
         cache_options: Optional[Dict[str, Any]] = None,
         cache_type: Optional[str] = None,

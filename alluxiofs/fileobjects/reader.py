@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.file import AlluxioFile
@@ -38,7 +38,7 @@ class FileReader(AlluxioFile):
         self,
         fs: AlluxioFileSystem,
         opened: OpenFile,
-        block_size: Optional[int] = None,
+        block_size: Optional[Union[int, str]] = None,
         cache_type: Optional[str] = None,
         cache_options: Optional[Dict[str, Any]] = None,
     ) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn, Optional
+from typing import TYPE_CHECKING, Any, NoReturn, Optional, Union
 
 from fsspec.core import OpenFile as FsspecOpenFile
 
@@ -53,7 +53,7 @@ class FileWriter(AlluxioFile):
         fs: AlluxioFileSystem,
         location: Location,
         mode: str,
-        block_size: Optional[int] = None,
+        block_size: Optional[Union[int, str]] = None,
         autocommit: bool = True,
         size_hint: Optional[int] = None,
     ) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+from typing import Optional
 
 from alluxiofs.errors import (
     AlluxioFSError,
@@ -17,7 +18,7 @@ from alluxiofs.errors import (
 )
 from alluxiofs.settings.secrets import hidden_text
 
-__all__ = ["brief", "translated"]
+__all__ = ["brief", "cause_to_show", "translated"]
 
 _LONGEST = 500
 _CODES = {
@@ -41,7 +42,7 @@ def translated(error: Exception, name: str) -> Exception:
     """
     if isinstance(error, AlluxioFSError):
         return error
-    text = brief(str(error))
+    name, text = hidden_text(name), brief(str(error))
     if isinstance(error, NotImplementedError):
         return NotSupportedError(f"{name}: the client cannot do this: {text}")
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -65,13 +66,25 @@ def brief(text: str) -> str:
     return hidden if len(hidden) <= _LONGEST else f"{hidden[: _LONGEST - 1]}…"
 
 
+def cause_to_show(error: BaseException) -> Optional[BaseException]:
+    """What to raise a translated error from: the client's error, or nothing where it, or what is behind it, has
+    credentials in it, which a traceback would print."""
+    behind: Optional[BaseException] = error
+    while behind is not None:
+        if hidden_text(str(behind)) != str(behind):
+            return None
+        behind = behind.__cause__ or (None if behind.__suppress_context__ else behind.__context__)
+    return error
+
+
 def _complete(error: OSError, name: str, text: str) -> OSError:
     """The error with number and name, which clients often leave out; those that have both are good as they are."""
     if isinstance(error, ConnectionError):
-        return error
+        return error if cause_to_show(error) is error else UnavailableError(f"{name}: {type(error).__name__}: {text}")
     if error.errno is not None:
-        said = str(error.strerror or "")
-        return error if brief(said) == said else type(error)(error.errno, brief(said), error.filename or name)
+        said, about = str(error.strerror or ""), hidden_text(str(error.filename or name))
+        same = brief(said) == said and error.filename in (None, about)
+        return error if same else type(error)(error.errno, brief(said), about)
     kind = next((kind for kind in _CODES if isinstance(error, kind)), None)
     if kind is None:
         return OSError(errno.EIO, text or type(error).__name__, name)
