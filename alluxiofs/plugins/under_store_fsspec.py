@@ -27,7 +27,7 @@ from alluxiofs.errors import (
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
 from alluxiofs.plugins._fsspec.appending import rewriting
 from alluxiofs.plugins._fsspec.client import Client
-from alluxiofs.plugins._fsspec.failures import translated
+from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.names import (
     canonical_scheme,
@@ -298,7 +298,7 @@ class FsspecUnderStore(UnderStore):
         try:
             return str(self._client.raw.sign(name, expiration=expiration))
         except Exception as error:
-            raise translated(error, name) from error
+            raise translated(error, name) from cause_to_show(error)
 
     def close(self) -> None:
         self._client.close()

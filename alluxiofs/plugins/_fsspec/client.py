@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from alluxiofs.errors import AlluxioFSError, ConfigurationError, MissingExtraError, nearest
-from alluxiofs.plugins._fsspec.failures import brief, translated
+from alluxiofs.plugins._fsspec.failures import brief, cause_to_show, translated
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.waiting import Threads, run_coroutine
 
@@ -91,7 +91,7 @@ class Client:
             failure = translated(error, name)
             if failure is error:
                 raise
-            raise failure from error
+            raise failure from cause_to_show(error)
 
     def run(self, call: Callable[[], Any], deadline: Deadline) -> Any:
         """What ``call``, which uses the client, returns."""

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Optional
 
 from alluxiofs.interfaces import Deadline, Writer
-from alluxiofs.plugins._fsspec.failures import translated
+from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
 from alluxiofs.plugins._fsspec.names import temporary
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _BufferedWriter(Writer):
             failure = translated(error, self._name)
             if failure is error:
                 raise
-            raise failure from error
+            raise failure from cause_to_show(error)
 
     @abstractmethod
     def _store(self, block: bytes) -> None: ...
