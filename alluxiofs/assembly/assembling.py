@@ -81,8 +81,7 @@ def _assemble(settings: Settings) -> Tuple[Gateway, Sequence[Component]]:
         kept = _default_page_store(registry, selection, mounts)
     page_store = None if kept is None else _shared_page_store(kept, builder, settings.page_size)
     transport = builder.make(selection.transport, store_of=_StoreOf(mounts))
-    speaks_to_workers = selection.membership is not None and transport.capabilities.workers
-    membership = builder.make(selection.membership) if selection.membership and speaks_to_workers else None
+    membership = builder.make(selection.membership) if selection.membership else None
 
     made = [
         (selection.transport, transport),

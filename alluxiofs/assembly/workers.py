@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-from alluxiofs.errors import ConfigurationError
+from alluxiofs.errors import ConfigurationError, UnknownComponentError
+from alluxiofs.logs import LOGGER_NAME
 from alluxiofs.plugins.worker_hosts import parse_workers
 from alluxiofs.registry import Chosen, Registry, choose, point_named
 from alluxiofs.settings import Choice, HiddenDict, Settings
@@ -67,6 +69,23 @@ def choose_membership(settings: Settings, registry: Registry) -> Optional[Chosen
     return choose(registry, point_named("membership"), choice, ports)
 
 
+def _chosen_transport(settings: Settings, registry: Registry, choice: Choice, offered: Mapping[str, Any]) -> Chosen:
+    point = point_named("transport")
+    try:
+        return choose(registry, point, choice, offered)
+    except UnknownComponentError as error:
+        if settings.transport is not None or not has_under_store(settings):
+            raise
+        # Nobody asked for this transport by name: all that is missing is a way to the workers, as if none were alive.
+        logging.getLogger(LOGGER_NAME).warning("no worker will be asked, the under store is read directly: %s", error)
+        return choose(registry, point, Choice("direct"), offered)
+
+
+def has_under_store(settings: Settings) -> bool:
+    """Whether the arguments name a storage that can be read without workers."""
+    return any((settings.fs, settings.target_protocol, settings.under_store, settings.under_stores))
+
+
 def choose_transport(settings: Settings, registry: Registry, workers: bool) -> Chosen:
     """The transport that the arguments name: without one ``alluxio`` if there are workers, else ``direct``."""
     choice = settings.transport or Choice("alluxio" if workers else "direct")
@@ -78,7 +97,7 @@ def choose_transport(settings: Settings, registry: Registry, workers: bool) -> C
         "max_connections": settings.max_connections,
         "load_on_miss": settings.load_on_miss,
     }
-    chosen = choose(registry, point_named("transport"), choice, offered)
+    chosen = _chosen_transport(settings, registry, choice, offered)
     if chosen.capabilities.workers and not workers:
         raise ConfigurationError(
             f"transport {chosen.cls.name!r} speaks to workers, and none are named: use 'worker_hosts', "

@@ -137,7 +137,15 @@ class TestWorkers:
 
     def test_without_a_transport_that_speaks_to_them(self) -> None:
         with pytest.raises(UnknownComponentError, match="no transport 'alluxio'"):
-            gateway(target_protocol="memory", worker_hosts="h1")
+            gateway(worker_hosts="h1")
+        with pytest.raises(UnknownComponentError, match="no transport 'alluxio'"):
+            gateway(target_protocol="memory", worker_hosts="h1", transport="alluxio")
+
+    def test_without_one_the_under_store_is_read_and_a_warning_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
+        shown = described(target_protocol="memory", worker_hosts="h1,h2")
+        assert (shown["transport"]["name"], shown["membership"]["name"]) == ("direct", "static")
+        assert [worker["host"] for worker in shown["workers"]] == ["h1", "h2"]
+        assert "no worker will be asked" in caplog.text
 
     def test_a_transport_that_speaks_to_workers_needs_them(self) -> None:
         with pytest.raises(ConfigurationError, match="transport 'in-process' speaks to workers, and none are named"):
