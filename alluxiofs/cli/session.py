@@ -10,6 +10,7 @@ import click
 from attrs import define, field
 
 from alluxiofs.cli.arguments import parse_assignment, put_argument, secrets_in
+from alluxiofs.cli.completing import PluginName
 from alluxiofs.cli.failures import Failures, UsageError
 from alluxiofs.cli.stores import check_names, for_scheme, is_configured, joined, names_scheme
 from alluxiofs.errors import InvalidPathError
@@ -180,6 +181,7 @@ _OPTIONS = (
     click.option(
         "--policy",
         metavar="NAME",
+        type=PluginName("policy"),
         expose_value=False,
         is_eager=True,
         callback=_choose,
@@ -188,6 +190,7 @@ _OPTIONS = (
     click.option(
         "--page-store",
         metavar="NAME",
+        type=PluginName("page_store", others=("none",)),
         expose_value=False,
         is_eager=True,
         callback=_choose,

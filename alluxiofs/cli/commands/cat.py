@@ -6,6 +6,7 @@ from typing import Tuple
 
 import click
 
+from alluxiofs.cli.completing import paths_argument
 from alluxiofs.cli.output import write
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 
@@ -15,7 +16,7 @@ _PIECE = 1 << 20
 
 
 @click.command("cat")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@paths_argument
 @filesystem_options
 @pass_session
 def command(session: Session, paths: Tuple[str, ...]) -> None:

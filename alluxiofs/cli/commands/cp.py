@@ -6,6 +6,7 @@ from typing import Tuple
 
 import click
 
+from alluxiofs.cli.completing import sources_and_target
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.cli.transfer import copy_file, jobs_option, plan, transfer
 from alluxiofs.cli.trees import RemoteTree
@@ -14,8 +15,7 @@ __all__ = ["command"]
 
 
 @click.command("cp")
-@click.argument("sources", nargs=-1, required=True, metavar="PATH...")
-@click.argument("target", metavar="TARGET")
+@sources_and_target("PATH", "TARGET")
 @click.option("-r", "-R", "--recursive", is_flag=True, help="Directories, with all that is in them.")
 @jobs_option
 @filesystem_options

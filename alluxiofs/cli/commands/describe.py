@@ -6,6 +6,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 
 import click
 
+from alluxiofs.cli.completing import PathType
 from alluxiofs.cli.output import write_json, write_rich
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 
@@ -13,7 +14,7 @@ __all__ = ["command"]
 
 
 @click.command("describe")
-@click.argument("path", required=False)
+@click.argument("path", required=False, type=PathType())
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @filesystem_options
 @pass_session

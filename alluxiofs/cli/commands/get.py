@@ -7,6 +7,7 @@ from typing import Tuple
 import click
 from fsspec.callbacks import Callback
 
+from alluxiofs.cli.completing import sources_and_target
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.cli.transfer import Pair, jobs_option, plan, transfer
 from alluxiofs.cli.trees import LocalTree, RemoteTree
@@ -15,8 +16,7 @@ __all__ = ["command"]
 
 
 @click.command("get")
-@click.argument("sources", nargs=-1, required=True, metavar="PATH...")
-@click.argument("target", metavar="LOCAL")
+@sources_and_target("PATH", "LOCAL")
 @click.option("-r", "-R", "--recursive", is_flag=True, help="Directories, with all that is in them.")
 @jobs_option
 @filesystem_options

@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import click
 
+from alluxiofs.cli.completing import paths_argument
 from alluxiofs.cli.output import size_text, time_text, write_json, write_line
 from alluxiofs.cli.session import Place, Session, filesystem_options, pass_session, shown
 
@@ -16,7 +17,7 @@ _Entry = Dict[str, Any]
 
 
 @click.command("ls")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@paths_argument
 @click.option("-l", "--long", is_flag=True, help="Mode, size in bytes and time of last change (UTC), too.")
 @click.option("-h", "--human", is_flag=True, help="With -l: sizes such as 3.4M (1024-based).")
 @click.option("-r", "-R", "--recursive", is_flag=True, help="Everything below, too.")

@@ -6,6 +6,7 @@ from typing import Tuple
 
 import click
 
+from alluxiofs.cli.completing import sources_and_target
 from alluxiofs.cli.failures import Failures
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.cli.transfer import copy_file, jobs_option, pair_up, plan, refuse_itself, transfer
@@ -16,8 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("mv")
-@click.argument("sources", nargs=-1, required=True, metavar="PATH...")
-@click.argument("target", metavar="TARGET")
+@sources_and_target("PATH", "TARGET")
 @jobs_option
 @filesystem_options
 @pass_session

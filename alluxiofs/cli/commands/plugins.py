@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple
 import click
 from attrs import asdict
 
+from alluxiofs.cli.completing import PluginName
 from alluxiofs.cli.output import write_json, write_rich
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.errors import UnknownComponentError, nearest
@@ -21,7 +22,7 @@ _Found = Tuple[str, "ListedComponent"]
 
 
 @click.command("plugins")
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=PluginName())
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with all settings.")
 @filesystem_options
 @pass_session

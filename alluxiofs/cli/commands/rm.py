@@ -6,6 +6,7 @@ from typing import Tuple
 
 import click
 
+from alluxiofs.cli.completing import paths_argument
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.errors import InvalidPathError, is_a_directory
 
@@ -13,7 +14,7 @@ __all__ = ["command"]
 
 
 @click.command("rm")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@paths_argument
 @click.option("-r", "-R", "--recursive", is_flag=True, help="Directories, with all that is in them.")
 @click.option("-f", "--force", is_flag=True, help="A path that does not exist is no failure.")
 @filesystem_options

@@ -6,6 +6,7 @@ from typing import Any, Tuple
 
 import click
 
+from alluxiofs.cli.completing import paths_argument
 from alluxiofs.cli.output import size_text, time_text, write_json, write_line
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 
@@ -16,7 +17,7 @@ _TIMES = frozenset({"created", "modified", "mtime", "LastModified"})
 
 
 @click.command("stat")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@paths_argument
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a path, one a line.")
 @filesystem_options
 @pass_session
