@@ -42,13 +42,13 @@ class PluginName(StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> List[CompletionItem]:
         """The names that begin with what is there."""
-        from alluxiofs.plugins import builtins
+        from alluxiofs.registry.listing import built_in_names
         from alluxiofs.registry.points import POINTS
 
         names = {*self._others, *(() if self._point else (point.name.replace("_", "-") for point in POINTS))}
         for point in POINTS:
             if self._point in (None, point.name):
-                names.update(one.name for one in getattr(builtins, point.hook)())
+                names.update(built_in_names(point))
         return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
 
 

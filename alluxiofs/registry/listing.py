@@ -7,13 +7,14 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from attrs import define, evolve
 
 from alluxiofs.errors import PluginError
+from alluxiofs.plugins import builtins
 from alluxiofs.registry.checks import description_of
-from alluxiofs.registry.points import POINTS
+from alluxiofs.registry.points import POINTS, Point
 from alluxiofs.registry.registry import BUILT_IN, Registered, Registry
 from alluxiofs.registry.sources import InstalledPlugin, installed_plugins, own_version
 from alluxiofs.settings import settings_fields
 
-__all__ = ["ListedComponent", "ListedSetting", "Listing", "list_components", "list_usable"]
+__all__ = ["ListedComponent", "ListedSetting", "Listing", "built_in_names", "list_components", "list_usable"]
 
 
 @define(frozen=True)
@@ -107,6 +108,11 @@ def list_components(registry: Registry) -> Listing:
         points[point.name] = tuple(listed)
     broken.update({str(plugin.source): f"{type(error).__name__}: {error}" for plugin, error in registry.broken.items()})
     return Listing(points, tuple(str(plugin.source) for plugin in registry.blocked), broken)
+
+
+def built_in_names(point: Point) -> Tuple[str, ...]:
+    """The names of the built-in components of a point; imports none of them."""
+    return tuple(built_in.name for built_in in getattr(builtins, point.hook)())
 
 
 def list_usable(plugins: Sequence[Any] = (), disabled: Sequence[str] = ()) -> Listing:
