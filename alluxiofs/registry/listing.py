@@ -7,7 +7,6 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from attrs import define, evolve
 
 from alluxiofs.errors import PluginError
-from alluxiofs.plugins import builtins
 from alluxiofs.registry.checks import description_of
 from alluxiofs.registry.points import POINTS, Point
 from alluxiofs.registry.registry import BUILT_IN, Registered, Registry
@@ -112,7 +111,7 @@ def list_components(registry: Registry) -> Listing:
 
 def built_in_names(point: Point) -> Tuple[str, ...]:
     """The names of the built-in components of a point; imports none of them."""
-    return tuple(built_in.name for built_in in getattr(builtins, point.hook)())
+    return tuple(Registry(disabled=[plugin.name for plugin in installed_plugins()]).all(point))
 
 
 def list_usable(plugins: Sequence[Any] = (), disabled: Sequence[str] = ()) -> Listing:
