@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Iterator, Mapping, Optional, Tuple
 
 from attrs import define
+from fsspec import AbstractFileSystem
+from fsspec.registry import known_implementations
 
 from alluxiofs.errors import ConfigurationError, UnknownComponentError, nearest
 from alluxiofs.gateway.locations import canonical_url
@@ -56,7 +59,9 @@ def _default(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
     if settings.fs is not None:
         declared = settings.fs.protocol
         protocol = declared if isinstance(declared, str) else str(declared[0])
-        chosen = _choose(registry, settings.under_store, protocol, "argument 'fs'", known=True)
+        # An under store that does without the client would do without what a subclass of it overrides, too.
+        served = protocol if _is_plain(settings.fs, protocol) else "*"
+        chosen = _choose(registry, settings.under_store, served, "argument 'fs'", known=True)
         yield ChosenStore("", chosen, Target(protocol, client=settings.fs))
     elif settings.target_protocol is not None:
         protocol = settings.target_protocol
@@ -65,6 +70,15 @@ def _default(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
     elif settings.under_store is not None:
         chosen = choose(registry, _POINT, settings.under_store)
         yield ChosenStore("", chosen, None if chosen.given else _own_target(chosen, settings.target_options))
+
+
+def _is_plain(client: AbstractFileSystem, protocol: str) -> bool:
+    """Whether a client is of the very class that fsspec has for its protocol, or of one that fsspec has none for."""
+    known = known_implementations.get(protocol)
+    if known is None:
+        return True
+    module, _, name = known["class"].rpartition(".")
+    return type(client) is getattr(sys.modules.get(module), name, None)
 
 
 def _prefixed(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
@@ -88,7 +102,6 @@ def _choose(registry: Registry, choice: Optional[Choice], protocol: str, where: 
 
 
 def _check_known(registry: Registry, protocol: str, where: str) -> None:
-    from fsspec.registry import known_implementations
     from fsspec.registry import registry as registered
 
     clients = {*known_implementations, *registered}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import time
 from datetime import datetime, timezone
 from glob import has_magic
 from typing import Any, Dict, Iterator, Mapping, Optional
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from attrs import define
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from alluxiofs.errors import (
@@ -28,7 +29,7 @@ from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, U
 from alluxiofs.plugins._fsspec.appending import rewriting
 from alluxiofs.plugins._fsspec.client import Client
 from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
-from alluxiofs.plugins._fsspec.identity import store_identity
+from alluxiofs.plugins._fsspec.identity import client_identity, memory_identity
 from alluxiofs.plugins._fsspec.names import (
     canonical_scheme,
     check,
@@ -38,7 +39,8 @@ from alluxiofs.plugins._fsspec.names import (
     split_scheme,
     temporary,
 )
-from alluxiofs.plugins._fsspec.versions import epoch, settled, version_of
+from alluxiofs.plugins._fsspec.replacing import replace
+from alluxiofs.plugins._fsspec.versions import epoch, settled, version_of, wait_until_settled
 from alluxiofs.plugins._fsspec.writers import CollectingWriter, MovingWriter, StreamingWriter
 from alluxiofs.settings.secrets import is_secret_name, without_secrets
 from alluxiofs.settings.types import Seconds
@@ -48,7 +50,6 @@ __all__ = ["FsspecUnderStore"]
 # Their clients' files appear when they are closed, and not before; with any other client that is not certain.
 _OBJECT_STORES = frozenset({"s3", "gs", "abfs"})
 _STANDARD = frozenset({"name", "size", "type"})
-_STARTED = f"{os.getpid()}-{time.time_ns()}"
 _COPY_BLOCK = 4 * 1024 * 1024
 
 
@@ -77,6 +78,7 @@ class FsspecUnderStore(UnderStore):
     def __init__(self, target: Target, settings: Any, context: Context) -> None:
         super().__init__(target, settings, context)
         self._client = Client(target)
+        self._unique = uuid4().hex
         self._memory = issubclass(self._client.type, MemoryFileSystem)
         self._scheme = canonical_scheme(_protocol(self._client.type, target))
         marker = self._client.names.root_marker
@@ -115,11 +117,10 @@ class FsspecUnderStore(UnderStore):
 
     def identity(self) -> str:
         if self._memory:
-            return f"memory-{os.getpid()}-{_STARTED}-{id(self._client.raw.store)}"
-        if self._scheme == "file":
+            return memory_identity(self._client.raw)
+        if self._scheme == "file" and type(self.target.client) in (type(None), LocalFileSystem):
             return ""
-        ready = self.target.client
-        return store_identity(self._scheme, self.target.options if ready is None else ready.storage_options)
+        return client_identity(self._scheme, self.target, self._unique)
 
     def schemes(self) -> tuple[str, ...]:
         declared = self._client.type.protocol
@@ -170,6 +171,8 @@ class FsspecUnderStore(UnderStore):
     def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
         if not len(view):
             return
+        if not self._memory:  # its times are to the microsecond, from a clock without ticks
+            wait_until_settled(version, deadline)
         data = self._client.call("cat_file", deadline, name, start=offset, end=offset + len(view), **self._uncached)
         if version != Version() and version.same_as(self.stat(name, deadline).version) is False:
             raise FileChangedError("the file has changed since it was opened", name)
@@ -251,9 +254,14 @@ class FsspecUnderStore(UnderStore):
         entry = self.stat(source, deadline)
         if source == target:
             return
+        found = self._find(target, deadline)
+        if entry.is_file and found is not None and not found.is_file:
+            raise is_a_directory(target)
         self._make_parent(target, deadline)
-        if entry.is_file or self._client.overrides("mv"):
-            self._client.replace(source, target, deadline)
+        if entry.is_file:
+            replace(self._client, source, target, deadline)
+        elif self._client.moves:
+            self._client.call("mv", deadline, source, target)
         else:
             files = list(self._below(source, deadline))
             for file in files:
@@ -277,7 +285,7 @@ class FsspecUnderStore(UnderStore):
         else:
             partial = temporary(self.parent(target))
             self._client.call("cp_file", deadline, source, partial)
-            self._client.replace(partial, target, deadline)
+            replace(self._client, partial, target, deadline)
         self._forget(target)
 
     def touch(self, name: str, deadline: Deadline, truncate: bool = True) -> None:
@@ -342,7 +350,10 @@ class FsspecUnderStore(UnderStore):
             # Its info has no time of change, though there is one.
             modified = getattr(self._client.raw.store.get(name), "modified", None)
             fields = {**fields, "modified": modified} if modified is not None else fields
-        version = settled(version_of(fields), fields.get("ino", 1))
+        version = version_of(fields)
+        if self._client.archive and version.tag is None:
+            version = Version(length=version.length)  # a member's time stays when the archive is another one
+        version = settled(version, fields.get("ino", 1))
         size = info.get("size")
         return Entry(
             name=name,

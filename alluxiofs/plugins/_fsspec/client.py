@@ -6,10 +6,12 @@ import functools
 import inspect
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Optional, Type
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Type
 
 import fsspec
 from fsspec import AbstractFileSystem
+from fsspec.implementations.cached import CachingFileSystem
+from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -21,7 +23,7 @@ from alluxiofs.plugins._fsspec.waiting import Threads, run_coroutine
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline, Target
 
-__all__ = ["Client"]
+__all__ = ["Client", "layers"]
 
 _CALLS = 16
 _EXTRAS = {"s3": "s3", "s3a": "s3", "oss": "oss", "gs": "gcs", "gcs": "gcs", "hdfs": "hdfs"}
@@ -47,8 +49,10 @@ class Client:
         self.type: Type[AbstractFileSystem] = type(target.client) if target.client is not None else _class_of(target)
         own = self.type.protocol
         self.schemes = frozenset({target.protocol, *((own,) if isinstance(own, str) else own)})
-        self.in_process = _in_process(target.client if target.client is not None else self.type)
-        self.shared_by_threads = self.in_process or bool(getattr(self.type, "async_impl", False))
+        known = self.type if target.client is None else target.client
+        _refuse_caches(known)
+        self.in_process = _in_process(known)
+        self.shared_by_threads = self.in_process or _has_coroutines(known)
         self._threads = Threads(limit=_CALLS if self.shared_by_threads else 1)
 
     @property
@@ -82,7 +86,7 @@ class Client:
             ``method(name, *arguments, **options)`` ends with the deadline.
         """
         try:
-            coroutine = getattr(self.raw, f"_{method}", None) if getattr(self.raw, "async_impl", False) else None
+            coroutine = getattr(self.raw, f"_{method}", None) if self._coroutines else None
             if coroutine is not None and inspect.iscoroutinefunction(coroutine):
                 deadline.wait()
                 return run_coroutine(self.raw.loop, coroutine(name, *arguments, **options), deadline)
@@ -97,17 +101,19 @@ class Client:
         """What ``call``, which uses the client, returns."""
         return call() if self.in_process else self._threads.run(call, deadline)
 
-    def replace(self, source: str, target: str, deadline: Deadline) -> None:
-        """Move a file over another, in one step where the client has such a step."""
-        if not self.overrides("mv"):
-            self.call("cp_file", deadline, source, target)
-            self.call("rm_file", deadline, source)
-            return
-        try:
-            self.call("mv", deadline, source, target)
-        except FileExistsError:  # its rename does not replace: the new file is whole by now, so the old one goes first
-            self.call("rm_file", deadline, target)
-            self.call("mv", deadline, source, target)
+    @property
+    def moves(self) -> bool:
+        """Whether the client moves a file itself; what all clients have copies it, and removes the first."""
+        return all(getattr(type(layer), "mv", None) != AbstractFileSystem.mv for layer in layers(self.raw))
+
+    @functools.cached_property
+    def archive(self) -> bool:
+        """Whether its files are parts of another file: they tell when they were packed, not when the pack changed."""
+        return any(_takes_a_file(type(layer)) for layer in layers(self.raw))
+
+    @functools.cached_property
+    def _coroutines(self) -> bool:
+        return _has_coroutines(self.raw)
 
     def forget(self, name: str) -> None:
         """Have the client not remember what it listed: it may be a user's, with a cache."""
@@ -127,13 +133,19 @@ class Client:
             # An asynchronous client does not survive a fork; one of the same arguments does its work in the child.
             return type(ready)(*ready.storage_args, **{**ready.storage_options, "skip_instance_cache": True})
         try:
-            return self.type(**uncached(self._target.options))
+            made = self.type(**uncached(self._target.options))
         except TypeError as error:
             raise ConfigurationError(f"target_options: {self._target.protocol}: {brief(str(error))}") from error
-        except (AlluxioFSError, OSError):
+        except AlluxioFSError:
+            raise
+        except OSError as error:
+            if "Unable to load lib" in str(error):  # pyarrow, for HDFS, without the Java libraries that it loads
+                raise _missing(self._target.protocol, ImportError(str(error))) from error
             raise
         except ImportError as error:
             raise _missing(self._target.protocol, error) from error
+        _refuse_caches(made)
+        return made
 
 
 def _class_of(target: Target) -> Type[AbstractFileSystem]:
@@ -155,11 +167,49 @@ def _missing(protocol: str, error: ImportError) -> MissingExtraError:
     return MissingExtraError(f"the protocol {protocol!r} needs a package that is not installed: {how}")
 
 
+def layers(client: AbstractFileSystem) -> Iterator[AbstractFileSystem]:
+    """A client, and what it hands its calls to, if it does: of a directory of S3 that directory, and S3."""
+    inner: Any = client
+    while isinstance(inner, AbstractFileSystem):
+        yield inner
+        inner = getattr(inner, "sync_fs", None) or getattr(inner, "fs", None)
+
+
+def _refuse_caches(client: Any) -> None:
+    """fsspec's caches in front of a client do not see that a file changes, not even through themselves."""
+    kinds: List[Type[AbstractFileSystem]] = (
+        [client] if isinstance(client, type) else [type(layer) for layer in layers(client)]
+    )
+    for kind in kinds:
+        if issubclass(kind, CachingFileSystem):
+            declared = kind.protocol
+            raise ConfigurationError(
+                f"{declared if isinstance(declared, str) else declared[0]!r} keeps files that may have changed since, "
+                "so it cannot be an under store; give what is behind it, and keep pages with 'page_store'"
+            )
+
+
+def _has_coroutines(client: Any) -> bool:
+    """Whether a client's coroutines work: those of a wrapper do if those of what it wraps do.
+
+    Of a class of wrappers that is not known before it has one to wrap.
+    """
+    if isinstance(client, type):
+        return bool(getattr(client, "async_impl", False)) and not issubclass(client, DirFileSystem)
+    if not getattr(client, "async_impl", False):
+        return False
+    return not isinstance(client, DirFileSystem) or _has_coroutines(client.fs)
+
+
+def _takes_a_file(kind: Type[AbstractFileSystem]) -> bool:
+    """Whether a filesystem is what is in a file (zip, tar, reference, git …), which they all call ``fo``."""
+    if issubclass(kind, DirFileSystem):  # its ``fo`` is a directory
+        return False
+    return any("fo" in inspect.signature(vars(base).get("__init__", len)).parameters for base in kind.__mro__)
+
+
 def _in_process(client: Any) -> bool:
     """Whether a client, or a class of such, never leaves this machine."""
     if isinstance(client, type):
         return issubclass(client, (LocalFileSystem, MemoryFileSystem))
-    inner = getattr(client, "fs", None)
-    return isinstance(client, (LocalFileSystem, MemoryFileSystem)) or (
-        isinstance(inner, AbstractFileSystem) and _in_process(inner)
-    )
+    return any(isinstance(layer, (LocalFileSystem, MemoryFileSystem)) for layer in layers(client))

@@ -42,6 +42,7 @@ def translated(error: Exception, name: str) -> Exception:
     """
     if isinstance(error, AlluxioFSError):
         return error
+    error = _behind_absence(error)
     name, text = hidden_text(name), brief(str(error))
     if isinstance(error, NotImplementedError):
         return NotSupportedError(f"{name}: the client cannot do this: {text}")
@@ -51,11 +52,26 @@ def translated(error: Exception, name: str) -> Exception:
     status = getattr(error, "status", None)
     if isinstance(status, int):
         return _of_status(status, name, message)
-    if isinstance(error, OSError):
-        return _complete(error, name, text)
     if type(error).__module__.startswith("aiohttp."):
         return UnavailableError(f"{name}: {message}")
+    if isinstance(error, OSError):
+        return _complete(error, name, text)
     return OSError(errno.EIO, message, name)
+
+
+def _behind_absence(error: Exception) -> Exception:
+    """The failure that a client (HTTP's) tells as a missing file, or the error itself."""
+    behind: Optional[BaseException] = error if isinstance(error, FileNotFoundError) else None
+    while behind is not None:
+        behind = behind.__cause__ or (None if behind.__suppress_context__ else behind.__context__)
+        status = getattr(behind, "status", None)
+        if isinstance(status, int) and status not in (404, 410):
+            return behind if isinstance(behind, Exception) else error
+        if status is None and isinstance(behind, Exception):
+            gone = isinstance(behind, (ConnectionError, asyncio.TimeoutError, TimeoutError, socket.timeout))
+            if gone or type(behind).__module__.startswith("aiohttp."):
+                return behind
+    return error
 
 
 def brief(text: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any, Mapping, Optional, Tuple
 
 import attrs
 
-from alluxiofs.interfaces import Version
+from alluxiofs.interfaces import Deadline, Version
+from alluxiofs.interfaces.values import UNSETTLED
 
-__all__ = ["SECOND", "epoch", "settled", "version_of"]
+__all__ = ["SECOND", "epoch", "settled", "version_of", "wait_until_settled"]
 
 SECOND = 1_000_000_000
 _MILLISECOND = 1_000_000
@@ -47,6 +48,7 @@ _WHOLE_SECONDS = frozenset({"LastModified", "Last-Modified"})  # HTTP's dates; a
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?")
 _MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138: larger numbers count milliseconds
 _COARSE_CLOCK = 50_000_000  # kernels stamp files with a clock that ticks 100 to 1000 times a second
+_TICK = 20_000_000  # the slowest of those, twice
 
 
 def version_of(info: Mapping[str, Any]) -> Version:
@@ -85,7 +87,37 @@ def settled(version: Version, identity: str = "-", coarse: int = _COARSE_CLOCK) 
     now = time.time_ns()
     if now - version.mtime >= max(2 * version.mtime_precision, coarse):
         return version
-    return attrs.evolve(version, tag=f"unsettled-{now}:{identity}")
+    return attrs.evolve(version, tag=f"{UNSETTLED}{now}:{identity}")
+
+
+def wait_until_settled(version: Version, deadline: Deadline) -> None:
+    """Wait until a change of the file would give it another version than this one, if that is not so already.
+
+    What is read before could be mixed with what is written within the same tick of the clock that stamps the file,
+    and no later look at its version would show it. One tick after the stat that :func:`settled` marked is enough,
+    however far that clock is from this one's. It is waited for at most once, when the first bytes are read.
+
+    Parameters
+    ----------
+    version:
+        As :func:`settled` gave it.
+    deadline:
+        Of the read.
+
+    Raises
+    ------
+    DeadlineExceededError
+        If it passes first.
+    """
+    kind = (version.tag or "").partition(":")[0]
+    if version.mtime is None or not kind.startswith(UNSETTLED):
+        return
+    looked = int(kind[len(UNSETTLED) :])
+    precision = version.mtime_precision
+    rest = min(looked + precision, version.mtime + 2 * precision) + _TICK - time.time_ns()
+    if rest > 0:
+        time.sleep(min(rest / SECOND, (precision + _TICK) / SECOND, deadline.wait()))
+        deadline.wait()
 
 
 def epoch(value: Any) -> Optional[float]:

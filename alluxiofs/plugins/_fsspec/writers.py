@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager, Optional
 from alluxiofs.interfaces import Deadline, Writer
 from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
 from alluxiofs.plugins._fsspec.names import temporary
+from alluxiofs.plugins._fsspec.replacing import replace
 
 if TYPE_CHECKING:
     from alluxiofs.plugins._fsspec.client import Client
@@ -134,7 +135,7 @@ class MovingWriter(_BufferedWriter):
 
     def _publish(self) -> None:
         self._run(self._open().close)
-        self._client.replace(self._partial, self._name, Deadline.after(self._timeout))
+        replace(self._client, self._partial, self._name, Deadline.after(self._timeout))
 
     def _discard(self) -> None:
         if self._file is not None:
