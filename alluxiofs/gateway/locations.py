@@ -99,7 +99,7 @@ class Locations:
                 f"{', '.join(own)}{nearest(scheme, own)}"
             )
         if self._named:
-            prefixes = ", ".join(prefix for _, prefix in self._named)
+            prefixes = ", ".join(hidden_text(prefix) for _, prefix in self._named)
             raise InvalidPathError(f"path {_shown(path)} is below none of the prefixes of under_stores: {prefixes}")
         url = canonical_url(path)
         head, _, rest = url.partition("://")

@@ -15,6 +15,7 @@ from alluxiofs.errors import (
     FileChangedError,
     UnknownSettingError,
     denied,
+    failed_write,
     is_a_directory,
     nearest,
 )
@@ -129,7 +130,10 @@ class LocalUnderStore(UnderStore):
         if os.path.islink(name) and os.path.isdir(name):
             os.unlink(name)
         elif recursive:
-            shutil.rmtree(name)
+            try:
+                shutil.rmtree(name)
+            except OSError as error:
+                raise failed_write(name, error) from error  # its own names only the last part
         else:
             os.rmdir(name)
 

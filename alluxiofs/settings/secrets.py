@@ -1,7 +1,7 @@
 """What must be hidden, and how it is hidden.
 
-A secret is the value of any option whose name has *key*, *secret*, *token* or *password* in it, in any letter case and
-at any depth, every header that goes to the workers, what stands before an ``@`` in the authority of a URL, and what the
+A secret is the value of any option whose name has *key*, *secret*, *token* or *password* in it (or another word for one:
+*passwd*, *passphrase*, *credential*, *connection_string*), in any letter case and at any depth, every header that goes to the workers, what stands before an ``@`` in the authority of a URL, and what the
 ``Settings`` of a component declare with :func:`alluxiofs.secret`, whatever its name.
 """
 
@@ -26,7 +26,7 @@ __all__ = [
 
 STARS = "***"
 
-_NAME = re.compile(r"key|secret|token|password|\Aheaders\Z", re.IGNORECASE)
+_NAME = re.compile(r"key|secret|token|passw|passphrase|credential|connection_string|\Aheaders\Z", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
 
 # Keyed, so that a digest that ends up in a log cannot be used to try passwords; of this process alone.
