@@ -1,8 +1,9 @@
 """What must be hidden, and how it is hidden.
 
-A secret is the value of any option whose name has *key*, *secret*, *token* or *password* in it (or another word for one:
-*passwd*, *passphrase*, *credential*, *connection_string*), in any letter case and at any depth, every header that goes to the workers, what stands before an ``@`` in the authority of a URL, and what the
-``Settings`` of a component declare with :func:`alluxiofs.secret`, whatever its name.
+A secret is the value of any option whose name has *key*, *secret*, *token* or *password* in it (or *passwd*,
+*passphrase*, *credential*, *connection_string*), in any letter case and at any depth, every header that goes to the
+workers, what stands before an ``@`` in the authority of a URL, and what the ``Settings`` of a component declare with
+:func:`alluxiofs.secret`, whatever its name.
 """
 
 from __future__ import annotations
