@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn, Optional, Union
-
-from fsspec.core import OpenFile as FsspecOpenFile
+from typing import TYPE_CHECKING, Any, List, NoReturn, Optional, Union
 
 from alluxiofs.errors import exists
 from alluxiofs.file import AlluxioFile
 from alluxiofs.settings import hidden_text
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from alluxiofs.filesystem import AlluxioFileSystem
     from alluxiofs.interfaces import Location, Writer
 
 __all__ = ["FileWriter"]
+
+_CALLS = 8  # a wrapper's close, that of whoever opened the file, its __exit__ …
 
 
 class FileWriter(AlluxioFile):
@@ -277,16 +278,25 @@ def _length(fs: AlluxioFileSystem, location: Location) -> int:
 
 
 def _left_by_exception() -> bool:
-    """Whether the file is being closed because the ``with`` block of an ``fsspec.open`` is left by an exception.
+    """Whether the file is being closed because somebody's ``with`` block is left by an exception.
 
-    fsspec's ``OpenFile`` closes what it opened without passing the exception on, and closing is what makes a file
-    appear. So the call that is on its way is looked at.
+    fsspec's ``OpenFile``, pandas and others close what they opened without passing the exception on, and closing is
+    what makes a file appear. So the calls that are on their way are looked at, for an ``__exit__`` told of one.
     """
-    frame = sys._getframe(1)
-    for _ in range(6):  # close, a wrapper's close, OpenFile.close, OpenFile.__exit__ …
-        if frame.f_back is None:
+    frame = sys._getframe(1).f_back
+    for _ in range(_CALLS):
+        if frame is None:
             return False
+        if frame.f_code.co_name == "__exit__" and any(argument is not None for argument in _told(frame)):
+            return True
         frame = frame.f_back
-        if frame.f_code is FsspecOpenFile.__exit__.__code__:
-            return any(argument is not None for argument in frame.f_locals.get("args", ()))
     return False
+
+
+def _told(frame: FrameType) -> List[Any]:
+    """The arguments of a call but its first: the type, value and traceback that an ``__exit__`` is given."""
+    code = frame.f_code
+    told = [frame.f_locals.get(name) for name in code.co_varnames[1 : code.co_argcount]]
+    if code.co_flags & inspect.CO_VARARGS:
+        told += frame.f_locals.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], ())
+    return told

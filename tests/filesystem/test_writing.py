@@ -140,6 +140,34 @@ def test_a_with_block_left_by_an_exception_leaves_the_old_file(
     assert fs.ls(place.root) == [path]
 
 
+class Handles:
+    """As pandas holds the files it opens: closed at the end of a block, whatever has ended it."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __enter__(self) -> Handles:
+        return self
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        self.close()
+
+
+@pytest.mark.parametrize("mode", ["wb", "wt"])
+def test_so_does_a_block_of_whoever_holds_the_file(fs: AlluxioFileSystem, place: Place, path: str, mode: str) -> None:
+    data: Any = b"new" if "b" in mode else "new"
+    with pytest.raises(Interruption), Handles(fs.open(path, mode)) as handles:
+        handles.file.write(data)
+        raise Interruption
+    assert contents(place, path) == OLD
+    with Handles(fs.open(path, mode)) as handles:
+        handles.file.write(data)
+    assert contents(place, path) == b"new"
+
+
 @pytest.mark.parametrize("how", [{"mode": "wb"}, {"mode": "wt"}, {"mode": "wt", "compression": "gzip"}], ids=str)
 def test_so_does_one_of_fsspecs_own_open(fs: AlluxioFileSystem, place: Place, path: str, how: Any) -> None:
     data: Any = b"new" if "b" in how["mode"] else "new"
