@@ -116,7 +116,6 @@ def _limits(settings: Settings) -> Limits:
         timeout=settings.timeout,
         deadline=settings.deadline,
         retries=settings.retries,
-        max_connections=settings.max_connections,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Callable, List, Optional, Sequence, TypeVar
+from typing import Callable, Optional, Sequence, TypeVar
 
 from attrs import define
 
@@ -193,8 +193,3 @@ def _name(side: Side) -> str:
 
 def _identity(side: Side) -> Optional[str]:
     return None if side.worker is None else str(side.worker.identity)
-
-
-def workers_in_line(component: str, workers: Sequence[Worker]) -> List[Side]:
-    """A side for each worker, in their order."""
-    return [Side(component, worker) for worker in workers]

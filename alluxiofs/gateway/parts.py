@@ -49,8 +49,6 @@ class Limits:
         Seconds an attempt may go without a byte; seconds an operation may go without progress.
     retries:
         More attempts after the last in line.
-    max_connections:
-        A worker and process.
     """
 
     replicas: int = 2
@@ -60,7 +58,6 @@ class Limits:
     timeout: float = 30.0
     deadline: float = 60.0
     retries: int = 2
-    max_connections: int = 32
 
 
 @define(frozen=True)
