@@ -300,8 +300,8 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
                 self.claims = Claims()
                 self.counts = {"hits": 0, "misses": 0, "evictions": 0}
 
-            def file(self, key, length):
-                return FewPagesFile(self, key, length)
+            def file(self, key, length, page_size=None):
+                return FewPagesFile(self, key, length, page_size or self.page_size)
 
             def forget(self, key):
                 for one in [one for one in list(self.kept) if one[0] == key]:
@@ -316,8 +316,8 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
 
 
         class FewPagesFile(KeptFile):
-            def __init__(self, store, key, length):
-                super().__init__(key, length, store.page_size)
+            def __init__(self, store, key, length, page_size):
+                super().__init__(key, length, page_size)
                 self.store = store
 
             def read(self, index, start, stop):

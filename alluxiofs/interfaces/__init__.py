@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alluxiofs.interfaces.component import INTERFACE_VERSION, Component, Context, Deadline, secret
 from alluxiofs.interfaces.membership import Membership, Snapshot
-from alluxiofs.interfaces.page_store import Claims, KeptFile, PageStore
+from alluxiofs.interfaces.page_store import Claims, KeptFile, KeptPage, PageStore
 from alluxiofs.interfaces.policy import WorkerPolicy
 from alluxiofs.interfaces.telemetry import Call, Event, Telemetry
 from alluxiofs.interfaces.transport import Transport, TransportCapabilities
@@ -24,6 +24,7 @@ __all__ = [
     "Entry",
     "Event",
     "KeptFile",
+    "KeptPage",
     "Location",
     "Membership",
     "PageStore",

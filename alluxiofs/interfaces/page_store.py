@@ -4,11 +4,36 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
+from attrs import frozen
+
+from alluxiofs.errors import NotSupportedError
 from alluxiofs.interfaces.component import Component, Context, Deadline
 
-__all__ = ["KeptFile", "PageStore"]
+__all__ = ["KeptFile", "KeptPage", "PageStore"]
+
+
+@frozen
+class KeptPage:
+    """A page that is kept, for those who look after a store.
+
+    Parameters
+    ----------
+    key:
+        Of the file version it belongs to.
+    index:
+        Its number there.
+    size:
+        Its bytes.
+    pinned:
+        Whether it stays when there is no room.
+    """
+
+    key: bytes
+    index: int
+    size: int
+    pinned: bool = False
 
 
 class KeptFile(ABC):
@@ -61,6 +86,16 @@ class KeptFile(ABC):
             If it cannot be kept; nothing of it is then visible.
         """
 
+    def keep_run(self, first: int, pages: memoryview) -> None:
+        """Keep whole neighbouring pages, ``first`` and those after it: all of them as :meth:`keep` would. A store for
+        which several at once cost less than each by itself does better than this."""
+        begin = 0
+        while begin < len(pages):
+            length = self.page_length(first)
+            with pages[begin : begin + length] as page:
+                self.keep(first, page)
+            begin, first = begin + length, first + 1
+
     @abstractmethod
     def claim(self, index: int) -> bool:
         """Ask for the right to fetch a page. ``True``: it is the caller's, who ends it with :meth:`release`, whether
@@ -83,7 +118,7 @@ class PageStore(Component, ABC):
     settings, context:
         As for every component.
     page_size:
-        Bytes a page, for all files in it.
+        Bytes a page, for files that do not say otherwise.
     """
 
     def __init__(self, settings: Any, context: Context, page_size: int) -> None:
@@ -91,8 +126,16 @@ class PageStore(Component, ABC):
         self.page_size = page_size
 
     @abstractmethod
-    def file(self, key: bytes, length: int) -> KeptFile:
+    def file(self, key: bytes, length: int, page_size: Optional[int] = None) -> KeptFile:
         """The pages of the file version that ``key`` (16 bytes) stands for. Opens nothing that must be closed.
+
+        Parameters
+        ----------
+        key, length:
+            Of the file version.
+        page_size:
+            Bytes a page, if these are others than the store's: smaller ones, for parts of pages. A key is used with
+            one page size alone.
 
         Raises
         ------
@@ -111,6 +154,42 @@ class PageStore(Component, ABC):
     @abstractmethod
     def counters(self) -> Dict[str, int]:
         """``hits``, ``misses``, ``evictions`` (only grow), ``pages``, ``bytes`` (now), ``capacity``."""
+
+    # --- notes: small facts beside the pages, for stores that other processes see too ------------------------------
+
+    def note(self, key: bytes) -> Optional[bytes]:
+        """What was last noted under a key of 16 bytes; ``None`` if nothing is, or it has made room."""
+        return None
+
+    def put_note(self, key: bytes, note: bytes) -> None:
+        """Note something, in the place of what was noted under the key. Whole or not at all; it may be dropped at any
+        time. A store that has no place for notes drops it at once.
+
+        Raises
+        ------
+        PageStoreError
+            If the store does not work.
+        """
+
+    def drop_notes(self, keys: Iterable[bytes]) -> None:
+        """Drop what is noted under these keys; no error where there is nothing."""
+
+    # --- for those who look after it -------------------------------------------------------------------------------
+
+    def list_pages(self) -> Iterator[KeptPage]:
+        """All that is kept, in no order; what comes and goes meanwhile may be among it or not. For stores that outlive
+        the process."""
+        raise NotSupportedError(f"page store {self.name!r} cannot say what it keeps")
+
+    def pin(self, key: bytes, pinned: bool) -> int:
+        """Have the pages that are kept of a file version stay when room is needed, or not any more. Returns how many
+        these are. Pinned pages count for the capacity; when they are all there is, nothing more is kept."""
+        raise NotSupportedError(f"page store {self.name!r} cannot pin pages")
+
+    def verify(self) -> Tuple[int, int]:
+        """Read every page and compare it with its checksum. Returns how many are right, and how many were broken, and
+        dropped."""
+        raise NotSupportedError(f"page store {self.name!r} has no checksums")
 
 
 class Claims:

@@ -144,11 +144,11 @@ class DiskPageStore(PageStore):
         total = sum(self.capacities) or 1
         return [_HASHES * part // total for part in itertools.accumulate(self.capacities)]
 
-    def file(self, key: bytes, length: int) -> KeptFile:
+    def file(self, key: bytes, length: int, page_size: Optional[int] = None) -> KeptFile:
         check_key(key)
         for pages in self._folders:
             pages.folder.check()
-        return self._file_class(self, key, length)
+        return self._file_class(self, key, length, page_size or self.page_size)
 
     def forget(self, key: bytes) -> None:
         check_key(key)
@@ -266,8 +266,8 @@ class DiskPageStore(PageStore):
 
 
 class _DiskFile(KeptFile):
-    def __init__(self, store: DiskPageStore, key: bytes, length: int) -> None:
-        super().__init__(key, length, store.page_size)
+    def __init__(self, store: DiskPageStore, key: bytes, length: int, page_size: int) -> None:
+        super().__init__(key, length, page_size)
         self._store = store
         self._hit = store.hits.tick
         self._miss = store.misses.tick

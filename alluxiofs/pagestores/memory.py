@@ -85,8 +85,8 @@ class MemoryPageStore(PageStore):
         self._pages = 0
         self._evictions = 0
 
-    def file(self, key: bytes, length: int) -> KeptFile:
-        return _MemoryFile(self, key, length)
+    def file(self, key: bytes, length: int, page_size: Optional[int] = None) -> KeptFile:
+        return _MemoryFile(self, key, length, page_size or self.page_size)
 
     def forget(self, key: bytes) -> None:
         with self._lock:
@@ -163,8 +163,8 @@ class MemoryPageStore(PageStore):
 
 
 class _MemoryFile(ClaimingFile):
-    def __init__(self, store: MemoryPageStore, key: bytes, length: int) -> None:
-        super().__init__(key, length, store.page_size, store._claims)
+    def __init__(self, store: MemoryPageStore, key: bytes, length: int, page_size: int) -> None:
+        super().__init__(key, length, page_size, store._claims)
         self._files = store._files
         self._hit = store._hits.tick
         self._miss = store._misses.tick

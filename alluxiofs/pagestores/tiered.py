@@ -48,9 +48,9 @@ class TieredPageStore(PageStore):
         self.hits = Tally()
         self.misses = Tally()
 
-    def file(self, key: bytes, length: int) -> KeptFile:
+    def file(self, key: bytes, length: int, page_size: Optional[int] = None) -> KeptFile:
         check_key(key)
-        return _TieredFile(self, key, length)
+        return _TieredFile(self, key, length, page_size or self.page_size)
 
     def forget(self, key: bytes) -> None:
         self.memory.forget(key)
@@ -80,10 +80,10 @@ class TieredPageStore(PageStore):
 
 
 class _TieredFile(KeptFile):
-    def __init__(self, store: TieredPageStore, key: bytes, length: int) -> None:
-        super().__init__(key, length, store.page_size)
-        self._memory = store.memory.file(key, length)
-        self._disk = store.disk.file(key, length)
+    def __init__(self, store: TieredPageStore, key: bytes, length: int, page_size: int) -> None:
+        super().__init__(key, length, page_size)
+        self._memory = store.memory.file(key, length, page_size)
+        self._disk = store.disk.file(key, length, page_size)
         self._hit = store.hits.tick
         self._miss = store.misses.tick
         self._read_once: Set[int] = set()

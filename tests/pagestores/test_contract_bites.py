@@ -20,8 +20,8 @@ Contract = PageStoreContract
 class PlainFile(KeptFile):
     """The simplest kept file that keeps the contract: a dict, and oldest out first."""
 
-    def __init__(self, store: PlainStore, key: bytes, length: int) -> None:
-        super().__init__(key, length, store.page_size)
+    def __init__(self, store: PlainStore, key: bytes, length: int, page_size: int) -> None:
+        super().__init__(key, length, page_size)
         self.store = store
 
     def place(self, index: int) -> Any:
@@ -97,8 +97,8 @@ class PlainStore(PageStore):
             del self.pages[next(iter(self.pages))]
             self.count("evictions")
 
-    def file(self, key: bytes, length: int) -> KeptFile:
-        return self.file_class(self, key, length)
+    def file(self, key: bytes, length: int, page_size: Optional[int] = None) -> KeptFile:
+        return self.file_class(self, key, length, page_size or self.page_size)
 
     def forget(self, key: bytes) -> None:
         with self.lock:

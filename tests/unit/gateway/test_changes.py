@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -142,10 +142,10 @@ class Failing(MemoryPageStore):
     name = "failing"
     broken: frozenset[str] = frozenset()
 
-    def file(self, key: bytes, length: int) -> KeptFile:
+    def file(self, key: bytes, length: int, page_size: Optional[int] = None) -> KeptFile:
         if "file" in self.broken:
             raise PageStoreError("the folder is gone")
-        kept = super().file(key, length)
+        kept = super().file(key, length, page_size)
         for method in ("keep", "read", "read_into"):
             setattr(kept, method, self._breakable(method, getattr(kept, method)))
         return kept
