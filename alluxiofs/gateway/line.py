@@ -118,7 +118,7 @@ class Line:
             side = sides[min(turn, len(sides) - 1)]
             if turn >= len(sides) and not self._again(turn - len(sides), whole, failed, side):
                 break
-            deadline = Deadline.after(whole.remaining() / max(1, len(sides) - turn), limits.timeout)
+            deadline = whole.share(max(1, len(sides) - turn))
             try:
                 result = self._call(method, side, question, deadline, size)
             except Exception as error:  # a plugin may raise anything; it is sorted here, and kept as the cause

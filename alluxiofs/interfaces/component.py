@@ -58,12 +58,18 @@ class Deadline:
     at: float
     stall: float
     span: float
+    _whole: Optional[Deadline] = attrs.field(default=None, repr=False)
     _moved: int = attrs.field(default=0, init=False, repr=False)
 
     @classmethod
     def after(cls, seconds: float, stall: Optional[float] = None) -> Deadline:
         """A deadline ``seconds`` from now; ``stall`` is as long if it is not given."""
         return cls(time.monotonic() + seconds, seconds if stall is None else stall, seconds)
+
+    def share(self, attempts: int) -> Deadline:
+        """For the next one of so many attempts, which share what is left. Its progress is that of the whole."""
+        seconds = self.remaining() / attempts
+        return Deadline(time.monotonic() + seconds, self.stall, seconds, self)
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""
@@ -86,6 +92,8 @@ class Deadline:
         """Something was got: the time starts anew. Called for what is worth it (an entry of a listing), so that a
         source that sends a byte now and then does not go on for ever."""
         self.at = time.monotonic() + self.span
+        if self._whole is not None:
+            self._whole.progress()
 
     def moved(self, count: int) -> None:
         """So many bytes came. A MiB of them, whatever the page size, is progress; less is none, yet."""

@@ -33,3 +33,16 @@ def test_a_mebibyte_is_progress_and_a_drip_is_none() -> None:
         assert over.remaining() == 0
     over.moved(2**10)
     assert over.wait() == 1.0
+
+
+def test_attempts_share_what_is_left_and_their_progress_is_that_of_the_whole() -> None:
+    whole = Deadline.after(60, 5)
+    attempt = whole.share(3)
+    assert 19 < attempt.remaining() <= 20
+    assert attempt.wait() == 5
+
+    late = Deadline(at=0.0, stall=1.0, span=60.0)
+    attempt = late.share(1)
+    assert attempt.remaining() == 0
+    attempt.progress()
+    assert 59 < late.remaining() <= 60
