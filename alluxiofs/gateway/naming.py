@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Optional
+from typing import Any, Optional
 
 import xxhash
 from attrs import frozen
@@ -77,13 +77,18 @@ def decode_name(note: bytes) -> Optional[KeptName]:
         return None
     if not isinstance(value, dict):
         return None
-    texts = [value.get(name) for name in ("url", "version")]
-    numbers = [value.get(name) for name in ("length", "page_size", "kept_since")]
-    # A bool is an int to Python, and none to JSON.
-    if not all(type(text) is str for text in texts) or not all(type(number) is int for number in numbers):
+    url, version = value.get("url"), value.get("version")
+    length, page_size, since = value.get("length"), value.get("page_size"), value.get("kept_since")
+    if not (isinstance(url, str) and isinstance(version, str)):
         return None
-    name = KeptName(*texts, *numbers)
-    return name if name.length > 0 and name.page_size > 0 and 0 <= name.kept_since < _NEVER else None
+    if not (_is_count(length, 1 << 63) and _is_count(page_size, 1 << 63) and _is_count(since, _NEVER)):
+        return None
+    return KeptName(url, version, length, page_size, since)
+
+
+def _is_count(value: Any, end: int) -> bool:
+    # true and false are whole numbers to Python, and none to JSON
+    return type(value) is int and 0 < value < end
 
 
 def part_key(key: bytes) -> bytes:
