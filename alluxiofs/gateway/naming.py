@@ -17,6 +17,8 @@ from alluxiofs.settings.secrets import hidden_text
 
 __all__ = ["KeptName", "decode_name", "encode_name", "part_key"]
 
+_FIELDS = ("url", "version", "length", "page_size", "kept_since")
+_HUGE = 1 << 63  # bytes
 _NEVER = 1 << 37  # seconds; a calendar ends some centuries later
 
 
@@ -73,17 +75,12 @@ def decode_name(note: bytes) -> Optional[KeptName]:
     """What a note says, or ``None`` if it is none of :func:`encode_name`'s: other programs may share the store."""
     try:
         value = json.loads(note)
-    except (ValueError, RecursionError):
+        name = KeptName(*(value[field] for field in _FIELDS))
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if not isinstance(value, dict):
-        return None
-    url, version = value.get("url"), value.get("version")
-    length, page_size, since = value.get("length"), value.get("page_size"), value.get("kept_since")
-    if not (isinstance(url, str) and isinstance(version, str)):
-        return None
-    if not (_is_count(length, 1 << 63) and _is_count(page_size, 1 << 63) and _is_count(since, _NEVER)):
-        return None
-    return KeptName(url, version, length, page_size, since)
+    texts = type(name.url) is str and type(name.version) is str
+    counts = _is_count(name.length, _HUGE) and _is_count(name.page_size, _HUGE) and _is_count(name.kept_since, _NEVER)
+    return name if texts and counts else None
 
 
 def _is_count(value: Any, end: int) -> bool:
