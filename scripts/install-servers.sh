@@ -1,21 +1,88 @@
 #!/bin/sh
-# Builds the servers that the tests run against, where the tests look for them. Needs Go; does nothing the second time.
+# Builds or fetches the servers that the tests run against, where the tests look for them. Needs Go, Maven and Java; does
+# nothing the second time. Some ten minutes on a bare machine with two cores, most of it for MinIO.
+#
+#   scripts/install-servers.sh                    all of them
+#   scripts/install-servers.sh versitygw hadoop   some of them (their names: the functions install_* below)
 set -eu
 
 versitygw=1.8.0
+minio=v0.0.0-20260212201848-7aac2a2c5b7c # its releases have no numbers that Go takes for versions
+fake_gcs_server=1.56.1
+hadoop=3.4.1
 
 folder="${ALLUXIOFS_SERVERS:-$HOME/.cache/alluxiofs-servers}"
 mkdir -p "$folder/bin"
 
-if ! command -v go >/dev/null; then
-    echo "install-servers.sh: Go is needed to build versitygw $versitygw (https://go.dev/dl/)" >&2
+need() { # a program, and what for
+    command -v "$1" >/dev/null && return
+    echo "install-servers.sh: $1 is needed for $2" >&2
     exit 1
-fi
-# The program built this way does not know its own version; Go does.
-if go version -m "$folder/bin/versitygw" 2>/dev/null | grep -F versity/versitygw | grep -qF "v$versitygw"; then
-    echo "versitygw $versitygw is there: $folder/bin/versitygw"
-    exit 0
-fi
-echo "building versitygw $versitygw (a few minutes)"
-CGO_ENABLED=0 GOBIN="$folder/bin" go install "github.com/versity/versitygw/cmd/versitygw@v$versitygw"
-echo "built: $folder/bin/versitygw"
+}
+
+# Build a Go program, unless this version of it is there: its name, package, module and version.
+go_program() {
+    need go "$1 (https://go.dev/dl/)"
+    # A program built this way does not know its own version; Go does.
+    if go version -m "$folder/bin/$1" 2>/dev/null | grep -F "$3" | grep -qF "$4"; then
+        echo "$1 $4 is there: $folder/bin/$1"
+        return
+    fi
+    echo "building $1 $4 (a few minutes)"
+    CGO_ENABLED=0 GOBIN="$folder/bin" go install "$2@$4"
+    echo "built: $folder/bin/$1"
+}
+
+install_versitygw() { # S3, over a folder
+    go_program versitygw github.com/versity/versitygw/cmd/versitygw versity/versitygw "v$versitygw"
+}
+
+install_fake_gcs_server() { # Google Cloud Storage, in memory
+    go_program fake-gcs-server github.com/fsouza/fake-gcs-server fsouza/fake-gcs-server "v$fake_gcs_server"
+}
+
+install_hadoop() { # HDFS: the jars of a NameNode and a DataNode in one process
+    need java "HDFS (Java 8 or later)"
+    if [ -d "$folder/hadoop-$hadoop" ]; then
+        echo "hadoop $hadoop is there: $folder/hadoop-$hadoop"
+        return
+    fi
+    need mvn "HDFS (https://maven.apache.org/)"
+    echo "fetching hadoop $hadoop (89 MB)"
+    made="$(mktemp -d "$folder/hadoop.XXXXXX")"
+    trap 'rm -rf "$made"' EXIT
+    cat >"$made/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>alluxiofs</groupId>
+  <artifactId>servers</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.hadoop</groupId>
+      <artifactId>hadoop-client-minicluster</artifactId>
+      <version>$hadoop</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.hadoop</groupId>
+      <artifactId>hadoop-client-runtime</artifactId>
+      <version>$hadoop</version>
+    </dependency>
+  </dependencies>
+</project>
+POM
+    mvn --batch-mode --quiet --file "$made/pom.xml" dependency:copy-dependencies -DoutputDirectory="$made/lib"
+    mv "$made/lib" "$folder/hadoop-$hadoop" # in one step: never half of it
+    rm -rf "$made"
+    trap - EXIT
+    echo "fetched: $folder/hadoop-$hadoop"
+}
+
+install_minio() { # S3 again, where x and x/y can both be keys, and objects have versions
+    go_program minio github.com/minio/minio minio/minio "$minio"
+}
+
+[ $# -gt 0 ] || set -- versitygw fake_gcs_server hadoop minio
+for server in "$@"; do
+    "install_$server"
+done
