@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any, Dict, Iterator, Sequence
 from uuid import uuid4
@@ -16,7 +18,7 @@ from uuid import uuid4
 import pytest
 from attrs import define
 
-__all__ = ["S3Server", "free_port", "program", "s3_bucket", "s3_client", "s3_server", "started"]
+__all__ = ["S3Server", "free_port", "program", "s3_bucket", "s3_client", "s3_server", "slow_way", "started"]
 
 _PORTS = range(15_000, 32_000)  # below what systems hand out to clients, so that nobody gets one by chance
 _START = 20.0
@@ -101,6 +103,31 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Pat
         if time.monotonic() > end:
             raise RuntimeError(f"the server does not listen after {_START:g} s:\n{log.read_text(errors='replace')}")
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def slow_way(port: int, latency: int, folder: Path) -> Iterator[int]:
+    """A port of this machine by which a server is reached whose answers take their time (toxiproxy).
+
+    Parameters
+    ----------
+    port:
+        The server's.
+    latency:
+        Milliseconds that each answer is late; how much comes in a second stays as it is.
+    folder:
+        For the log.
+    """
+    command = [program("toxiproxy-server"), "-host", "127.0.0.1"]
+    control, near = free_port(), free_port()
+    with started([*command, "-port", str(control)], control, folder / "toxiproxy.log"):
+        way = {"name": "way", "listen": f"127.0.0.1:{near}", "upstream": f"127.0.0.1:{port}"}
+        late = {"type": "latency", "stream": "downstream", "attributes": {"latency": latency, "jitter": 0}}
+        for path, document in (("proxies", way), ("proxies/way/toxics", late)):
+            url = f"http://127.0.0.1:{control}/{path}"
+            with urllib.request.urlopen(urllib.request.Request(url, json.dumps(document).encode())) as answer:
+                answer.read()
+        yield near
 
 
 @pytest.fixture(scope="session")
