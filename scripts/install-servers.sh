@@ -10,6 +10,7 @@ versitygw=1.8.0
 minio=v0.0.0-20260212201848-7aac2a2c5b7c # its releases have no numbers that Go takes for versions
 fake_gcs_server=1.56.1
 hadoop=3.4.1
+toxiproxy=2.5.0
 
 folder="${ALLUXIOFS_SERVERS:-$HOME/.cache/alluxiofs-servers}"
 mkdir -p "$folder/bin"
@@ -29,7 +30,9 @@ go_program() {
         return
     fi
     echo "building $1 $4 (a few minutes)"
-    CGO_ENABLED=0 GOBIN="$folder/bin" go install "$2@$4"
+    CGO_ENABLED=0 GOBIN="$folder/built" go install "$2@$4"
+    mv "$folder/built/$(basename "$2")" "$folder/bin/$1"
+    rmdir "$folder/built"
     echo "built: $folder/bin/$1"
 }
 
@@ -82,7 +85,11 @@ install_minio() { # S3 again, where x and x/y can both be keys, and objects have
     go_program minio github.com/minio/minio minio/minio "$minio"
 }
 
-[ $# -gt 0 ] || set -- versitygw fake_gcs_server hadoop minio
+install_toxiproxy() { # a network that is slow, or fails
+    go_program toxiproxy-server github.com/Shopify/toxiproxy/v2/cmd/server Shopify/toxiproxy "v$toxiproxy"
+}
+
+[ $# -gt 0 ] || set -- versitygw toxiproxy fake_gcs_server hadoop minio
 for server in "$@"; do
     "install_$server"
 done
