@@ -26,5 +26,5 @@ def s3_server(folder: Path) -> Iterator[Dict[str, Any]]:
     server = servers.S3Server("127.0.0.1", servers.free_port(), "benchmark", "benchmark-secret")
     command = [executable, "--port", f"{server.host}:{server.port}", "--keep-alive", "posix", str(data)]
     secrets = {"ROOT_ACCESS_KEY": server.key, "ROOT_SECRET_KEY": server.secret}
-    with servers.started(command, server.port, folder / "s3.log", **secrets):
+    with servers.started(command, server.port, folder / "s3.log", environment=secrets):
         yield server.options

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.servers import s3_bucket, s3_client, s3_server
+from tests.servers import gcs_server, hdfs_server, minio_server, s3_bucket, s3_client, s3_server
 
-__all__ = ["s3_bucket", "s3_client", "s3_server"]
+__all__ = ["gcs_server", "hdfs_server", "minio_server", "s3_bucket", "s3_client", "s3_server"]

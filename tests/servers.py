@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any, Dict, Iterator, Sequence
+from typing import Any, Dict, Iterator, NoReturn, Optional, Sequence
 from uuid import uuid4
 
 import pytest
@@ -22,6 +22,8 @@ __all__ = ["S3Server", "free_port", "program", "s3_bucket", "s3_client", "s3_ser
 
 _PORTS = range(15_000, 32_000)  # below what systems hand out to clients, so that nobody gets one by chance
 _START = 20.0
+_START_OF_JAVA = 90.0  # seconds, on a machine that is busy with other things
+_HADOOP = "hadoop-3.4.1"
 
 
 @define(frozen=True)
@@ -52,17 +54,56 @@ class S3Server:
         }
 
 
+@define(frozen=True)
+class GcsServer:
+    """A running GCS server, and what a client needs to speak to it."""
+
+    host: str
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def options(self) -> Dict[str, Any]:
+        """Options for ``gcsfs``."""
+        return self.options_at(self.endpoint)
+
+    def options_at(self, endpoint: str) -> Dict[str, Any]:
+        """Options for ``gcsfs`` that reach the server by way of another address."""
+        return {"project": "test", "token": "anon", "endpoint_url": endpoint}
+
+
+@define(frozen=True)
+class HdfsServer:
+    """A running NameNode with one DataNode."""
+
+    host: str
+    port: int
+
+    @property
+    def options(self) -> Dict[str, Any]:
+        """Options for ``hdfs_native.fsspec``."""
+        return {"host": self.host, "port": self.port}
+
+
 def program(name: str) -> str:
     """Where a server's program is; the test is skipped without it, but fails in CI."""
-    folder = os.environ.get("ALLUXIOFS_SERVERS") or Path.home() / ".cache" / "alluxiofs-servers"
-    installed = Path(folder) / "bin" / name
+    installed = _installed() / "bin" / name
     found = str(installed) if installed.is_file() else shutil.which(name)
-    if found is None:
-        message = f"{name} is not installed: scripts/install-servers.sh builds it"
-        if os.environ.get("CI"):
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
-    return found
+    return found if found is not None else missing(f"{name} is not installed: scripts/install-servers.sh builds it")
+
+
+def missing(message: str) -> NoReturn:
+    """Skip the test, and say why; fail in CI."""
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def _installed() -> Path:
+    return Path(os.environ.get("ALLUXIOFS_SERVERS") or Path.home() / ".cache" / "alluxiofs-servers")
 
 
 def free_port() -> int:
@@ -75,14 +116,21 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str], port: int, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    command: Sequence[str],
+    port: int,
+    log: Path,
+    *,
+    patience: float = _START,
+    environment: Optional[Dict[str, str]] = None,
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server that listens on ``port`` once this is entered, and is gone once it is left."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **environment}
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
         )
     try:
-        _wait_until_it_listens(process, port, log)
+        _wait_until_it_listens(process, port, log, patience)
         yield process
     finally:
         process.terminate()
@@ -93,15 +141,15 @@ def started(command: Sequence[str], port: int, log: Path, **environment: str) ->
             process.wait(10)
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end = time.monotonic() + _START
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path, patience: float) -> None:
+    end = time.monotonic() + patience
     while True:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended at once:\n{log.read_text(errors='replace')}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         if time.monotonic() > end:
-            raise RuntimeError(f"the server does not listen after {_START:g} s:\n{log.read_text(errors='replace')}")
+            raise RuntimeError(f"the server does not listen after {patience:g} s:\n{log.read_text(errors='replace')}")
         time.sleep(0.02)
 
 
@@ -140,7 +188,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     command = [executable, "--port", f"{server.host}:{server.port}", "--keep-alive", "posix", str(folder / "data")]
     # The secret goes by the environment: command lines are there for everybody to see.
     secrets = {"ROOT_ACCESS_KEY": server.key, "ROOT_SECRET_KEY": server.secret}
-    with started(command, server.port, folder / "log", **secrets):
+    with started(command, server.port, folder / "log", environment=secrets):
         yield server
 
 
@@ -158,3 +206,51 @@ def s3_bucket(s3_client: Any) -> str:
     bucket = f"test-{uuid4().hex[:12]}"
     s3_client.mkdir(bucket)
     return bucket
+
+
+@pytest.fixture(scope="session")
+def minio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """MinIO, where ``x`` and ``x/y`` can both be keys, and objects have versions."""
+    executable = program("minio")
+    folder = tmp_path_factory.mktemp("minio")
+    server = S3Server("127.0.0.1", free_port(), "tester", "tester-secret")
+    console = f"{server.host}:{free_port()}"
+    address = f"{server.host}:{server.port}"
+    command = [executable, "server", "--quiet", "--address", address, "--console-address", console, str(folder)]
+    secrets = {"MINIO_ROOT_USER": server.key, "MINIO_ROOT_PASSWORD": server.secret, "MINIO_UPDATE": "off"}
+    with started(command, server.port, folder.parent / f"{folder.name}.log", environment=secrets):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """fake-gcs-server, in memory."""
+    executable = program("fake-gcs-server")
+    folder = tmp_path_factory.mktemp("fake-gcs-server")
+    server = GcsServer("127.0.0.1", free_port())
+    command = [executable, "-scheme", "http", "-host", server.host, "-port", str(server.port), "-backend", "memory"]
+    command += ["-public-host", f"{server.host}:{server.port}", "-external-url", server.endpoint, "-log-level", "error"]
+    with started(command, server.port, folder / "log"):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def hdfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsServer]:
+    """A NameNode and a DataNode of Hadoop in one process: ten seconds to start, 300 MB."""
+    java = program("java")
+    jars = _installed() / _HADOOP
+    if not jars.is_dir():
+        missing(f"{_HADOOP} is not installed: scripts/install-servers.sh fetches it")
+    folder = tmp_path_factory.mktemp("hdfs")
+    server, details = HdfsServer("127.0.0.1", free_port()), folder / "details"
+    command = [java, "-Xmx384m", "-XX:+UseSerialGC", f"-Dtest.build.data={folder}", "-cp", f"{jars}/*"]
+    command += ["org.apache.hadoop.test.MiniDFSClusterManager", "-format", "-writeDetails", str(details)]
+    command += ["-nnport", str(server.port), "-httpport", str(free_port()), "-D", "dfs.replication=1"]
+    with started(command, server.port, folder / "log", patience=_START_OF_JAVA) as process:
+        end = time.monotonic() + _START_OF_JAVA
+        while not (details.is_file() and details.stat().st_size):  # it is written when the DataNode has joined
+            log = (folder / "log").read_text(errors="replace")
+            assert process.poll() is None, f"HDFS ended:\n{log}"
+            assert time.monotonic() < end, f"HDFS is not there after {_START_OF_JAVA:g} s:\n{log}"
+            time.sleep(0.05)
+        yield server
