@@ -13,7 +13,8 @@ __all__ = ["WorkerPolicy"]
 
 class WorkerPolicy(Component, ABC):
     """Ranks the workers for a path. Pure: it does no I/O, and the same workers and key give the same answer in every
-    process and on every Python.
+    process and on every Python. (One that does not place by path, such as ``round-robin``, may give other workers each
+    time it is asked.)
 
     It is made anew for each snapshot of the membership, so it may build tables in ``__init__``.
 

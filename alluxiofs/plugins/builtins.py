@@ -42,7 +42,13 @@ class BuiltIn:
 def alluxiofs_worker_policies() -> Sequence[BuiltIn]:
     return (
         BuiltIn("consistent-hash", "alluxiofs.policies.consistent_hash:ConsistentHash"),
+        BuiltIn("jump", "alluxiofs.policies.jump:Jump"),
+        BuiltIn("ketama", "alluxiofs.policies.ketama:Ketama"),
+        BuiltIn("local-first", "alluxiofs.policies.local_first:LocalFirst"),
+        BuiltIn("maglev", "alluxiofs.policies.maglev:Maglev"),
+        BuiltIn("multi-probe", "alluxiofs.policies.multi_probe:MultiProbe"),
         BuiltIn("rendezvous", "alluxiofs.policies.rendezvous:Rendezvous"),
+        BuiltIn("round-robin", "alluxiofs.policies.round_robin:RoundRobin"),
     )
 
 

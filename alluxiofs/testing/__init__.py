@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alluxiofs.testing.in_process_transport import Failure, InProcessTransport, InProcessWorker, InProcessWorkers
     from alluxiofs.testing.memberships import ChangingMembershipContract, MembershipContract
     from alluxiofs.testing.page_stores import PageStoreContract
-    from alluxiofs.testing.policies import HashingPolicyContract, WorkerPolicyContract
+    from alluxiofs.testing.policies import HashingPolicyContract, RankingContract, WorkerPolicyContract
     from alluxiofs.testing.recording_telemetry import RecordingTelemetry
     from alluxiofs.testing.scripted_membership import ScriptedMembership
     from alluxiofs.testing.telemetry import CountingTelemetryContract, TelemetryContract
@@ -40,6 +40,7 @@ _WHERE = {
     "InProcessWorkers": "in_process_transport",
     "MembershipContract": "memberships",
     "PageStoreContract": "page_stores",
+    "RankingContract": "policies",
     "RecordingTelemetry": "recording_telemetry",
     "ScriptedMembership": "scripted_membership",
     "TelemetryContract": "telemetry",
@@ -61,6 +62,7 @@ __all__ = [
     "InProcessWorkers",
     "MembershipContract",
     "PageStoreContract",
+    "RankingContract",
     "RecordingTelemetry",
     "ScriptedMembership",
     "TelemetryContract",

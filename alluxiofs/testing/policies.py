@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pickle
 import subprocess
@@ -11,11 +12,12 @@ from typing import Any, ClassVar, Dict, List, Sequence, Tuple, Type
 
 import pytest
 
-from alluxiofs.interfaces import Component, Worker, WorkerIdentity, WorkerPolicy, Workers
+from alluxiofs.interfaces import Component, Context, Worker, WorkerIdentity, WorkerPolicy, Workers
+from alluxiofs.registry import Builder, point_named, registry_for, silent_telemetry
 from alluxiofs.testing.components import ComponentContract
 from alluxiofs.testing.guards import at_once, no_io
 
-__all__ = ["HashingPolicyContract", "WorkerPolicyContract"]
+__all__ = ["HashingPolicyContract", "RankingContract", "WorkerPolicyContract"]
 
 ODD_KEYS = (
     "",
@@ -40,11 +42,22 @@ def make_keys(count: int) -> List[str]:
     return [f"s3://bucket/table/day={number % 31:02}/part-{number:05}.parquet" for number in range(count)]
 
 
+def make(policy_class: Type[WorkerPolicy], workers: Workers, settings: Any) -> WorkerPolicy:
+    """The policy with a context that builds inner policies by name, as a filesystem makes it."""
+    return policy_class(workers, settings, _context())
+
+
+def _context() -> Context:
+    registry, logger = registry_for(), logging.getLogger("alluxiofs.testing")
+    return Builder(registry, logger, silent_telemetry(registry, logger)).context(point_named("policy"))
+
+
 # Loads a class where it is defined, even in a file that no import finds, and says what it ranks.
 _ELSEWHERE = """
 import importlib, importlib.util, json, operator, pickle, sys
 request = json.load(sys.stdin)
 sys.path[:] = request["path"]
+from alluxiofs.testing.policies import make
 try:
     module = importlib.import_module(request["module"])
 except ImportError:
@@ -53,16 +66,15 @@ except ImportError:
     spec.loader.exec_module(module)
 policy_class = operator.attrgetter(request["class"])(module)
 workers, settings = pickle.loads(bytes.fromhex(request["made_of"]))
-policy = policy_class(workers, settings)
+policy = make(policy_class, workers, settings)
 print(json.dumps([[workers.index(worker) for worker in policy.rank(key, 3)] for key in request["keys"]]))
 """
 
 
-class WorkerPolicyContract(ComponentContract):
-    """What the gateway relies on in any policy.
+class RankingContract(ComponentContract):
+    """What the gateway relies on in any policy, also in one that does not place by key.
 
-    Set ``policy_class``; override the fixture ``settings`` for others than the default ones. A policy that hashes
-    keys, and should spread them evenly, keeps :class:`HashingPolicyContract` too.
+    Set ``policy_class``; override the fixture ``settings`` for others than the default ones.
     """
 
     policy_class: ClassVar[Type[WorkerPolicy]]
@@ -74,23 +86,23 @@ class WorkerPolicyContract(ComponentContract):
 
     @pytest.fixture
     def component(self, settings: Any) -> Component:
-        return self.policy_class(make_workers(3), settings)
+        return make(self.policy_class, make_workers(3), settings)
 
     def test_without_workers_nobody_is_ranked(self, settings: Any) -> None:
-        policy = self.policy_class((), settings)
+        policy = make(self.policy_class, (), settings)
         assert list(policy.rank("s3://bucket/key", 1)) == []
         assert list(policy.rank("s3://bucket/key", 5)) == []
 
     def test_one_worker_serves_everything(self, settings: Any) -> None:
         workers = make_workers(1)
-        policy = self.policy_class(workers, settings)
+        policy = make(self.policy_class, workers, settings)
         for key in ODD_KEYS:
             assert list(policy.rank(key, 3)) == list(workers)
 
     @pytest.mark.parametrize("size", [2, 3, 10])
     def test_it_gives_as_many_distinct_workers_as_are_wanted_or_all(self, settings: Any, size: int) -> None:
         workers = make_workers(size)
-        policy = self.policy_class(workers, settings)
+        policy = make(self.policy_class, workers, settings)
         for key in [*ODD_KEYS, *make_keys(20)]:
             for count in range(1, size + 3):
                 ranked = list(policy.rank(key, count))
@@ -98,21 +110,39 @@ class WorkerPolicyContract(ComponentContract):
                 assert len({worker.identity for worker in ranked}) == len(ranked), f"one worker twice for {key!r}"
                 assert all(worker in workers for worker in ranked), "a worker that is not in the snapshot"
 
+    def test_it_does_no_input_or_output(self, settings: Any) -> None:
+        workers, context = make_workers(5), _context()
+        self.policy_class(workers, settings, context)  # what it imports is not meant
+        with no_io():
+            policy = self.policy_class(workers, settings, context)
+            for key in ODD_KEYS:
+                policy.rank(key, 2)
+
+    def test_its_settings_may_be_left_out_where_all_have_defaults(self) -> None:
+        assert make(self.policy_class, make_workers(2), None).settings == self.policy_class.Settings()
+
+
+class WorkerPolicyContract(RankingContract):
+    """What the gateway relies on, besides, in a policy that places by key.
+
+    A policy that hashes keys, and should spread them evenly, keeps :class:`HashingPolicyContract` too.
+    """
+
     def test_the_answer_for_fewer_is_the_beginning_of_the_answer_for_more(self, settings: Any) -> None:
-        policy = self.policy_class(make_workers(10), settings)
+        policy = make(self.policy_class, make_workers(10), settings)
         for key in [*ODD_KEYS, *make_keys(50)]:
             longest = list(policy.rank(key, 10))
             for count in range(1, 10):
                 assert list(policy.rank(key, count)) == longest[:count], f"count {count} for {key!r}"
 
     def test_the_answer_is_the_same_each_time(self, settings: Any) -> None:
-        policy = self.policy_class(make_workers(10), settings)
+        policy = make(self.policy_class, make_workers(10), settings)
         keys = [*ODD_KEYS, *make_keys(50)]
         first = [list(policy.rank(key, 3)) for key in keys]
         assert [list(policy.rank(key, 3)) for key in reversed(keys)] == first[::-1], (
             "it depends on what was asked before"
         )
-        other = self.policy_class(make_workers(10), settings)
+        other = make(self.policy_class, make_workers(10), settings)
         assert [list(other.rank(key, 3)) for key in keys] == first, "another policy of the same workers differs"
 
     def test_the_answer_is_the_same_in_every_process(self, settings: Any) -> None:
@@ -126,7 +156,7 @@ class WorkerPolicyContract(ComponentContract):
             "made_of": pickle.dumps((workers, settings)).hex(),
             "keys": keys,
         }
-        policy = self.policy_class(workers, settings)
+        policy = make(self.policy_class, workers, settings)
         here = [[workers.index(worker) for worker in policy.rank(key, 3)] for key in keys]
         for seed in ("1", "2"):  # of two seeds one at least is not the one of this process
             answer = subprocess.run(  # noqa: S603 - this interpreter, with a program of our own
@@ -142,7 +172,7 @@ class WorkerPolicyContract(ComponentContract):
             assert json.loads(answer.stdout) == here, "another process ranks otherwise: is hash() in it?"
 
     def test_an_answer_belongs_to_the_caller(self, settings: Any) -> None:
-        policy = self.policy_class(make_workers(5), settings)
+        policy = make(self.policy_class, make_workers(5), settings)
         before = policy.rank("s3://bucket/key", 5)
         kept = list(before)
         if isinstance(before, list):
@@ -150,22 +180,13 @@ class WorkerPolicyContract(ComponentContract):
         assert list(policy.rank("s3://bucket/key", 5)) == kept, "the policy gave away a list of its own"
 
     def test_threads_get_the_same_answers(self, settings: Any) -> None:
-        policy, keys = self.policy_class(make_workers(10), settings), make_keys(200)
+        policy, keys = make(self.policy_class, make_workers(10), settings), make_keys(200)
 
         def rank_all() -> List[List[Worker]]:
             return [list(policy.rank(key, 3)) for key in keys]
 
         alone = rank_all()
         assert all(together == alone for together in at_once(*[rank_all] * 8))
-
-    def test_it_does_no_input_or_output(self, settings: Any) -> None:
-        with no_io():
-            policy = self.policy_class(make_workers(5), settings)
-            for key in ODD_KEYS:
-                policy.rank(key, 2)
-
-    def test_its_settings_may_be_left_out_where_all_have_defaults(self) -> None:
-        assert self.policy_class(make_workers(2)).settings == self.policy_class.Settings()
 
 
 class HashingPolicyContract(WorkerPolicyContract):
@@ -184,13 +205,13 @@ class HashingPolicyContract(WorkerPolicyContract):
 
     def test_the_shares_are_even(self, settings: Any) -> None:
         workers, keys = make_workers(10), make_keys(5000)
-        shares = self._shares(self.policy_class(workers, settings), keys)
+        shares = self._shares(make(self.policy_class, workers, settings), keys)
         assert len(shares) == len(workers), "some worker gets no key at all"
         assert max(shares.values()) <= self.largest_share * len(keys) / len(workers), sorted(shares.values())
 
     def test_the_second_choices_of_a_worker_are_spread(self, settings: Any) -> None:
         # or all that one worker had falls upon a single other one when it goes
-        policy = self.policy_class(make_workers(10), settings)
+        policy = make(self.policy_class, make_workers(10), settings)
         firsts = [list(policy.rank(key, 2)) for key in make_keys(5000)]
         taken_over_by = {second.host for first, second in firsts if first.host == "worker-1.example"}
         assert len(taken_over_by) > 3, f"all keys of one worker go to {sorted(taken_over_by)}"
@@ -209,7 +230,7 @@ class HashingPolicyContract(WorkerPolicyContract):
         assert moved <= self.needless_moves * len(keys), f"{moved} of {len(keys)} keys moved between workers that stay"
 
     def _firsts(self, workers: Workers, keys: Sequence[str], settings: Any) -> Tuple[Worker, ...]:
-        policy = self.policy_class(workers, settings)
+        policy = make(self.policy_class, workers, settings)
         return tuple(policy.rank(key, 1)[0] for key in keys)
 
     @staticmethod
