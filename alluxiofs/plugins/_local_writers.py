@@ -5,24 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
-import tempfile
-from typing import IO, Any, Iterator, Optional
+from typing import Optional
 
 from alluxiofs.errors import denied, exists, failed_write, is_a_directory
 from alluxiofs.interfaces import Writer
 from alluxiofs.plugins._fsspec.names import temporary
 
-try:
-    import fcntl
-except ImportError:  # Windows has no advisory locks of this kind: appends of several processes are not kept apart
-    fcntl = None  # type: ignore[assignment]
+__all__ = ["NO_LINKS", "ReplaceWriter", "check_target", "publish", "take_after"]
 
-__all__ = ["AppendWriter", "ReplaceWriter", "check_target", "publish"]
-
-_SPOOL = 16 * 1024 * 1024
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+"""What file systems say that have no hard links."""
 
 
 def check_target(name: str) -> Optional[os.stat_result]:
@@ -53,7 +46,7 @@ def publish(partial: str, name: str, *, exclusive: bool) -> None:
     except FileExistsError as error:
         raise exists(name) from error
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise
         # A file system without hard links: the name is taken first, exclusively, and what it stands for replaced.
         os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
@@ -102,7 +95,7 @@ class ReplaceWriter(Writer):
             try:
                 old = check_target(self._name)
                 if old is not None:
-                    self._take_after(descriptor, old)
+                    take_after(descriptor, old)
             finally:
                 os.close(descriptor)  # network file systems tell of a full disk here
             publish(self._partial, self._name, exclusive=self._exclusive)
@@ -122,74 +115,13 @@ class ReplaceWriter(Writer):
         with contextlib.suppress(OSError):
             os.unlink(self._partial)
 
-    @staticmethod
-    def _take_after(descriptor: int, old: os.stat_result) -> None:
-        if not hasattr(os, "fchown"):
-            return
-        mine = os.fstat(descriptor)
-        if (mine.st_uid, mine.st_gid) != (old.st_uid, old.st_gid):
-            with contextlib.suppress(PermissionError):
-                os.fchown(descriptor, old.st_uid, old.st_gid)
-        os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
-
-class AppendWriter(Writer):
-    """Collects what is to be appended, and appends it at commit; a failure cuts the file back to what it was."""
-
-    def __init__(self, name: str) -> None:
-        check_target(name)
-        self._name = name
-        directory = os.path.dirname(name)
-        os.makedirs(directory, exist_ok=True)
-        self._spool: Optional[IO[bytes]] = tempfile.SpooledTemporaryFile(max_size=_SPOOL, dir=directory)  # noqa: SIM115 closed by commit or abort
-
-    def write(self, data: memoryview) -> None:
-        if self._spool is None:
-            raise ValueError("write to a file that was committed or given up")
-        try:
-            self._spool.write(data)
-        except OSError as error:
-            raise failed_write(self._name, error) from error
-
-    def commit(self) -> None:
-        spool, self._spool = self._spool, None
-        if spool is None:
-            raise ValueError("a file can be committed once")
-        with spool:
-            spool.seek(0)
-            new = not os.path.exists(self._name)
-            with open(self._name, "ab", buffering=0) as file, _locked(file):
-                length = os.fstat(file.fileno()).st_size
-                try:
-                    _copy(spool, file)
-                except BaseException as error:
-                    os.truncate(file.fileno() if os.truncate in os.supports_fd else self._name, length)
-                    if new:
-                        os.unlink(self._name)
-                    if isinstance(error, OSError):
-                        raise failed_write(self._name, error) from error
-                    raise
-
-    def abort(self) -> None:
-        spool, self._spool = self._spool, None
-        if spool is not None:
-            spool.close()
-
-
-def _copy(source: IO[bytes], file: Any) -> None:
-    while True:
-        block = source.read(shutil.COPY_BUFSIZE)  # type: ignore[attr-defined]  # there since 3.8, not in the stubs
-        if not block:
-            return
-        view = memoryview(block)
-        while view:
-            view = view[file.write(view) :]
-
-
-@contextlib.contextmanager
-def _locked(file: IO[bytes]) -> Iterator[None]:
-    """Other appenders of ours wait, so that cutting back takes nothing of theirs. Closing the file unlocks it."""
-    if fcntl is not None:
-        with contextlib.suppress(OSError):  # file systems without locks
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-    yield
+def take_after(descriptor: int, old: os.stat_result) -> None:
+    """Give an open file the mode of the one that it replaces, and its owner where we may set it."""
+    if not hasattr(os, "fchown"):
+        return
+    mine = os.fstat(descriptor)
+    if (mine.st_uid, mine.st_gid) != (old.st_uid, old.st_gid):
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))

@@ -7,7 +7,7 @@ import functools
 import os
 from datetime import datetime, timezone
 from glob import has_magic
-from typing import Any, Dict, Iterator, Mapping, Optional
+from typing import IO, Any, Callable, Dict, Iterator, Mapping, Optional
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -26,7 +26,7 @@ from alluxiofs.errors import (
     not_a_directory,
 )
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
-from alluxiofs.plugins._fsspec.appending import rewriting
+from alluxiofs.plugins._fsspec.appending import RewritingWriter, check_unchanged, found_file, rewrite
 from alluxiofs.plugins._fsspec.client import Client
 from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
 from alluxiofs.plugins._fsspec.identity import client_identity, memory_identity
@@ -199,16 +199,30 @@ class FsspecUnderStore(UnderStore):
                 raise exists(name)
 
         check_target()
-        if self._memory:
-            return CollectingWriter(self._client, name, check_target, self.settings.write_timeout)
-        if self._scheme in _OBJECT_STORES:
-            return StreamingWriter(self._client, name, check_target, self.settings.write_timeout)
-        self._make_parent(name, Deadline.after(self.settings.write_timeout))
-        return MovingWriter(self._client, name, check_target, self.settings.write_timeout)
+        return self._writer(name, check_target)
 
     def append(self, name: str) -> Writer:
-        """A new file of the old content and the new: no client appends in a way that can be taken back."""
-        return rewriting(self, name, block=_COPY_BLOCK, timeout=self.settings.write_timeout)
+        """A new file of the old content and the new: no client appends in a way that can be taken back.
+
+        Clients cannot write on condition either, so what is there is looked at again right before it is replaced.
+        """
+        return RewritingWriter(self, name, functools.partial(self._append, name), self.settings.write_timeout)
+
+    def _append(self, name: str, spool: IO[bytes], size: int) -> None:
+        timeout = self.settings.write_timeout
+        old = found_file(self, name, timeout)
+        if old is None or size:
+            writer = self._writer(name, functools.partial(check_unchanged, self, name, old, timeout))
+            rewrite(self, old, writer, spool, block=_COPY_BLOCK, timeout=timeout)
+
+    def _writer(self, name: str, check: Callable[[], None]) -> Writer:
+        """A writer that asks ``check`` right before the file takes its place."""
+        if self._memory:
+            return CollectingWriter(self._client, name, check, self.settings.write_timeout)
+        if self._scheme in _OBJECT_STORES:
+            return StreamingWriter(self._client, name, check, self.settings.write_timeout)
+        self._make_parent(name, Deadline.after(self.settings.write_timeout))
+        return MovingWriter(self._client, name, check, self.settings.write_timeout)
 
     def remove(self, name: str, deadline: Deadline) -> None:
         if not self.stat(name, deadline).is_file:

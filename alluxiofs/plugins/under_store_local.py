@@ -23,7 +23,8 @@ from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, U
 from alluxiofs.plugins._fsspec.names import check, is_temporary, normalised, split_scheme, temporary
 from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS
 from alluxiofs.plugins._fsspec.versions import SECOND, settled
-from alluxiofs.plugins._local_writers import AppendWriter, ReplaceWriter, check_target, publish
+from alluxiofs.plugins._local_appending import AppendWriter
+from alluxiofs.plugins._local_writers import ReplaceWriter, check_target, publish
 
 try:
     import grp
@@ -48,7 +49,7 @@ class LocalUnderStore(UnderStore):
     protocols = ("file", "local")
     root = "/"
     capabilities = UnderStoreCapabilities(
-        version=("tag", "length", "mtime"), append=True, atomic_rename=True, native_copy=True, remote=False
+        version=("tag", "length", "mtime"), atomic_rename=True, native_copy=True, remote=False
     )
 
     def __init__(self, target: Target, settings: Any, context: Context) -> None:
@@ -113,6 +114,7 @@ class LocalUnderStore(UnderStore):
         return ReplaceWriter(name, exclusive=exclusive)
 
     def append(self, name: str) -> Writer:
+        """A new file of the old content and the new, in the old one's place: in place it would be seen growing."""
         return AppendWriter(name)
 
     def remove(self, name: str, deadline: Deadline) -> None:

@@ -19,13 +19,14 @@ from alluxiofs.errors import (
     not_found,
 )
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
-from alluxiofs.plugins._fsspec.appending import pour, rewriting
+from alluxiofs.plugins._fsspec.appending import RewritingWriter, pour
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.names import check, contained, split_scheme
 from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins._fsspec.waiting import Destination
+from alluxiofs.plugins._s3.appending import Appending
 from alluxiofs.plugins._s3.client import S3Client, bucket_and_key
-from alluxiofs.plugins._s3.copying import LARGEST_COPY, copy_object
+from alluxiofs.plugins._s3.copying import CARRIED, LARGEST_COPY, copy_object
 from alluxiofs.plugins._s3.failures import refused
 from alluxiofs.plugins._s3.reading import fetch, version_of
 from alluxiofs.plugins._s3.writer import S3Writer
@@ -35,17 +36,8 @@ __all__ = ["S3UnderStore"]
 
 _SIGNING = 60.0
 _KEYS_AT_ONCE = 1000  # what one request may remove
-# Of what the store says of an object: what users see, and what stays when an object is copied onto itself.
-_CARRIED = (
-    "CacheControl",
-    "ContentDisposition",
-    "ContentEncoding",
-    "ContentLanguage",
-    "ContentType",
-    "Metadata",
-    "StorageClass",
-)
-_SHOWN = ("ETag", "LastModified", "VersionId", *_CARRIED)
+# What users see of what the store says of an object.
+_SHOWN = ("ETag", "LastModified", "VersionId", *CARRIED)
 
 
 class S3UnderStore(UnderStore):
@@ -172,8 +164,10 @@ class S3UnderStore(UnderStore):
         )
 
     def append(self, name: str) -> Writer:
-        """A new object of the old content and the new."""
-        return rewriting(self, name, block=self.settings.part_size, timeout=self.settings.write_timeout)
+        """A new object of the old content and the new, on condition that the old one is what it was."""
+        self._check_key(name, Deadline.after(self.settings.write_timeout))
+        appending = Appending(self, self._client, name, self.settings)
+        return RewritingWriter(self, name, appending.attempt, self.settings.write_timeout)
 
     def remove(self, name: str, deadline: Deadline) -> None:
         if not self.stat(name, deadline).is_file:
@@ -248,7 +242,7 @@ class S3UnderStore(UnderStore):
         head = self._client.call("head_object", deadline, name, Bucket=bucket, Key=key)
         if head["ContentLength"] > LARGEST_COPY:
             raise NotSupportedError(f"{name}: an object of more than 5 GB cannot get a new time")
-        same = {field: head[field] for field in _CARRIED if head.get(field)}
+        same = {field: head[field] for field in CARRIED if head.get(field)}
         self._client.call(
             "copy_object",
             deadline,

@@ -2,19 +2,106 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import functools
+import os
+import random
+import threading
+import time
+import weakref
+from typing import IO, TYPE_CHECKING, Callable, Iterator, MutableMapping, Optional
 
-from alluxiofs.errors import is_a_directory
+from alluxiofs.errors import DeadlineExceededError, FileChangedError, is_a_directory
 from alluxiofs.interfaces import Deadline, Entry, UnderStore, Writer
+from alluxiofs.plugins._fsspec.spooling import SpoolingWriter, blocks
 
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Any
 
-__all__ = ["pour", "rewriting"]
+__all__ = ["RewritingWriter", "check_unchanged", "found_file", "pour", "rewrite", "rewriting"]
+
+_LEAST_ATTEMPTS = 3  # however long one takes
+_PAUSE = 0.01
+_LONGEST_PAUSE = 1.0
+
+
+class RewritingWriter(SpoolingWriter):
+    """Appends at commit, by writing the whole file anew; again, if somebody else has changed it meanwhile.
+
+    The threads of this process take turns at a file.
+
+    Parameters
+    ----------
+    store, name:
+        Whose file it is; a missing one is made.
+    attempt:
+        Makes the file of its old content and of what was collected. It raises
+        :class:`~alluxiofs.errors.FileChangedError` only if it is certain that it has changed nothing: then it is called
+        again.
+    timeout:
+        Seconds after which it is not called again. Three attempts are made in any case.
+    """
+
+    def __init__(self, store: UnderStore, name: str, attempt: Callable[[IO[bytes], int], None], timeout: float) -> None:
+        super().__init__(name)
+        found_file(store, name, timeout)  # what cannot be appended to is told before anything is written
+        self._url = store.url(name)
+        self._attempt = attempt
+        self._timeout = timeout
+
+    def _finish(self, spool: IO[bytes]) -> None:
+        deadline = Deadline.after(self._timeout)
+        pause, attempts = _PAUSE, 0
+        while True:
+            try:
+                with _turns.of(self._url, self._timeout):
+                    self._attempt(spool, self._size)
+            except FileChangedError as error:
+                attempts += 1
+                if attempts >= _LEAST_ATTEMPTS and not deadline.remaining():
+                    message = f"nothing was appended: others changed the file during each of {attempts} attempts"
+                    raise FileChangedError(message, self._name) from error
+            else:
+                return
+            # Those who wait as long as each other meet again.
+            time.sleep(random.uniform(0, pause))  # noqa: S311 nothing secret about it
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+class _Turns:
+    """Lets the threads of this process have a file one after the other."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget who has a turn: in a forked child they are the parent's threads."""
+        self._lock = threading.Lock()
+        self._locks: MutableMapping[str, Any] = weakref.WeakValueDictionary()
+
+    @contextlib.contextmanager
+    def of(self, url: str, timeout: float) -> Iterator[None]:
+        """Wait for the turn at a file, so many seconds at most."""
+        with self._lock:
+            lock = self._locks.get(url)
+            if lock is None:
+                lock = self._locks[url] = threading.Lock()
+        if not lock.acquire(timeout=timeout):
+            raise DeadlineExceededError(f"{url}: another append to this file has not ended for {timeout:g} s")
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+_turns = _Turns()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_turns.renew)
 
 
 def rewriting(store: UnderStore, name: str, *, block: int, timeout: float) -> Writer:
-    """A writer of the whole file anew, that has the old content written already.
+    """An appender for any store that can create files. What is there is looked at again right before the commit, so
+    that only what changes between the two is lost.
 
     Parameters
     ----------
@@ -23,17 +110,56 @@ def rewriting(store: UnderStore, name: str, *, block: int, timeout: float) -> Wr
     block:
         Bytes that are read at a time.
     timeout:
-        Seconds that one read may take.
+        Seconds that one read may take, and after which a file that others keep changing is given up.
     """
-    old = _found(store, name, timeout)
-    writer = store.create(name)
+
+    def attempt(spool: IO[bytes], size: int) -> None:
+        old = found_file(store, name, timeout)
+        if old is None or size:
+            check = functools.partial(check_unchanged, store, name, old, timeout)
+            rewrite(store, old, store.create(name), spool, block=block, timeout=timeout, check=check)
+
+    return RewritingWriter(store, name, attempt, timeout)
+
+
+def rewrite(
+    store: UnderStore,
+    old: Optional[Entry],
+    writer: Writer,
+    spool: IO[bytes],
+    *,
+    block: int,
+    timeout: float,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the old content, then what was collected, and commit.
+
+    Parameters
+    ----------
+    store, old:
+        Where the old content is; ``None`` if there is none.
+    writer:
+        Of the file.
+    spool:
+        What was collected.
+    block, timeout:
+        Bytes that are read at a time, and seconds that one read may take.
+    check:
+        That the old content is still what is there, asked right before the commit, where the writer does not.
+    """
     try:
         if old is not None:
-            pour(store, old, writer, block=block, timeout=timeout)
+            try:
+                pour(store, old, writer, block=block, timeout=timeout)
+            except FileNotFoundError as error:
+                raise FileChangedError("removed while it was copied", old.name) from error
+        for view in blocks(spool):
+            writer.write(view)
+        check()
+        writer.commit()
     except BaseException:
         writer.abort()
         raise
-    return writer
 
 
 def pour(store: UnderStore, entry: Entry, writer: Writer, *, block: int, timeout: float) -> None:
@@ -45,7 +171,8 @@ def pour(store: UnderStore, entry: Entry, writer: Writer, *, block: int, timeout
         writer.write(view)
 
 
-def _found(store: UnderStore, name: str, timeout: float) -> Optional[Entry]:
+def found_file(store: UnderStore, name: str, timeout: float) -> Optional[Entry]:
+    """The file of a name, or ``None`` if there is nothing; a directory is an error."""
     try:
         entry = store.stat(name, Deadline.after(timeout))
     except FileNotFoundError:
@@ -53,3 +180,19 @@ def _found(store: UnderStore, name: str, timeout: float) -> Optional[Entry]:
     if not entry.is_file:
         raise is_a_directory(name)
     return entry
+
+
+def check_unchanged(store: UnderStore, name: str, old: Optional[Entry], timeout: float) -> None:
+    """That a file is, as far as the store can tell, what it was.
+
+    Raises
+    ------
+    FileChangedError
+        If it is not, or if there is one now, or none any more.
+    """
+    new = found_file(store, name, timeout)
+    if old is None or new is None:
+        if old is not new:
+            raise FileChangedError("made or removed while it was appended to", name)
+    elif old.version.same_as(new.version) is False:
+        raise FileChangedError("changed while it was appended to", name)

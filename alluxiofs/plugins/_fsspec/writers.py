@@ -28,18 +28,18 @@ class _BufferedWriter(Writer):
     ----------
     client, name:
         Whose file it is.
-    taken:
-        Raises ``FileExistsError`` if the name must be free and is not; asked at commit.
+    check:
+        Raises what speaks against the file taking its place (the name must be free, and is not); asked at commit.
     timeout:
         Seconds that one call to the client may take.
     """
 
     _one_at_a_time: ContextManager[Any] = contextlib.nullcontext()
 
-    def __init__(self, client: Client, name: str, taken: Callable[[], None], timeout: float) -> None:
+    def __init__(self, client: Client, name: str, check: Callable[[], None], timeout: float) -> None:
         self._client = client
         self._name = name
-        self._taken = taken
+        self._check = check
         self._timeout = timeout
         self._buffer = bytearray()
         self._ended = False
@@ -57,7 +57,7 @@ class _BufferedWriter(Writer):
         try:
             self._hand_over()
             with self._one_at_a_time:
-                self._taken()
+                self._check()
                 self._publish()
         except BaseException:
             self.abort()
@@ -149,8 +149,8 @@ class CollectingWriter(_BufferedWriter):
 
     _one_at_a_time = threading.Lock()
 
-    def __init__(self, client: Client, name: str, taken: Callable[[], None], timeout: float) -> None:
-        super().__init__(client, name, taken, timeout)
+    def __init__(self, client: Client, name: str, check: Callable[[], None], timeout: float) -> None:
+        super().__init__(client, name, check, timeout)
         self._blocks = bytearray()
 
     def _store(self, block: bytes) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple
 
 from alluxiofs.errors import FileChangedError, exists
-from alluxiofs.interfaces import Deadline, Writer
+from alluxiofs.interfaces import Deadline, Entry, Writer
 from alluxiofs.plugins._s3.client import bucket_and_key, finish
+from alluxiofs.plugins._s3.copying import origin_of, spans
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -30,11 +31,15 @@ class S3Writer(Writer):
     ----------
     client, name:
         Whose object it is.
-    taken:
-        Raises ``FileExistsError`` if the name must be free and is not: asked at commit, for stores that do not know
-        conditional writes.
+    check:
+        Raises what speaks against the commit (the name must be free, and is not): asked right before it, for stores
+        that do not know conditional writes.
     exclusive:
         The commit itself is on condition that there is no such object.
+    replaces:
+        An ETag: the commit is on condition that it replaces the object that has it.
+    said:
+        What the object is to say of itself (``ContentType`` …), as parameters of the requests that make it.
     part_size, size_hint:
         Bytes of a part, and of the whole, where known.
     in_flight:
@@ -47,9 +52,11 @@ class S3Writer(Writer):
         self,
         client: S3Client,
         name: str,
-        taken: Callable[[], None],
+        check: Callable[[], None],
         *,
         exclusive: bool,
+        replaces: Optional[str] = None,
+        said: Optional[Mapping[str, Any]] = None,
         part_size: int,
         size_hint: Optional[int],
         in_flight: int,
@@ -57,8 +64,10 @@ class S3Writer(Writer):
     ) -> None:
         self._client = client
         self._name = name
-        self._taken = taken
+        self._check = check
         self._exclusive = exclusive
+        self._condition = {"IfNoneMatch": "*"} if exclusive else {"IfMatch": replaces} if replaces else {}
+        self._said = dict(said or {})
         self._part_size = max(part_size, -(-(size_hint or 0) // _MOST_PARTS))
         self._in_flight = in_flight
         self._timeout = timeout
@@ -85,16 +94,17 @@ class S3Writer(Writer):
     def commit(self) -> None:
         if self._ended:
             raise ValueError("a file can be committed once")
-        condition = {"IfNoneMatch": "*"} if self._exclusive else {}
         try:
-            self._taken()
+            self._check()
             if self._upload is None:
-                self._call("put_object", Body=bytes(self._buffer), **condition)
+                self._call("put_object", Body=bytes(self._buffer), **self._said, **self._condition)
             else:
-                self._complete(condition)
+                self._complete()
         except FileChangedError as error:  # what a failed condition is called
             self.abort()
-            raise exists(self._name) from error
+            if self._exclusive:
+                raise exists(self._name) from error
+            raise
         except BaseException:
             self.abort()
             raise
@@ -117,18 +127,35 @@ class S3Writer(Writer):
             with contextlib.suppress(Exception):
                 self._call("abort_multipart_upload", UploadId=self._upload)
 
-    def _complete(self, condition: Dict[str, str]) -> None:
+    def copy(self, source: Entry) -> None:
+        """Have the store itself copy a version of an object of 5 MiB or more to the start of this one.
+
+        Raises
+        ------
+        FileChangedError
+            If the source is of another version by now.
+        """
+        self._begin()
+        for span in spans(source.size or 0):
+            self._sent += 1
+            part = {**origin_of(source), "CopySourceRange": span, "PartNumber": self._sent}
+            answer = self._call("upload_part_copy", UploadId=self._upload, **part)
+            self._parts.append({"PartNumber": self._sent, "ETag": answer["CopyPartResult"]["ETag"]})
+
+    def _complete(self) -> None:
         if self._buffer:
             self._send_part()
         while self._pending:
             self._receive_part()
-        self._call(
-            "complete_multipart_upload", UploadId=self._upload, MultipartUpload={"Parts": self._parts}, **condition
-        )
+        parts = {"Parts": self._parts}
+        self._call("complete_multipart_upload", UploadId=self._upload, MultipartUpload=parts, **self._condition)
+
+    def _begin(self) -> None:
+        if self._upload is None:
+            self._upload = str(self._call("create_multipart_upload", **self._said)["UploadId"])
 
     def _send_part(self) -> None:
-        if self._upload is None:
-            self._upload = str(self._call("create_multipart_upload")["UploadId"])
+        self._begin()
         while len(self._pending) >= self._in_flight:
             self._receive_part()
         part, self._buffer = bytes(self._buffer), bytearray()
