@@ -10,15 +10,17 @@ import logging
 import os
 import sys
 import time
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from attrs import define, field
 
 from alluxiofs.errors import ConfigurationError, PageStoreError
 from alluxiofs.interfaces import Context, Deadline, KeptFile, PageStore
+from alluxiofs.pagestores.capacity import capacities_of, check_folders
 from alluxiofs.pagestores.claiming import check_key, check_page
 from alluxiofs.pagestores.eviction import POLICIES
 from alluxiofs.pagestores.failures import failure
+from alluxiofs.pagestores.folders import folders_of
 from alluxiofs.pagestores.ondisk.found import SECOND, Found, read_fully
 from alluxiofs.pagestores.ondisk.layout import page_hash
 from alluxiofs.pagestores.ondisk.pages import Pages
@@ -42,17 +44,6 @@ class Verify(enum.Enum):
     FIRST = "first"
     ALWAYS = "always"
     NEVER = "never"
-
-
-def _paths(path: Union[str, os.PathLike[str], Iterable[str]]) -> Tuple[str, ...]:
-    # One folder is a text, and a text is a sequence of texts too.
-    return (os.fspath(path),) if isinstance(path, (str, os.PathLike)) else tuple(map(os.fspath, path))
-
-
-def _sizes(sizes: Union[int, str, Iterable[Any], None]) -> Tuple[Size, ...]:
-    if sizes is None:
-        return ()
-    return (Size(sizes),) if isinstance(sizes, (int, str)) else tuple(map(Size, sizes))
 
 
 class DiskPageStore(PageStore):
@@ -87,8 +78,8 @@ class DiskPageStore(PageStore):
             ``never``, but for pages from before the machine's last start.
         """
 
-        path: Tuple[str, ...] = field(default=(), converter=_paths)
-        capacity: Tuple[Size, ...] = field(default=(), converter=_sizes)
+        path: Tuple[str, ...] = field(default=(), converter=folders_of)
+        capacity: Tuple[Size, ...] = field(default=(), converter=capacities_of)
         eviction: str = "lru"
         max_age: Optional[Seconds] = None
         verify: Verify = field(default=Verify.FIRST, converter=Verify)
@@ -108,6 +99,7 @@ class DiskPageStore(PageStore):
                 "or one for each"
             )
         self._paths = list(dict.fromkeys(paths))
+        check_folders(settings.capacity, len(self._paths), page_size)
         self._given = dict(zip(paths, settings.capacity)) if len(settings.capacity) > 1 else {}
         self.hits = Tally()
         self.misses = Tally()

@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, Optional
 from attrs import define
 
 from alluxiofs.interfaces import Claims, Context, KeptFile, PageStore
+from alluxiofs.pagestores.capacity import check_capacity
 from alluxiofs.pagestores.claiming import ClaimingFile, check_key
 from alluxiofs.pagestores.recency import Recency, Tally
 from alluxiofs.settings.types import Size
@@ -73,6 +74,7 @@ class MemoryPageStore(PageStore):
 
     def __init__(self, settings: Any, context: Context, page_size: int) -> None:
         super().__init__(settings, context, page_size)
+        check_capacity("memory", settings.capacity, page_size, _charge(page_size) + _FILE_OVERHEAD)
         self._claims = Claims()
         self._hits = Tally()  # its numbers are also the stamps of use
         self._misses = Tally()

@@ -16,7 +16,7 @@ from alluxiofs.interfaces.values import WorkerIdentity
 from alluxiofs.settings.conversion import convert, is_convertible, shown, type_text
 from alluxiofs.settings.docstrings import described_parameters
 from alluxiofs.settings.secrets import STARS, hidden, is_secret_name
-from alluxiofs.settings.types import Size
+from alluxiofs.settings.types import Size, size_text
 
 __all__ = ["SettingField", "effective_settings", "make_settings", "settings_fields"]
 
@@ -63,16 +63,8 @@ class SettingField:
         if isinstance(self.default, enum.Enum):
             return repr(self.default.value)
         if isinstance(self.default, Size):
-            return _size_text(self.default)
+            return size_text(self.default)
         return STARS if self.secret and self.default is not None else repr(self.default)
-
-
-def _size_text(size: int) -> str:
-    """A size in the largest unit that it is a whole number of: text that reads as the same size."""
-    units = ["B", "KB", "MB", "GB", "TB", "PB"]
-    while size and size % 1024 == 0 and len(units) > 1:
-        size, units = size // 1024, units[1:]
-    return f"{size}{units[0]}"
 
 
 @functools.lru_cache(maxsize=None)
@@ -160,7 +152,9 @@ def make_settings(cls: Any, values: Mapping[str, Any], what: str, where: str) ->
         failure = error
     # Outside of the handler, for a cause could show a secret.
     secrets = [str(value) for name, value in converted.items() if fields[name].secret and value]
-    raise _explained(failure, f"{where}: settings of {what}", secrets) from (None if secrets else failure)
+    refused = _refused_by_converter(cls, converted)
+    setting = f"setting {refused!r}" if refused else "settings"
+    raise _explained(failure, f"{where}: {setting} of {what}", secrets) from (None if secrets else failure)
 
 
 def effective_settings(settings: Any) -> Dict[str, Any]:
@@ -170,6 +164,18 @@ def effective_settings(settings: Any) -> Dict[str, Any]:
         for field in settings_fields(settings.__class__)
         for value in (getattr(settings, field.name, getattr(settings, f"_{field.name}", None)),)
     }
+
+
+def _refused_by_converter(cls: Any, values: Mapping[str, Any]) -> Optional[str]:
+    """The setting whose value its own converter does not take, if it is that."""
+    for field in attrs.fields(cls):
+        name: str = field.alias or field.name
+        if name in values and callable(field.converter):
+            try:
+                field.converter(values[name])
+            except (ValueError, TypeError):
+                return name
+    return None
 
 
 def _explained(failure: Exception, where: str, secrets: Sequence[str]) -> ConfigurationError:

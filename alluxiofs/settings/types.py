@@ -10,7 +10,7 @@ import math
 import re
 from typing import Union
 
-__all__ = ["Seconds", "Size"]
+__all__ = ["Seconds", "Size", "size_text"]
 
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*")
 
@@ -82,6 +82,14 @@ class Seconds(float):
         if not (0 <= seconds < math.inf):
             raise ValueError(f"a length of time is neither negative nor infinite: {value!r}")
         return seconds
+
+
+def size_text(size: int) -> str:
+    """A size in the largest unit that it is a whole number of: text that reads as the same size."""
+    units = ["B", "KB", "MB", "GB", "TB", "PB"]
+    while size and size % 1024 == 0 and len(units) > 1:
+        size, units = size // 1024, units[1:]
+    return f"{size}{units[0]}"
 
 
 def _measure(text: str, units: dict[str, int] | dict[str, float], what: str) -> float:

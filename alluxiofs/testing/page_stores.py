@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alluxiofs.errors import ConfigurationError
 from alluxiofs.interfaces import Component, Deadline, KeptFile, PageStore
 from alluxiofs.testing.components import ComponentContract
 from alluxiofs.testing.guards import at_once, no_io
@@ -239,7 +240,10 @@ class PageStoreContract(ComponentContract):
         assert all(read_whole(kept, index) for index in held)
 
     def test_a_page_larger_than_the_store_is_not_kept(self, make_store: MakeStore) -> None:
-        store = make_store(TIGHT, 2 * TIGHT)
+        try:
+            store = make_store(TIGHT, 2 * TIGHT)
+        except ConfigurationError:
+            return  # better still: whoever configured it so is told
         small, large = store.file(key_of(1), PAGE), store.file(key_of(2), 2 * TIGHT)
         keep(small, 0)
         keep(large, 0)

@@ -49,7 +49,7 @@ class TestTieredPageStore(PageStoreContract):
     def make_store(self, make_tiered: MakeTiered) -> MakeStore:
         # With so little memory that there is hardly more in it than is on disk: the contract compares what can be
         # read with the pages that are counted.
-        return lambda capacity, page_size: make_tiered(capacity, page_size, memory=0)
+        return lambda capacity, page_size: make_tiered(capacity, page_size, memory=page_size + 5000)
 
 
 def test_what_is_read_whole_is_read_from_memory_the_next_time(make_tiered: MakeTiered) -> None:
@@ -103,9 +103,9 @@ def test_what_is_in_memory_outlives_the_disk(make_tiered: MakeTiered, folder: Pa
 
 def test_it_is_chosen_by_name(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"some bytes")
-    store = {"name": "tiered", "memory": "1MB", "disk": {"path": str(folder), "capacity": "20MB"}}
+    store = {"name": "tiered", "memory": "2MB", "disk": {"path": str(folder), "capacity": "20MB"}}
     fs = fsspec.filesystem("alluxiofs", target_protocol="file", page_store=store, skip_instance_cache=True)
     for _ in range(2):
         assert fs.cat_file(str(tmp_path / "data"), start=2, end=6) == b"me b"
-    assert fs.describe()["page_store"]["settings"]["memory"] == 2**20
+    assert fs.describe()["page_store"]["settings"]["memory"] == 2**21
     assert (folder / "v2").is_dir()
