@@ -20,6 +20,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     int
         The exit code, see :mod:`alluxiofs.cli.failures`.
     """
-    from alluxiofs.cli.app import run
+    try:
+        from alluxiofs.cli.app import run
 
-    return run(arguments)
+        return run(arguments)
+    except KeyboardInterrupt:  # while the libraries are read, which takes longer than some commands
+        return 130

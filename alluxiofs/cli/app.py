@@ -15,7 +15,7 @@ from typing import Any, List, Optional, Sequence, Tuple
 import click
 
 from alluxiofs.cli import commands
-from alluxiofs.cli.failures import Code, OutputClosedError, explain
+from alluxiofs.cli.failures import Code, OutputClosedError, OutputError, explain
 from alluxiofs.cli.notices import warnings_as_lines
 from alluxiofs.cli.output import flush
 from alluxiofs.cli.session import Session, filesystem_options
@@ -72,9 +72,15 @@ def _run(words: List[str], session: Session) -> int:
         flush()
     except (click.Abort, KeyboardInterrupt):
         return Code.INTERRUPTED
-    except OutputClosedError:
+    except SystemExit:  # click's own answer, of whatever command, to help that nobody reads any more
         _discard_output()
         return Code.OUTPUT_CLOSED
+    except OutputError as error:
+        _discard_output()
+        if isinstance(error, OutputClosedError):
+            return Code.OUTPUT_CLOSED
+        session.failures.tell(error)
+        return Code.FAILED
     except click.ClickException as error:
         return _misused(error)
     except Exception as error:
@@ -96,6 +102,8 @@ def _misused(error: click.ClickException) -> int:
 
 def _discard_output() -> None:
     # The interpreter flushes the standard output when it ends, and would complain of the same thing once more.
+    if sys.stdout is None:
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stdout.fileno())

@@ -4,7 +4,7 @@
 code    meaning
 ======  ==========================================================================================
 0       done
-1       an operation failed
+1       an operation failed, or the standard output cannot be written
 2       used wrongly: the command line, an argument, a setting, a component, an extra that is missing
 3       a path does not exist
 4       a path may not be read or written
@@ -26,7 +26,7 @@ import click
 from alluxiofs.errors import ConfigurationError, InvalidPathError, MissingExtraError
 from alluxiofs.settings.secrets import hidden_text
 
-__all__ = ["Code", "Failures", "OutputClosedError", "UsageError", "code_of", "explain"]
+__all__ = ["Code", "Failures", "OutputClosedError", "OutputError", "UsageError", "code_of", "explain"]
 
 
 class Code:
@@ -41,8 +41,12 @@ class Code:
     OUTPUT_CLOSED = 141
 
 
-class OutputClosedError(Exception):
-    """Nobody reads the standard output any more. Not an ``OSError``: a store's broken connection is another matter."""
+class OutputError(Exception):
+    """The standard output cannot be written. Not an ``OSError``: no path and no store is to blame."""
+
+
+class OutputClosedError(OutputError):
+    """Nobody reads the standard output any more."""
 
 
 class UsageError(click.ClickException):
@@ -98,6 +102,8 @@ def _text(error: BaseException) -> Tuple[str, bool]:
     if isinstance(error, OSError) and error.strerror:
         return (error.strerror, False) if error.filename is None else (f"{error.filename}: {error.strerror}", True)
     text = str(error)
+    if isinstance(error, OutputError):
+        return text, False
     for kind, words in _PLAIN:
         # fsspec's filesystems raise these with nothing but the path, or with nothing at all
         if isinstance(error, kind) and " " not in text:
@@ -135,7 +141,7 @@ class Failures:
         """Tell of an error inside of the block instead of raising it."""
         try:
             yield
-        except (OutputClosedError, click.exceptions.Exit, click.Abort):
+        except (OutputError, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             self.tell(error, path)

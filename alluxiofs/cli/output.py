@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
+import os
 import sys
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
-from alluxiofs.cli.failures import OutputClosedError
+from alluxiofs.cli.failures import OutputClosedError, OutputError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["as_json", "printable", "size_text", "time_text", "write", "write_json", "write_line", "write_rich"]
+__all__ = [
+    "as_json",
+    "on_terminal",
+    "printable",
+    "size_text",
+    "time_text",
+    "write",
+    "write_json",
+    "write_line",
+    "write_rich",
+]
 
 _PIPE_WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where no terminal says how many there are."""
@@ -25,19 +37,40 @@ def write(data: Union[bytes, memoryview]) -> None:
     ------
     OutputClosedError
         If the reader has gone.
+    OutputError
+        If it cannot be written for another reason: the disk that it goes to is full …
     """
     try:
-        sys.stdout.buffer.write(data)
-    except BrokenPipeError as error:
-        raise OutputClosedError from error
+        _standard_output().write(data)
+    except OSError as error:
+        raise _failed(error) from error
 
 
 def flush() -> None:
     """Hand on what is buffered; raises as :func:`write` does."""
+    if sys.stdout is None:  # closed by whoever started this, and nothing was written
+        return
     try:
         sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise OutputClosedError from error
+    except OSError as error:
+        raise _failed(error) from error
+
+
+def _standard_output() -> BinaryIO:
+    if sys.stdout is None:
+        raise OutputError(f"standard output: {os.strerror(errno.EBADF)}")
+    return sys.stdout.buffer
+
+
+def _failed(error: OSError) -> OutputError:
+    if isinstance(error, BrokenPipeError):
+        return OutputClosedError()
+    return OutputError(f"standard output: {error.strerror or error}")
+
+
+def on_terminal() -> bool:
+    """Whether a person looks at the standard output."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def printable(text: str) -> str:
@@ -47,7 +80,7 @@ def printable(text: str) -> str:
 
 def write_line(text: str) -> None:
     """Write one line; names that are no valid Unicode come out as the bytes that they are."""
-    if sys.stdout.isatty():
+    if on_terminal():
         text = printable(text)
     write(text.encode("utf-8", "surrogateescape") + b"\n")
 
@@ -79,7 +112,7 @@ def write_rich(*renderables: RenderableType) -> None:
 
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
+    terminal = on_terminal()
     buffer = io.StringIO()
     here = Console()
     console = Console(

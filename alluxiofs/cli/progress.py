@@ -9,10 +9,15 @@ from typing import Any, Callable, Iterator, Optional
 
 from fsspec.callbacks import Callback
 
-__all__ = ["CountBytes", "progress_bar"]
+__all__ = ["CountBytes", "errors_on_terminal", "progress_bar"]
 
 _WORTH_BYTES = 8 << 20
 _WORTH_FILES = 16
+
+
+def errors_on_terminal() -> bool:
+    """Whether a person looks at the standard error."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 class CountBytes(Callback):  # type: ignore[misc]  # fsspec has no types
@@ -44,7 +49,7 @@ def progress_bar(what: str, files: int, total: int) -> Iterator[Callable[[int], 
 
     Nothing is shown for a short transfer, or where the standard error is not a terminal.
     """
-    if not sys.stderr.isatty() or (total < _WORTH_BYTES and files < _WORTH_FILES):
+    if not errors_on_terminal() or (total < _WORTH_BYTES and files < _WORTH_FILES):
         yield lambda step: None  # noqa: ARG005 - nobody is looking
         return
     from rich.console import Console

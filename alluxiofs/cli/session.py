@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, TypeVar
 
 import click
@@ -18,7 +20,7 @@ from alluxiofs.errors import InvalidPathError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["Place", "Session", "filesystem_options", "pass_session", "shown"]
+__all__ = ["Place", "Session", "debug_option", "filesystem_options", "pass_session", "scheme_of"]
 
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)(?:://|::)")
 _OURS = frozenset({"alluxio", "alluxiofs"})
@@ -68,17 +70,14 @@ class Session:
         """
         arguments = self.configured()
         self.failures.secrets = sorted(set(secrets_in(arguments)), key=len, reverse=True)
-        scheme = "" if path is None else _scheme(path)
+        scheme = "" if path is None else scheme_of(path)
         if path is None or is_configured(arguments):
             configured = self._made("", arguments)
             if path is None or not scheme or names_scheme(arguments, scheme) or _owns(configured, path):
                 return configured
         elif not scheme:
             check_names(arguments)  # the one that was mistyped may be the one that is missed
-            raise UsageError(
-                f"{path}: which store is it in? Write a URL (s3://bucket/key, file:///folder/name) or name the "
-                "store with --target-protocol"
-            )
+            raise UsageError(_which_store(path))
         return self._made(scheme, for_scheme(arguments, scheme))
 
     def _made(self, scheme: str, arguments: Dict[str, Any]) -> AbstractFileSystem:
@@ -99,6 +98,15 @@ class Session:
             click.get_current_context().exit(self.failures.code)
 
 
+def _which_store(path: str) -> str:
+    here = os.path.exists(path)
+    on_this_machine = f"; on this machine it is file://{Path(path).absolute().as_posix()}" if here else ""
+    return (
+        f"{path or repr(path)}: which store is it in? Write a URL (s3://bucket/key, file:///folder/name) or name the "
+        f"store with --target-protocol{on_this_machine}"
+    )
+
+
 def _owns(fs: AbstractFileSystem, path: str) -> bool:
     """Whether a path is in one of the stores of a filesystem."""
     try:
@@ -117,8 +125,8 @@ def _without_chain(path: str) -> str:
         path = path[found.end() :]
 
 
-def _scheme(path: str) -> str:
-    """The scheme of the under store in a path, or an empty text."""
+def scheme_of(path: str) -> str:
+    """The scheme of the under store in a path, in small letters, or an empty text."""
     while True:
         found = _SCHEME.match(path)
         if found is None:
@@ -126,13 +134,6 @@ def _scheme(path: str) -> str:
         if found["scheme"].lower() not in _OURS:
             return found["scheme"].lower() if found[0].endswith("://") else ""
         path = path[found.end() :]
-
-
-def shown(place: Place, entry: Dict[str, Any]) -> str:
-    """The name of an entry in the way that the user wrote the path above it: URLs for a URL, else names."""
-    if _scheme(place.given) and entry.get("ufs_path"):
-        return str(entry["ufs_path"])
-    return str(entry["name"])
 
 
 # --- options that every command with a filesystem has ---------------------------------------------------------

@@ -109,7 +109,7 @@ def refuse_itself(source: Tree, target: Tree) -> None:
     if source.name == target.name:
         raise InvalidPathError(f"{source.given}: source and target are the same")
     if target.name.startswith(source.name.rstrip("/") + "/"):
-        raise InvalidPathError(f"{target.given}: it lies inside of {source.given}")
+        raise InvalidPathError(f"{source.given}: {target.given} lies inside of it")
 
 
 def transfer(

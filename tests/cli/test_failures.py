@@ -67,6 +67,20 @@ def test_wrong_use_is_one_line_and_code_2(command: Command, words: list[str], li
     assert line is None or outcome.error_lines == [line]
 
 
+def test_describe_of_nothing_says_what_can_be_described(command: Command) -> None:
+    outcome = command("describe")
+    assert (outcome.code, len(outcome.error_lines)) == (2, 1)
+    for flag in ("--target-protocol", "-o worker_hosts=", "s3://"):
+        assert flag in outcome.errors
+
+
+def test_a_local_path_is_told_its_url(command: Command, store: Path) -> None:
+    outcome = command("ls", store)
+    assert outcome.code == 2
+    assert outcome.errors.endswith(f"; on this machine it is file://{store}\n")
+    assert "which store" in command("ls", "").errors
+
+
 def test_an_unknown_argument_or_component_names_what_there_is(command: Command) -> None:
     unknown = command("ls", "memory:///", "-o", "replica=3")
     assert unknown.code == 2
@@ -153,6 +167,48 @@ def test_warnings_are_one_line_each(command: Command, url: str, tmp_path: Path) 
     assert (outcome.code, len(outcome.output)) == (0, 2048)
     (line,) = outcome.error_lines
     assert line.startswith("alluxiofs: warning: page store 'disk' does not work, reading goes on without it: ")
+
+
+def run_with_output(output: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command by a shell that sends its standard output somewhere."""
+    script = f'exec "$0" -m alluxiofs "$@" {output}'
+    return subprocess.run(
+        ["/bin/sh", "-c", script, sys.executable, *words], stderr=subprocess.PIPE, check=False, timeout=60
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell of Unix")
+@pytest.mark.parametrize("words", [["ls"], ["ls", "--json"], ["stat"], ["cat"], ["describe"]])
+def test_an_output_that_was_closed_is_the_failure(words: list[str], url: str) -> None:
+    run = run_with_output(">&-", *words, f"{url}/two.bin", f"{url}/one") if words != ["describe"] else None
+    run = run or run_with_output(">&-", "describe", url)
+    assert (run.returncode, run.stderr) == (1, b"alluxiofs: standard output: Bad file descriptor\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+@pytest.mark.parametrize("words", [["ls"], ["cat"], ["stat", "--json"]])
+def test_an_output_that_is_full_is_the_failure(words: list[str], url: str) -> None:
+    run = run_with_output(">/dev/full", *words, f"{url}/two.bin", f"{url}/one")
+    assert (run.returncode, run.stderr) == (1, b"alluxiofs: standard output: No space left on device\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell of Unix")
+@pytest.mark.parametrize("words", [["--help"], ["ls", "--help"], ["--version"]])
+def test_help_that_nobody_reads(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "alluxiofs", *words], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    finally:
+        os.close(writer)
+    assert (run.returncode, run.stderr) == (141, b"")
+
+
+def test_without_a_standard_error_the_code_says_it(url: str, tmp_path: Path) -> None:
+    assert run_with_output("2>&-", "get", f"{url}/two.bin", str(tmp_path / "copy")).returncode == 0
+    assert run_with_output("2>&-", "stat", f"{url}/missing").returncode == 3
 
 
 def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,25 @@ def test_ls_json_is_one_array_with_all_that_is_known(command: Command, url: str)
     assert [(entry["type"], entry["size"]) for entry in entries[1:]] == [("file", 1), ("file", 2048), ("file", 3)]
     assert entries[0]["type"] == "directory"
     assert entries[1]["ufs_path"] == f"{url}/one"
+
+
+def test_names_in_json_can_be_passed_back_in(command: Command, url: str, store: Path) -> None:
+    (store / "a b#c").write_bytes(b"odd")
+    for listed in (command("ls", "--json", url).json(), [command("stat", "--json", f"{url}/a b#c").json()]):
+        (odd,) = (entry for entry in listed if entry["size"] == 3)
+        assert odd["name"] == odd["ufs_path"] == f"{url}/a b#c"
+        assert command("cat", odd["name"]).output == b"odd"
+    configured = command("ls", "--json", "--target-protocol", "file", store).json()
+    assert [entry["name"] for entry in configured] == [
+        f"{store}/{name}" for name in ("a b#c", "inner", "one", "two.bin")
+    ]
+
+
+def test_times_in_json_are_iso_8601_in_utc(command: Command, url: str, store: Path) -> None:
+    os.utime(store / "one", (1_700_000_000, 1_700_000_000.25))
+    for entry in (command("ls", "--json", f"{url}/one").json()[0], command("stat", "--json", f"{url}/one").json()):
+        assert entry["modified"] == entry["mtime"] == "2023-11-14T22:13:20.250000+00:00"
+        assert list(entry)[:3] == ["name", "type", "size"]
 
 
 def test_ls_of_an_empty_directory_is_empty_and_of_nothing_an_error(command: Command, url: str, store: Path) -> None:

@@ -6,7 +6,9 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import fsspec
 import pytest
 
 from alluxiofs.cli.demo.report import Report, Step
@@ -48,6 +50,34 @@ def test_on_s3(command: Command, s3_bucket: str, s3_server: S3Server, s3_client:
     assert outcome.code == 0, outcome.errors
     check(outcome.json())
     assert s3_client.find(s3_bucket) == []
+
+
+def test_a_bucket_that_is_not_there_is_said_and_not_made(command: Command, s3_server: S3Server, s3_client: Any) -> None:
+    bucket = f"missing-{uuid4().hex[:12]}"
+    options = ["-o", f"target_options={json.dumps(s3_server.options)}"]
+    outcome = command("demo", "--no-ray", "--under-store", f"s3://{bucket}/some", *options)
+    assert outcome.code == 3
+    assert outcome.error_lines == [
+        f"alluxiofs: s3://{bucket}: there is no such bucket; make it first, or name one that is there"
+    ]
+    s3_client.invalidate_cache()
+    assert not s3_client.exists(bucket)
+
+
+def test_on_s3_by_the_environment(
+    command: Command, s3_bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"target_options": json.dumps(s3_server.options)}  # as FSSPEC_ALLUXIOFS_TARGET_OPTIONS gives it
+    monkeypatch.setitem(fsspec.config.conf, "alluxiofs", options)
+    outcome = command("demo", "--json", "--no-ray", "--under-store", f"s3://{s3_bucket}/some")
+    assert outcome.code == 0, outcome.errors
+    check(outcome.json())
+
+
+def test_the_place_is_a_url(command: Command) -> None:
+    outcome = command("demo", "--under-store", "some/folder")
+    assert outcome.code == 2
+    assert "--under-store some/folder: a URL is needed" in outcome.errors
 
 
 def test_kept_data_stay(command: Command, tmp_path: Path) -> None:

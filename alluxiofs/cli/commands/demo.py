@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Optional
@@ -13,7 +13,9 @@ import click
 
 from alluxiofs.cli.failures import Code, UsageError
 from alluxiofs.cli.output import write_json
-from alluxiofs.cli.session import Session, filesystem_options, pass_session
+from alluxiofs.cli.progress import errors_on_terminal
+from alluxiofs.cli.session import Place, Session, filesystem_options, pass_session, scheme_of
+from alluxiofs.errors import not_found
 
 __all__ = ["command"]
 
@@ -32,11 +34,15 @@ def command(session: Session, under_store: Optional[str], keep: bool, with_ray: 
 
     Takes all 336,776 flights that left New York City in 2013, writes them as Parquet, reads them through the gateway
     with PyArrow and Ray, overwrites a file, takes the page store away, and checks all that it reads. Ends with code 1
-    if anything is wrong. Needs: pip install 'alluxiofs[demo]'
+    if anything is wrong. Needs: pip install 'alluxiofs[demo]', and for S3 'alluxiofs[demo,s3]'
     """
     from alluxiofs.cli.demo.flights import load_flights
     from alluxiofs.cli.demo.steps import Demonstration
 
+    if under_store is not None and not scheme_of(under_store):
+        raise UsageError(f"--under-store {under_store}: a URL is needed, such as s3://bucket/folder or file:///folder")
+    if keep and under_store is None:
+        raise UsageError("--keep: without --under-store the data are in a temporary folder; say where to leave them")
     if "page_store" in session.arguments:
         raise UsageError("the demo has a page store of its own, on disk, which it takes away in the end")
     with _telling() as tell, tempfile.TemporaryDirectory(prefix="alluxiofs-demo-") as temporary:
@@ -49,7 +55,8 @@ def command(session: Session, under_store: Optional[str], keep: bool, with_ray: 
         if "options" not in session.arguments:
             session.put(["options"], {"alluxio.worker.page.store.page.size": _PAGE_SIZE})
         place = session.place(url)
-        other = _own_client(url, session.arguments)
+        other = _own_client(url, session.configured())
+        _check_bucket(place)
         place.fs.makedirs(place.name, exist_ok=True)
         try:
             demonstration = Demonstration(place.fs, other, place.name, pages, flights)
@@ -66,18 +73,30 @@ def command(session: Session, under_store: Optional[str], keep: bool, with_ray: 
         session.failures.code = Code.FAILED
 
 
+def _check_bucket(place: Place) -> None:
+    """Raise where the folder would be in a bucket that is not there: with it the client would make the bucket."""
+    bucket, slash, _ = place.name.partition("/")
+    if bucket and slash:
+        try:
+            place.fs.info(bucket)
+        except FileNotFoundError as error:
+            message = "there is no such bucket; make it first, or name one that is there"
+            raise not_found(f"{scheme_of(place.given)}://{bucket}", message) from error
+
+
 def _own_client(url: str, arguments: Dict[str, Any]) -> Any:
     """The under store's own filesystem: another program, as far as the gateway knows."""
     import fsspec
 
     protocol = arguments.get("target_protocol") or url.partition("://")[0]
-    return fsspec.filesystem(protocol, **arguments.get("target_options", {}))
+    options = arguments.get("target_options") or {}
+    return fsspec.filesystem(protocol, **(json.loads(options) if isinstance(options, str) else options))
 
 
 @contextlib.contextmanager
 def _telling() -> Iterator[Callable[[str], None]]:
     """Show which step is being done, on a terminal."""
-    if not sys.stderr.isatty():
+    if not errors_on_terminal():
         yield _nobody_looks
         return
     from rich.console import Console

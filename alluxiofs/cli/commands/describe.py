@@ -7,8 +7,10 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 import click
 
 from alluxiofs.cli.completing import PathType
+from alluxiofs.cli.failures import UsageError
 from alluxiofs.cli.output import write_json, write_rich
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
+from alluxiofs.cli.stores import is_configured
 
 __all__ = ["command"]
 
@@ -20,6 +22,11 @@ __all__ = ["command"]
 @pass_session
 def command(session: Session, path: Optional[str], as_json: bool) -> None:
     """Show what the filesystem for PATH, or for these options, is assembled from. Secrets are hidden."""
+    if path is None and not is_configured(session.configured()):
+        raise UsageError(
+            "what is to be described? Name a path (s3://bucket/key, file:///folder) or a store (--target-protocol s3), "
+            "or workers (-o worker_hosts=HOST)"
+        )
     description = session.filesystem(path).describe()
     if as_json:
         write_json(description)

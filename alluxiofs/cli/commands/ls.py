@@ -8,8 +8,9 @@ from typing import Any, Dict, List, Sequence, Tuple
 import click
 
 from alluxiofs.cli.completing import paths_argument
+from alluxiofs.cli.entries import as_data, shown
 from alluxiofs.cli.output import size_text, time_text, write_json, write_line
-from alluxiofs.cli.session import Place, Session, filesystem_options, pass_session, shown
+from alluxiofs.cli.session import Place, Session, filesystem_options, pass_session
 
 __all__ = ["command"]
 
@@ -32,7 +33,7 @@ def command(session: Session, paths: Tuple[str, ...], long: bool, human: bool, r
             place = session.place(path)
             entries = _entries(place, recursive)
             if as_json:
-                found.extend(entries)
+                found.extend(as_data(place, entry) for entry in entries)
             elif long:
                 _write_long(place, entries, human)
             else:

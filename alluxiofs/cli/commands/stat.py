@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, Tuple
 
 import click
 
 from alluxiofs.cli.completing import paths_argument
+from alluxiofs.cli.entries import as_data
 from alluxiofs.cli.output import size_text, time_text, write_json, write_line
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 
 __all__ = ["command"]
-
-_FIRST = ("name", "type", "size", "modified", "version", "ufs_path")
-_TIMES = frozenset({"created", "modified", "mtime", "LastModified"})
 
 
 @click.command("stat")
@@ -27,15 +26,15 @@ def command(session: Session, paths: Tuple[str, ...], as_json: bool) -> None:
     for path in paths:
         with session.failures.guard(path):
             place = session.place(path)
-            entry = place.fs.info(place.name)
+            entry = as_data(place, place.fs.info(place.name))
             if as_json:
                 write_json(entry, indent=None)
                 continue
             if written:
                 write_line("")
             width = max(map(len, entry)) + 1
-            for name in (*filter(entry.__contains__, _FIRST), *(name for name in entry if name not in _FIRST)):
-                write_line(f"{name + ':':<{width}} {_text(name, entry[name])}")
+            for name, value in entry.items():
+                write_line(f"{name + ':':<{width}} {_text(name, value)}")
             written = True
 
 
@@ -46,6 +45,6 @@ def _text(name: str, value: Any) -> str:
         return f"{value} ({size_text(value)})"
     if name == "mode" and isinstance(value, int):
         return f"{value:04o}"
-    if name in _TIMES and time_text(value) != "-":
+    if isinstance(value, datetime.datetime):
         return f"{time_text(value)} UTC"
     return str(value)
