@@ -113,6 +113,7 @@ def _limits(settings: Settings) -> Limits:
         fallback=settings.fallback,
         metadata=Metadata(settings.metadata),
         metadata_ttl=settings.metadata_ttl,
+        metadata_capacity=settings.metadata_capacity,
         timeout=settings.timeout,
         deadline=settings.deadline,
         retries=settings.retries,

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 import threading
 import time
 import weakref
 from collections import OrderedDict
-from typing import Iterable, List, Optional, Tuple
+from typing import Generic, Iterable, List, Optional, Sequence, Tuple, TypeVar
 
+from alluxiofs.gateway.weighing import weight_of
 from alluxiofs.interfaces import Entry
 
-__all__ = ["MetadataCache"]
+__all__ = ["MetadataCache", "forgotten_since"]
 
-_MOST_ENTRIES = 200_000  # some 150 MB at the worst; listings count each of their entries
+T = TypeVar("T")
+
 _EPOCHS = 1024
+_PLACE = 288  # bytes that a place in a table takes besides its key and its value: measured, rounded up
+_POINTER = 8
 
 
-class _All:
-    """The caches of this process."""
+class _Process:
+    """The caches of this process, and when something was last forgotten in it."""
 
     def __init__(self) -> None:
         self._caches: weakref.WeakSet[MetadataCache] = weakref.WeakSet()
+        self._forgotten = [-math.inf] * _EPOCHS
+        self._cleared = -math.inf
         self.reset_lock()
 
     def reset_lock(self) -> None:
@@ -32,18 +40,72 @@ class _All:
         with self._lock:
             self._caches.add(cache)
 
-    def now(self) -> List[MetadataCache]:
+    def caches(self) -> List[MetadataCache]:
         with self._lock:
             return list(self._caches)
 
+    def forget(self, urls: Iterable[str]) -> None:
+        with self._lock:
+            now = time.monotonic()
+            for url in urls:
+                self._forgotten[hash(url) % _EPOCHS] = now
 
-_all = _All()
+    def clear(self) -> None:
+        with self._lock:
+            self._cleared = time.monotonic()
+
+    def forgotten_since(self, url: str, moment: float) -> bool:
+        return max(self._cleared, self._forgotten[hash(url) % _EPOCHS]) >= moment
+
+
+_process = _Process()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_all.reset_lock)
+    os.register_at_fork(after_in_child=_process.reset_lock)
+
+
+def forgotten_since(url: str, moment: float) -> bool:
+    """Whether anybody in this process has forgotten a URL at ``moment`` (of ``time.monotonic()``) or later: what was
+    asked at that moment, by whatever process, is then not believed here. Once too often does no harm."""
+    return _process.forgotten_since(url, moment)
+
+
+class _Table(Generic[T]):
+    """Values by URL, with the time until which each is believed and what it weighs; in the order they were put in."""
+
+    def __init__(self) -> None:
+        self.places: OrderedDict[str, Tuple[float, T, int]] = OrderedDict()
+        self.weight = 0
+
+    def put(self, url: str, until: float, value: T, weight: int) -> None:
+        """Put a value in, unless the one that is there is believed for longer: then it was asked for later."""
+        old = self.places.get(url)
+        if old is not None:
+            if old[0] > until:
+                return
+            self.weight -= old[2]
+        self.places[url] = (until, value, weight)
+        self.places.move_to_end(url)
+        self.weight += weight
+
+    def pop(self, url: str) -> None:
+        old = self.places.pop(url, None)
+        if old is not None:
+            self.weight -= old[2]
+
+    def first_until(self) -> float:
+        """Until when that is believed which was put in first; for ever if there is nothing."""
+        return next(iter(self.places.values()))[0] if self.places else math.inf
+
+    def pop_first(self) -> None:
+        self.weight -= self.places.popitem(last=False)[1][2]
+
+    def clear(self) -> None:
+        self.places.clear()
+        self.weight = 0
 
 
 class MetadataCache:
-    """Stats and listings, each believed for a time to live. Bounded; the least recently used go first.
+    """Stats and listings, each believed for a time to live. Where there is no room, what was put in first goes.
 
     A value is put in with the *epoch* read before it was asked for: what was asked before a write is not believed
     after it.
@@ -52,106 +114,130 @@ class MetadataCache:
     ----------
     ttl:
         Seconds; 0 believes nothing.
+    capacity:
+        Bytes that all of it may take together; an estimate, a little above what it does take. An entry of a listing
+        that is believed as a stat too counts twice.
     """
 
-    def __init__(self, ttl: float) -> None:
-        self._ttl = ttl
+    def __init__(self, ttl: float, capacity: int) -> None:
+        self.ttl = ttl
+        self._capacity = capacity
         self._lock = threading.Lock()
-        self._entries: OrderedDict[str, Tuple[float, Entry]] = OrderedDict()
-        self._listings: OrderedDict[str, Tuple[float, Tuple[Entry, ...]]] = OrderedDict()
-        self._listed = 0
+        self._entries: _Table[Entry] = _Table()
+        self._listings: _Table[Tuple[Entry, ...]] = _Table()
         self._epochs = [0] * _EPOCHS
         self._clears = 0
-        _all.add(self)
         self._changes = 0
+        _process.add(self)
 
     def epoch(self, url: str) -> int:
         """What :meth:`put_entry` and :meth:`put_listing` must be told, read before the source is asked."""
         return self._clears + self._epochs[hash(url) % _EPOCHS]
 
-    def entry(self, url: str) -> Optional[Entry]:
-        """The entry that is still believed."""
-        found = self._entries.get(url)
-        return found[1] if found is not None and found[0] > time.monotonic() else None
-
-    def listing(self, url: str) -> Optional[Tuple[Entry, ...]]:
-        """The listing that is still believed."""
-        found = self._listings.get(url)
-        return found[1] if found is not None and found[0] > time.monotonic() else None
-
-    def put_entry(self, url: str, entry: Entry, epoch: int) -> None:
-        """Believe an entry from now on."""
-        if self._ttl <= 0:
-            return
-        with self._lock:
-            if self.epoch(url) != epoch:
-                return
-            self._entries[url] = (time.monotonic() + self._ttl, entry)
-            self._entries.move_to_end(url)
-            if len(self._entries) > _MOST_ENTRIES:
-                self._entries.popitem(last=False)
-
     def changes(self) -> int:
         """What :meth:`put_children` must be told, read before the source is asked."""
         return self._changes
 
-    def put_children(self, children: Iterable[Tuple[str, Entry]], changes: int) -> None:
-        """Believe what a listing said of each entry, unless anything was forgotten since it was asked for."""
-        if self._ttl <= 0:
+    def entry(self, url: str) -> Optional[Entry]:
+        """The entry that is still believed."""
+        found = self._entries.places.get(url)
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
+    def listing(self, url: str) -> Optional[Tuple[Entry, ...]]:
+        """The listing that is still believed."""
+        found = self._listings.places.get(url)
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
+    def weight(self) -> int:
+        """Bytes that all of it takes; an estimate."""
+        return self._entries.weight + self._listings.weight
+
+    def put_entry(self, url: str, entry: Entry, epoch: int, until: Optional[float] = None) -> None:
+        """Believe an entry: until a moment of ``time.monotonic()``, or for the time to live from now on."""
+        if self.ttl <= 0:
             return
-        until = time.monotonic() + self._ttl
+        weight = _place(url) + weight_of(entry)
+        with self._lock:
+            if self.epoch(url) == epoch and weight <= self._capacity:
+                self._entries.put(url, self._until(until), entry, weight)
+                self._make_room()
+
+    def put_listing(self, url: str, listing: Tuple[Entry, ...], epoch: int, until: Optional[float] = None) -> None:
+        """Believe a listing, as :meth:`put_entry` does. One for which there is no room beside its entries is not
+        kept."""
+        if self.ttl <= 0:
+            return
+        weight = _place(url) + sum(map(weight_of, listing)) + _POINTER * len(listing)
+        with self._lock:
+            if self.epoch(url) == epoch and weight <= self._capacity // 2:
+                self._listings.put(url, self._until(until), listing, weight)
+                self._make_room()
+
+    def put_children(
+        self, urls: Sequence[str], entries: Sequence[Entry], changes: int, until: Optional[float] = None
+    ) -> None:
+        """Believe what a listing said of each entry, unless anything was forgotten since it was asked for. As many as
+        half of the capacity holds, from the first on, so that a long listing does not drive itself out."""
+        if self.ttl <= 0:
+            return
+        left = self._capacity // 2
+        weights: List[int] = []
+        for url, entry in zip(urls, entries):
+            weights.append(_place(url) + weight_of(entry))
+            left -= weights[-1]
+            if left < 0:
+                weights.pop()
+                break
         with self._lock:
             if self._changes != changes:
                 return
-            for url, entry in children:
-                self._entries[url] = (until, entry)
-                self._entries.move_to_end(url)
-            while len(self._entries) > _MOST_ENTRIES:
-                self._entries.popitem(last=False)
-
-    def put_listing(self, url: str, listing: Tuple[Entry, ...], epoch: int) -> None:
-        """Believe a listing from now on. One that is larger than all there is room for is not kept."""
-        if self._ttl <= 0 or len(listing) > _MOST_ENTRIES:
-            return
-        with self._lock:
-            if self.epoch(url) != epoch:
-                return
-            self._pop_listing(url)
-            self._listings[url] = (time.monotonic() + self._ttl, listing)
-            self._listed += len(listing)
-            while self._listed > _MOST_ENTRIES:
-                self._listed -= len(self._listings.popitem(last=False)[1][1])
+            until = self._until(until)
+            for url, entry, weight in zip(urls, entries, weights):
+                self._entries.put(url, until, entry, weight)
+            self._make_room()
 
     def forget_in_process(self, *urls: str) -> None:
         """As :meth:`forget`, for whoever else in this process believes something of these: a change was made here, and
         filesystems with other settings read it back at once as well."""
-        for cache in _all.now():
+        for cache in _process.caches():
             cache.forget(*urls)
 
     def clear_in_process(self) -> None:
         """As :meth:`clear`, for whoever else in this process believes something."""
-        for cache in _all.now():
+        for cache in _process.caches():
             cache.clear()
 
     def forget(self, *urls: str) -> None:
         """Believe nothing of these any more, nor what is being asked of them right now."""
+        _process.forget(urls)
         with self._lock:
             self._changes += 1
             for url in urls:
                 self._epochs[hash(url) % _EPOCHS] += 1
-                self._entries.pop(url, None)
-                self._pop_listing(url)
+                self._entries.pop(url)
+                self._listings.pop(url)
 
     def clear(self) -> None:
         """Believe nothing any more."""
+        _process.clear()
         with self._lock:
             self._changes += 1
             self._clears += 1
             self._entries.clear()
             self._listings.clear()
-            self._listed = 0
 
-    def _pop_listing(self, url: str) -> None:
-        old = self._listings.pop(url, None)
-        if old is not None:
-            self._listed -= len(old[1])
+    def _until(self, until: Optional[float]) -> float:
+        return time.monotonic() + self.ttl if until is None else until
+
+    def _make_room(self) -> None:
+        """Let go of what was put in first: what is believed no longer, and what there is no room for."""
+        now = time.monotonic()
+        while True:
+            entries, listings = self._entries.first_until(), self._listings.first_until()
+            if self.weight() <= self._capacity and min(entries, listings) > now:
+                return
+            (self._entries if entries <= listings else self._listings).pop_first()
+
+
+def _place(url: str) -> int:
+    return _PLACE + sys.getsizeof(url)

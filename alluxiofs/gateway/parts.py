@@ -43,8 +43,8 @@ class Limits:
         Workers tried before the under store.
     fallback:
         Whether to go to the under store when the workers fail.
-    metadata, metadata_ttl:
-        Whose stat decides, and for how many seconds one is believed.
+    metadata, metadata_ttl, metadata_capacity:
+        Whose stat decides, for how many seconds one is believed, and how many bytes those that are may take.
     timeout, deadline:
         Seconds an attempt may go without a byte; seconds an operation may go without progress.
     retries:
@@ -55,6 +55,7 @@ class Limits:
     fallback: bool = True
     metadata: Metadata = Metadata.AUTO
     metadata_ttl: float = 10.0
+    metadata_capacity: int = 64 * 2**20
     timeout: float = 30.0
     deadline: float = 60.0
     retries: int = 2

@@ -14,7 +14,7 @@ from alluxiofs.settings.choices import Choice, parse_choice, parse_choices
 from alluxiofs.settings.conversion import convert, shown
 from alluxiofs.settings.options import parse_options
 from alluxiofs.settings.secrets import HiddenDict, Secret
-from alluxiofs.settings.types import Seconds
+from alluxiofs.settings.types import Seconds, Size
 
 __all__ = ["ARGUMENTS", "Parse", "UnderStoreArgument"]
 
@@ -229,6 +229,7 @@ ARGUMENTS: Dict[str, Parse] = {
     "fallback": _of(bool),
     "metadata": _one_of("auto", "worker", "under_store"),
     "metadata_ttl": _of(Seconds),
+    "metadata_capacity": _of(Size),
     "timeout": _of(Seconds, above=0),
     "deadline": _of(Seconds, above=0),
     "retries": _of(int, at_least=0),

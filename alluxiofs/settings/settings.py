@@ -84,6 +84,7 @@ class Settings:
     fallback: bool = True
     metadata: str = "auto"
     metadata_ttl: Seconds = attrs.field(default=Seconds(10))
+    metadata_capacity: Size = attrs.field(default=Size("64MB"))
     timeout: Seconds = attrs.field(default=Seconds(30))
     deadline: Seconds = attrs.field(default=Seconds(60))
     retries: int = 2

@@ -11,6 +11,7 @@ import pytest
 from alluxiofs.settings import Automatic, Choice, Settings
 from alluxiofs.settings.arguments import ARGUMENTS
 from alluxiofs.settings.options import parse_options
+from alluxiofs.settings.types import Size
 
 TEXT = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
 ROWS: List[Tuple[str, ...]] = [
@@ -35,6 +36,8 @@ def test_the_default_is_what_is_said(name: str) -> None:
         assert said in ("–", "none", "by the arguments above")
     elif isinstance(default, Choice):
         assert said == default.name
+    elif isinstance(default, Size):
+        assert Size(said) == default
     else:
         assert said == (f"{default:g}" if isinstance(default, float) else str(default))
 

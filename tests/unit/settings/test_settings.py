@@ -92,6 +92,7 @@ BAD: Dict[str, Any] = {
     "fallback": [1, "maybe"],
     "metadata": ["worke", 3],
     "metadata_ttl": [-1, "x", []],
+    "metadata_capacity": [-1, "x", 1.5],
     "timeout": [0, -1, "x"],
     "deadline": [0, "0s"],
     "retries": [-1, "x"],

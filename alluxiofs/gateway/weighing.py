@@ -1,0 +1,36 @@
+"""What an entry that is remembered takes in memory."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Mapping
+
+from alluxiofs.interfaces import Entry
+
+__all__ = ["weight_of"]
+
+# The two objects (136 and 88 bytes with the collector's part) and the numbers in them, on 64-bit CPython from 3.8 on;
+# measured with tracemalloc, rounded up.
+_ENTRY = 368
+_COLLECTED = 16
+_size = sys.getsizeof
+
+
+def weight_of(entry: Entry) -> int:
+    """Bytes that an entry and what it holds take: an estimate, a little above what they do. What several entries may
+    share (the words of an owner, a time zone) counts for each."""
+    weight = _ENTRY + _size(entry.name)
+    for text in (entry.version.tag, entry.owner, entry.group):
+        if text is not None:
+            weight += _size(text)
+    return weight + _inner(entry.extra) if entry.extra else weight + _size(entry.extra)
+
+
+def _inner(value: Any) -> int:
+    """A value of what else is known of a file: plain data, however deep."""
+    weight = _size(value)
+    if isinstance(value, Mapping):
+        return weight + _COLLECTED + sum(_inner(inner) for inner in value.values())
+    if isinstance(value, (list, tuple)):
+        return weight + _COLLECTED + sum(map(_inner, value))
+    return weight
