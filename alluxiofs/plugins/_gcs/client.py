@@ -1,0 +1,333 @@
+"""The GCS client: gcsfs's credentials, endpoint and loop; the requests are made here.
+
+gcsfs finds credentials and renews them. Its own file methods are not used, for they cache, take ``#`` in a key for a
+generation, tell no reason when the store says no, and try six times whatever the deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import itertools
+import json
+import os
+import random
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Coroutine, Dict, Iterator, Mapping, Optional, TypeVar
+from urllib.parse import quote, urlencode
+
+from attrs import define
+
+from alluxiofs.errors import BadAnswerError, ConfigurationError, DeadlineExceededError, MissingExtraError, denied
+from alluxiofs.plugins._fsspec.failures import brief
+from alluxiofs.plugins._fsspec.options import uncached
+from alluxiofs.plugins._fsspec.waiting import Destination, Threads, result, run_coroutine
+from alluxiofs.plugins._gcs.failures import AGAIN, refused, translated
+from alluxiofs.plugins._gcs.options import check_options
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from aiohttp import ClientResponse, ClientSession
+    from gcsfs.core import GCSFileSystem
+
+    from alluxiofs.interfaces import Deadline, Target
+
+__all__ = ["Answer", "Connection", "GcsClient"]
+
+T = TypeVar("T")
+
+_ATTEMPTS = 3
+_FIRST_PAUSE = 0.2  # seconds, doubled each time
+
+
+@define(frozen=True)
+class Answer:
+    """What the store answered, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Dict[str, Any]:
+        """The resource in the body."""
+        try:
+            parsed = json.loads(self.body or b"{}")
+        except ValueError as error:
+            raise BadAnswerError("the body of an answer is no JSON") from error
+        if not isinstance(parsed, dict):
+            raise BadAnswerError("the body of an answer is no JSON object")
+        return parsed
+
+
+class Connection:
+    """Sends requests on the loop of a gcsfs filesystem, with its credentials.
+
+    Parameters
+    ----------
+    made:
+        Whose they are.
+    session:
+        Of aiohttp, that hands bodies out as they came: a compressed object is its compressed bytes.
+    """
+
+    def __init__(self, made: GCSFileSystem, session: ClientSession) -> None:
+        self.made = made
+        self._session = session
+        self.end = weakref.finalize(self, session.detach)
+
+    def url(self, *path: str, service: str = "storage/v1", **parameters: Any) -> str:
+        """The URL of a resource, its parts quoted; parameters that are ``None`` are left out."""
+        told = {name: value for name, value in self.made._get_params(parameters).items() if value is not None}
+        resource = "/".join(quote(part, safe="") for part in path)
+        query = f"?{urlencode(told, quote_via=quote)}" if told else ""
+        return f"{self.made._location}/{service}/{resource}{query}"
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        name: str,
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        data: bytes = b"",
+        again: bool = True,
+        good: Callable[[int], bool] = lambda status: status < 300,
+    ) -> Answer:
+        """The answer to one request; sent again after a failure that may pass, if ``again`` says that this is safe.
+
+        Parameters
+        ----------
+        method, url, headers, data:
+            Of the request.
+        name:
+            For the message of an error.
+        good:
+            Which statuses are no error.
+        """
+        async with self.opened(method, url, headers=headers, data=data, again=again) as response:
+            answer = Answer(response.status, response.headers, await response.read())
+        if not good(answer.status):
+            raise refused(answer.status, answer.body, name, method)
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        data: bytes = b"",
+        again: bool = True,
+    ) -> AsyncIterator[ClientResponse]:
+        """The answer to one request, its body not read yet; parameters are those of :meth:`send`.
+
+        With credentials that were refused it is sent once more with new ones, if there are such.
+        """
+        response = await self._answered(method, url, headers, data, again)
+        try:
+            yield response
+        finally:
+            response.close()  # of a body that was read to its end the connection is back in the pool already
+
+    async def _answered(
+        self, method: str, url: str, headers: Optional[Mapping[str, str]], data: bytes, again: bool
+    ) -> ClientResponse:
+        renewed = False
+        for attempt in itertools.count(1):
+            last = attempt >= _ATTEMPTS or not again
+            used = await self._authorised(headers)
+            try:
+                response = await self._request(method, url, used, data)
+            except Exception as error:
+                if last or not _passing(error):
+                    raise
+            else:
+                if response.status == 401 and not renewed:
+                    renewed = True
+                    if await self._renewed(used.get("authorization", "")):
+                        response.close()
+                        continue
+                if last or response.status not in AGAIN:
+                    return response
+                response.close()
+            await asyncio.sleep(_FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))  # noqa: S311 no secret
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], data: bytes) -> ClientResponse:
+        import aiohttp
+        from yarl import URL
+
+        # The deadline of the operation is the limit, not a number of seconds for whatever size the body has.
+        no_limit = aiohttp.ClientTimeout(total=None)
+        return await self._session.request(
+            method, URL(url, encoded=True), headers=headers, data=data or None, timeout=no_limit, allow_redirects=False
+        )
+
+    async def _authorised(self, headers: Optional[Mapping[str, str]]) -> Dict[str, str]:
+        plain = {"Accept-Encoding": "identity", **(headers or {})}
+        if self.made.credentials.credentials is None:
+            return plain
+        # A renewal waits for the token service: not on the loop that all requests share.
+        loop = asyncio.get_running_loop()
+        applied: Dict[str, str] = await loop.run_in_executor(None, self.made._get_headers, plain)
+        return applied
+
+    async def _renewed(self, refused_with: str) -> bool:
+        """Whether there are newer credentials than those that were refused; one request for them serves all."""
+        credentials = self.made.credentials
+        if credentials.credentials is None:
+            return False
+        return await asyncio.get_running_loop().run_in_executor(None, _renew, credentials, refused_with)
+
+
+def _renew(credentials: Any, refused_with: str) -> bool:
+    import requests
+    from google.auth.exceptions import GoogleAuthError
+    from google.auth.transport.requests import Request
+
+    with credentials.lock:
+        if refused_with and not refused_with.endswith(f" {credentials.credentials.token}"):
+            return True  # another request has seen to it
+        try:
+            with requests.Session() as session:
+                credentials.credentials.refresh(Request(session))
+        except GoogleAuthError:
+            return False  # what the store said of the old ones is the answer
+    return True
+
+
+class GcsClient:
+    """gcsfs, made at first use from options, or a ready one.
+
+    Parameters
+    ----------
+    target:
+        Options of ``GCSFileSystem``, or such an object.
+
+    Raises
+    ------
+    MissingExtraError
+        If there is no gcsfs.
+    UnknownSettingError
+        For an option that gcsfs does not have.
+    """
+
+    def __init__(self, target: Target) -> None:
+        if target.client is None and importlib.util.find_spec("gcsfs") is None:
+            raise MissingExtraError("the protocol 'gs' needs gcsfs: pip install 'alluxiofs[gcs]'")
+        check_options(target.options)
+        self._target = target
+        self._lock = threading.Lock()
+        self._making = Threads(limit=1)
+        self._connection: Optional[Connection] = None
+
+    def run(
+        self,
+        work: Callable[[Connection], Coroutine[Any, Any, T]],
+        deadline: Deadline,
+        name: str,
+        destination: Optional[Destination] = None,
+    ) -> T:
+        """What a coroutine returns that is given the connection."""
+        with _failures(name):
+            connection = self._connected(deadline, name)
+            deadline.wait()
+            return run_coroutine(connection.made.loop, work(connection), deadline, destination)
+
+    def start(self, work: Callable[[Connection], Coroutine[Any, Any, T]], deadline: Deadline, name: str) -> Future[T]:
+        """Begin, and do not wait; see :meth:`finish`."""
+        with _failures(name):
+            connection = self._connected(deadline, name)
+            return asyncio.run_coroutine_threadsafe(work(connection), connection.made.loop)
+
+    @staticmethod
+    def finish(future: Future[T], deadline: Deadline, name: str) -> T:
+        """What was begun returns."""
+        with _failures(name):
+            return result(future, deadline)
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go, as far as options or environment say so; no credentials."""
+        ready = self._target.client
+        options = self._target.options if ready is None else ready.storage_options
+        return str(options.get("endpoint_url") or os.environ.get("STORAGE_EMULATOR_HOST") or "").rstrip("/")
+
+    def forget(self, name: str) -> None:
+        """Have a user's client not remember what it listed."""
+        if self._target.client is not None:
+            self._target.client.invalidate_cache(name)
+            self._target.client.invalidate_cache(name.rpartition("/")[0])
+
+    def close(self) -> None:
+        """Let go of a client that was made here; gcsfs closes its session when nothing holds it."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.end()
+            self._connection = None
+
+    def _connected(self, deadline: Deadline, name: str) -> Connection:
+        connection = self._connection
+        if connection is not None:
+            return connection
+        if not self._lock.acquire(timeout=deadline.wait()):
+            raise DeadlineExceededError("the client is still connecting")
+        try:
+            if self._connection is None:
+                # It may ask the network for credentials, and its constructor has no limit.
+                made = self._making.run(lambda: self._make(name), deadline)
+                self._connection = run_coroutine(made.loop, _connect(made), deadline)
+            return self._connection
+        finally:
+            self._lock.release()
+
+    def _make(self, name: str) -> GCSFileSystem:
+        ready = self._target.client
+        if ready is not None:
+            if getattr(ready, "asynchronous", False):
+                raise ConfigurationError("fs: a filesystem made with asynchronous=True leaves no event loop to wait on")
+            if ready._pid == os.getpid():
+                return ready
+            # It does not survive a fork; one of the same arguments does its work in the child.
+            options = {**ready.storage_options, "loop": None}
+            return type(ready)(*ready.storage_args, **uncached(options))
+        from gcsfs.core import GCSFileSystem
+
+        try:
+            return GCSFileSystem(**uncached(self._target.options))
+        except ValueError as error:
+            if self._target.options.get("token") is not None:
+                raise denied(name, f"target_options: token: {brief(str(error))}") from error
+            raise ConfigurationError(f"target_options: {brief(str(error))}") from error
+        except TypeError as error:
+            raise ConfigurationError(f"target_options: {brief(str(error))}") from error
+
+
+async def _connect(made: GCSFileSystem) -> Connection:
+    """A session over the same connections, proxies and certificates that takes no body apart."""
+    import aiohttp
+
+    await made._set_session()
+    options = {**made.session_kwargs, "auto_decompress": False}
+    options.pop("connector", None)
+    session = aiohttp.ClientSession(connector=made._session.connector, connector_owner=False, **options)
+    return Connection(made, session)
+
+
+def _passing(error: BaseException) -> bool:
+    return isinstance(translated(error, ""), ConnectionError)
+
+
+@contextlib.contextmanager
+def _failures(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        failure = translated(error, name)
+        if failure is None:
+            raise
+        raise failure from error

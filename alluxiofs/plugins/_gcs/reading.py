@@ -1,0 +1,113 @@
+"""Reading a range of one generation of an object."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Mapping, Optional
+
+from alluxiofs.errors import BadAnswerError, FileChangedError
+from alluxiofs.interfaces import Entry, Version
+from alluxiofs.plugins._fsspec.versions import epoch, version_of
+from alluxiofs.plugins._gcs.failures import refused
+from alluxiofs.plugins._objects.store import bucket_and_key
+from alluxiofs.settings.secrets import without_secrets
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
+    from alluxiofs.plugins._fsspec.waiting import Destination
+    from alluxiofs.plugins._gcs.client import Connection
+
+__all__ = ["FIELDS", "entry_of", "fetch"]
+
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CHUNK = 1 << 20
+_SHOWN = ("cacheControl", "contentEncoding", "contentType", "crc32c", "etag", "generation", "md5Hash", "metadata")
+_TOLD = ("name", "size", "updated", "timeCreated", "storageClass", *_SHOWN)
+FIELDS = ",".join(_TOLD)
+"""Of the many fields that an object has, those that are looked at."""
+
+
+def entry_of(bucket: str, resource: Mapping[str, Any]) -> Entry:
+    """An object as the store describes it. Its generation changes with every write of it, and with nothing else."""
+    try:
+        size = int(resource["size"])
+        name = f"{bucket}/{resource['name']}"
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadAnswerError(f"{bucket}: an object is described without its name or size") from error
+    modified = version_of({"updated": resource.get("updated")})
+    generation = resource.get("generation")
+    tag = None if generation is None else f"generation:{generation}"
+    extra = {field: resource[field] for field in (*_SHOWN, "storageClass") if resource.get(field)}
+    return Entry(
+        name=name,
+        kind="file",
+        size=size,
+        version=Version(tag, size, modified.mtime, modified.mtime_precision),
+        created=epoch(resource.get("timeCreated")),
+        modified=epoch(resource.get("updated")),
+        extra=without_secrets(extra),
+    )
+
+
+async def fetch(connection: Connection, name: str, version: Version, offset: int, destination: Destination) -> None:
+    """Fill ``destination`` with bytes of a version, from ``offset`` on.
+
+    The store is asked for this very generation, and which one it sends is looked at all the same. What is stored
+    compressed is asked for as it is stored: uncompressed on the way it would have another length, and no ranges.
+    """
+    bucket, key = bucket_and_key(name)
+    kind, _, generation = (version.tag or "").partition(":")
+    condition = generation if kind == "generation" else None
+    url = connection.url("b", bucket, "o", key, service="download/storage/v1", alt="media", ifGenerationMatch=condition)
+    span = {"Range": f"bytes={offset}-{offset + destination.size - 1}", "Accept-Encoding": "gzip"}
+    async with connection.opened("GET", url, headers=span) as response:
+        if response.status not in (200, 206):
+            await _refuse(response, name, version)
+        _check(response, name, version, condition, offset, destination.size)
+        while destination.missing:
+            chunk = await response.content.read(min(destination.missing, _CHUNK))
+            if not chunk:
+                raise BadAnswerError(f"{name}: the body ended {destination.missing} bytes short of {destination.size}")
+            destination.put(chunk)
+        if await response.content.read(1):
+            raise BadAnswerError(f"{name}: the body has more than the {destination.size} bytes that were asked for")
+
+
+async def _refuse(response: ClientResponse, name: str, version: Version) -> None:
+    body = await response.read()
+    error = refused(response.status, body, name, "GET")
+    if response.status == 412 or (response.status == 416 and version.length is not None):
+        raise FileChangedError("the file has changed since it was opened", name) from error
+    raise error
+
+
+def _check(
+    response: ClientResponse, name: str, version: Version, condition: Optional[str], offset: int, size: int
+) -> None:
+    headers = response.headers
+    sent = headers.get("X-Goog-Generation")
+    if condition is not None and sent is not None and sent != condition:
+        raise FileChangedError("the file has changed since it was opened", name)
+    declared, length = headers.get("Content-Range"), headers.get("Content-Length")
+    total: Optional[str]
+    if declared is None:  # the whole object: right only if the whole was asked for
+        total = length
+        if offset != 0 or total not in (None, str(size)):
+            _check_length(name, version, total)
+            raise BadAnswerError(f"{name}: the store ignored the range, and sent all {total} bytes")
+    else:
+        match = _RANGE.fullmatch(declared)
+        if match is None or (int(match[1]), int(match[2])) != (offset, offset + size - 1):
+            if match is not None:
+                _check_length(name, version, match[3])
+            raise BadAnswerError(f"{name}: {declared!r} was answered to bytes {offset}-{offset + size - 1}")
+        total = match[3]
+    _check_length(name, version, total)
+    if length is not None and length != str(size):
+        raise BadAnswerError(f"{name}: a body of {length} bytes where {size} were asked for")
+
+
+def _check_length(name: str, version: Version, total: Optional[str]) -> None:
+    if total is not None and total.isdigit() and version.length not in (None, int(total)):
+        raise FileChangedError("the file has changed since it was opened", name)

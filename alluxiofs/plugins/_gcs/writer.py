@@ -1,0 +1,227 @@
+"""Writing an object: small ones in one request, larger ones in an upload that can be gone on with."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, Dict, Optional
+
+from alluxiofs.errors import BadAnswerError, FileChangedError, exists
+from alluxiofs.interfaces import Deadline, Writer
+from alluxiofs.plugins._gcs.failures import AGAIN, refused
+from alluxiofs.plugins._objects.store import bucket_and_key
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from alluxiofs.plugins._gcs.client import Answer, Connection, GcsClient
+
+__all__ = ["UNIT", "GcsWriter"]
+
+UNIT = 256 * 1024
+"""Bytes that every part but the last is a multiple of."""
+
+_KEPT = re.compile(r"bytes=0-(\d+)")
+_ENOUGH = 5  # times that the store may keep nothing of what is sent
+_INCOMPLETE = 308
+_CANCELLED = 499  # the answer to an upload that is given up, as the store would have it
+
+
+class GcsWriter(Writer):
+    """Collects a part, and sends it while the next one comes. What was sent is seen when the last part is there.
+
+    Parameters
+    ----------
+    client, name:
+        Whose object it is.
+    exclusive:
+        The store itself makes it only if there is no such object.
+    part_size:
+        Bytes of a part; twice that many are held in memory.
+    timeout:
+        Seconds that one request may take.
+    """
+
+    def __init__(
+        self,
+        client: GcsClient,
+        name: str,
+        *,
+        exclusive: bool,
+        part_size: int,
+        timeout: float,
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._exclusive = exclusive
+        self._part_size = max(UNIT, part_size // UNIT * UNIT)
+        self._timeout = timeout
+        self._buffer = bytearray()
+        self._upload: Optional[str] = None
+        self._sent = 0
+        self._pending: Optional[Future[Optional[Answer]]] = None
+        self._ended = False
+
+    def write(self, data: memoryview) -> None:
+        if self._ended:
+            raise ValueError("write to a file that was committed or given up")
+        view = data.cast("B") if data.nbytes else data
+        while view:
+            room = self._part_size - len(self._buffer)
+            if not room:  # only now, for the last part must not be empty
+                self._send_part()
+                continue
+            self._buffer += view[:room]
+            view = view[room:]
+
+    def commit(self) -> None:
+        if self._ended:
+            raise ValueError("a file can be committed once")
+        try:
+            answer = self._whole() if self._upload is None else self._last_part()
+            self._check(answer)
+        except FileChangedError as error:  # what a failed condition is called
+            self.abort()
+            raise exists(self._name) from error
+        except BaseException:
+            self.abort()
+            raise
+        self._ended = True
+        self._buffer = bytearray()
+        self._client.forget(self._name)
+
+    def abort(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._buffer = bytearray()
+        if self._pending is not None:
+            self._pending.cancel()
+            with contextlib.suppress(Exception, CancelledError):
+                self._client.finish(self._pending, self._deadline(), self._name)
+        if self._upload is not None:
+            upload = self._upload
+
+            async def cancel(connection: Connection) -> Answer:
+                return await connection.send("DELETE", upload, self._name, good=lambda status: status == _CANCELLED)
+
+            with contextlib.suppress(Exception):
+                self._client.run(cancel, self._deadline(), self._name)
+
+    def _deadline(self) -> Deadline:
+        return Deadline.after(self._timeout)
+
+    def _url(self, connection: Connection, kind: str) -> str:
+        bucket, key = bucket_and_key(self._name)
+        condition = "0" if self._exclusive else None
+        service = "upload/storage/v1"
+        return connection.url("b", bucket, "o", service=service, uploadType=kind, name=key, ifGenerationMatch=condition)
+
+    def _whole(self) -> Answer:
+        data = bytes(self._buffer)
+
+        async def send(connection: Connection) -> Answer:
+            headers = {"Content-Type": "application/octet-stream"}
+            # Sent again on condition that there is none, it would find itself.
+            url, again = self._url(connection, "media"), not self._exclusive
+            return await connection.send("POST", url, self._name, headers=headers, data=data, again=again)
+
+        return self._client.run(send, self._deadline(), self._name)
+
+    def _send_part(self) -> None:
+        if self._upload is None:
+            self._upload = self._client.run(self._begin, self._deadline(), self._name)
+        self._receive_part()
+        part, self._buffer = bytes(self._buffer), bytearray()
+        self._pending = self._start(part, last=False)
+
+    def _last_part(self) -> Answer:
+        self._receive_part()
+        self._pending = self._start(bytes(self._buffer), last=True)
+        answer = self._receive_part()
+        if answer is None:
+            raise BadAnswerError(f"{self._name}: the store waits for more than there is")
+        return answer
+
+    def _start(self, part: bytes, last: bool) -> Future[Optional[Answer]]:
+        url, start, name = str(self._upload), self._sent, self._name
+        self._sent += len(part)
+        return self._client.start(
+            lambda connection: _send(connection, url, name, part, start, last), self._deadline(), name
+        )
+
+    def _receive_part(self) -> Optional[Answer]:
+        if self._pending is None:
+            return None
+        answer = self._client.finish(self._pending, self._deadline(), self._name)
+        self._pending = None
+        return answer
+
+    async def _begin(self, connection: Connection) -> str:
+        headers = {"Content-Type": "application/json", "X-Upload-Content-Type": "application/octet-stream"}
+        url = self._url(connection, "resumable")
+        answer = await connection.send("POST", url, self._name, headers=headers, data=b"{}")
+        location = answer.headers.get("Location")
+        if not location:
+            raise BadAnswerError(f"{self._name}: the store began an upload, but does not say where")
+        return location
+
+    def _check(self, answer: Answer) -> None:
+        size = self._sent if self._upload is not None else len(self._buffer)
+        resource: Dict[str, Any] = answer.json()
+        if str(resource.get("size")) != str(size):
+            message = f"{self._name}: the store has {resource.get('size')} bytes of the {size} that were written"
+            raise BadAnswerError(message)
+
+
+async def _send(connection: Connection, url: str, name: str, part: bytes, start: int, last: bool) -> Optional[Answer]:
+    """Send one part, and again what of it the store did not keep; the object's description after the last one."""
+    end = start + len(part)
+    total = str(end) if last else "*"
+    sent, vain, lost = start, 0, False
+    while True:
+        if lost or sent == end:
+            span, data = f"bytes */{total}", b""  # asks how much there is
+        else:
+            span, data = f"bytes {sent}-{end - 1}/{total}", part[sent - start :]
+        answer = await _attempt(connection, url, name, span, data)
+        if answer is not None and answer.status < 300:
+            if not last:
+                raise BadAnswerError(f"{name}: the store takes an upload for whole after {end} bytes")
+            return answer
+        lost = answer is None
+        if answer is not None:
+            kept = _kept(answer, name, start, end)
+            if kept == end and not last:
+                return None
+            vain = 0 if kept > sent else vain + 1
+            sent = kept
+        else:
+            vain += 1
+        if vain >= _ENOUGH:
+            raise BadAnswerError(f"{name}: the store does not take bytes {sent}-{end - 1}")
+
+
+async def _attempt(connection: Connection, url: str, name: str, span: str, data: bytes) -> Optional[Answer]:
+    """An answer, or ``None`` where it says that it would be another the next time."""
+
+    def good(status: int) -> bool:
+        return status < 300 or status == _INCOMPLETE or status in AGAIN
+
+    answer = await connection.send(
+        "PUT", url, name, headers={"Content-Range": span}, data=data, again=not data, good=good
+    )
+    if answer.status in AGAIN:
+        if not data:
+            raise refused(answer.status, answer.body, name, "PUT")
+        return None
+    return answer
+
+
+def _kept(answer: Answer, name: str, start: int, end: int) -> int:
+    match = _KEPT.fullmatch(answer.headers.get("Range", ""))
+    kept = int(match[1]) + 1 if match else 0
+    if not start <= kept <= end:
+        raise BadAnswerError(f"{name}: the store has {kept} bytes of an upload that is at {start} to {end}")
+    return kept

@@ -1,0 +1,1 @@
+"""What stores of keys (objects in buckets) have in common."""

@@ -1,0 +1,274 @@
+"""An under store of keys in buckets: what follows from listing, reading, writing, copying and removing single keys.
+
+A directory is what the keys below it have in common. One without a key below it does not exist, and making it does
+nothing; a key that ends with a slash only marks a directory, and no listing shows it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from abc import abstractmethod
+from typing import Callable, ClassVar, Iterator, List, Optional, Tuple, Union
+
+from attrs import define
+
+from alluxiofs.errors import denied, exists, is_a_directory, not_a_directory, not_found
+from alluxiofs.interfaces import Deadline, Entry, UnderStore, Writer
+from alluxiofs.plugins._fsspec.appending import rewriting
+from alluxiofs.plugins._fsspec.names import check, contained, split_scheme
+
+__all__ = ["Keys", "ObjectStore", "bucket_and_key"]
+
+_KEYS_AT_ONCE = 1000
+
+
+@define(frozen=True)
+class Keys:
+    """Which keys of a bucket a listing is of.
+
+    Parameters
+    ----------
+    bucket, prefix:
+        Those that begin so.
+    delimiter:
+        ``"/"``: what has one more slash is told as its common prefix; empty: all keys.
+    limit:
+        At most so many, where one page is enough.
+    """
+
+    bucket: str
+    prefix: str
+    delimiter: str = ""
+    limit: Optional[int] = None
+
+
+class ObjectStore(UnderStore):
+    """Everything but the requests themselves.
+
+    Attributes
+    ----------
+    scheme:
+        The canonical one.
+    block:
+        Bytes that are read at a time where an object is written anew to be appended to.
+    write_timeout:
+        Seconds that one request may take while an object is written.
+    """
+
+    scheme: ClassVar[str]
+    block: int
+    write_timeout: float
+
+    # --- what each store does in its own way --------------------------------------------------------------------
+
+    @abstractmethod
+    def _object(self, name: str, bucket: str, key: str, deadline: Deadline) -> Entry:
+        """One object. ``FileNotFoundError`` if there is none of this very key."""
+
+    @abstractmethod
+    def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
+        """Page after page: objects as entries, common prefixes as text. ``FileNotFoundError`` without the bucket."""
+
+    @abstractmethod
+    def _buckets(self, deadline: Deadline) -> Iterator[Entry]:
+        """The buckets that the credentials own."""
+
+    @abstractmethod
+    def _make_bucket(self, bucket: str, deadline: Deadline) -> None: ...
+
+    @abstractmethod
+    def _remove_bucket(self, bucket: str, deadline: Deadline) -> None: ...
+
+    @abstractmethod
+    def _remove_keys(self, bucket: str, keys: List[str], deadline: Deadline) -> None:
+        """Remove up to 1,000 keys; those that are not there are none to complain about."""
+
+    @abstractmethod
+    def _copy_object(self, source: Entry, target: str, deadline: Deadline) -> None:
+        """Copy this very version, all or nothing; onto itself it gets a new time."""
+
+    @abstractmethod
+    def _writer(
+        self, name: str, check_free: Callable[[], None], exclusive: bool, size_hint: Optional[int]
+    ) -> Writer: ...
+
+    def _forget(self, name: str) -> None:
+        """Have a user's own client not remember what it listed."""
+
+    # --- names --------------------------------------------------------------------------------------------------
+
+    def strip(self, path: str) -> str:
+        _, name = split_scheme(check(path), self.protocols)
+        return contained(name.strip("/"))
+
+    def url(self, name: str) -> str:
+        return f"{self.scheme}://{name}"
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def stat(self, name: str, deadline: Deadline) -> Entry:
+        if not name:
+            return Entry(name, "directory", 0)
+        bucket, key = bucket_and_key(name)
+        if key:
+            try:
+                return self._object(name, bucket, key, deadline)
+            except FileNotFoundError:
+                pass
+        below = self._listed(Keys(bucket, f"{key}/" if key else "", limit=1), deadline)
+        if next(iter(below), None) is None and key:
+            raise not_found(name)
+        return Entry(name, "directory", 0)
+
+    def list(self, name: str, deadline: Deadline, recursive: bool = False) -> Iterator[Entry]:
+        if not name:
+            yield from self._all_buckets(deadline, recursive)
+            return
+        bucket, key = bucket_and_key(name)
+        found = not key
+        keys = Keys(bucket, f"{key}/" if key else "", "" if recursive else "/")
+        for item in self._listed(keys, deadline):
+            found = True
+            if isinstance(item, Entry):
+                if not item.name.endswith("/"):
+                    yield item
+                continue
+            own = f"{bucket}/{item[:-1]}"
+            if not own.endswith("/"):  # keys with an empty part are read by name; a directory without a name is none
+                yield Entry(own, "directory", 0)
+        if not found:
+            entry = self.stat(name, deadline)
+            if entry.is_file:
+                yield entry
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+        self._check_key(name, Deadline.after(self.write_timeout))
+
+        def check_free() -> None:
+            if exclusive and self._exists(name, Deadline.after(self.write_timeout)):
+                raise exists(name)
+
+        check_free()
+        return self._writer(name, check_free, exclusive, size_hint)
+
+    def append(self, name: str) -> Writer:
+        """A new object of the old content and the new."""
+        return rewriting(self, name, block=self.block, timeout=self.write_timeout)
+
+    def remove(self, name: str, deadline: Deadline) -> None:
+        if not self.stat(name, deadline).is_file:
+            raise is_a_directory(name)
+        self._remove_key(name, deadline)
+
+    def remove_directory(self, name: str, deadline: Deadline, recursive: bool = False) -> None:
+        if not name:
+            raise denied("/", "all buckets at once cannot be removed")
+        if self.stat(name, deadline).is_file:
+            raise not_a_directory(name)
+        bucket, key = bucket_and_key(name)
+        marker = f"{key}/" if key else ""
+        keys: List[str] = []
+        for item in self._listed(Keys(bucket, marker), deadline):
+            found = bucket_and_key(item.name)[1] if isinstance(item, Entry) else item
+            if not recursive and found != marker:
+                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
+            keys.append(found)
+            if len(keys) == _KEYS_AT_ONCE:
+                self._remove_keys(bucket, keys, deadline)
+                keys = []
+        if keys:
+            self._remove_keys(bucket, keys, deadline)
+        if not key:
+            self._remove_bucket(bucket, deadline)
+        self._forget(name)
+
+    def make_directory(self, name: str, deadline: Deadline, parents: bool = True, exist_ok: bool = True) -> None:
+        try:
+            found = self.stat(name, deadline)
+        except FileNotFoundError:
+            bucket, key = bucket_and_key(name)
+            if not key or (parents and not self._exists(bucket, deadline)):
+                self._make_bucket(bucket, deadline)
+                self._forget(bucket)
+            elif not parents:
+                self.stat(self.parent(name), deadline)
+            return
+        if found.is_file or not exist_ok:
+            raise exists(name)
+
+    def move(self, source: str, target: str, deadline: Deadline) -> None:
+        """Copy, then remove: all is there before anything is gone here."""
+        entry = self.stat(source, deadline)
+        if source == target:
+            return
+        if entry.is_file:
+            self._copy(entry, target, deadline)
+            self._remove_key(source, deadline)
+            return
+        if f"{target}/".startswith(f"{source}/"):
+            raise OSError(errno.EINVAL, "a directory cannot be moved into itself", source)
+        for file in self.list(source, deadline, recursive=True):
+            self._copy(file, target + file.name[len(source) :], deadline)
+        self.remove_directory(source, deadline, recursive=True)
+
+    def copy(self, source: str, target: str, deadline: Deadline, preserve: bool = True) -> None:
+        entry = self.stat(source, deadline)
+        if not entry.is_file:
+            raise is_a_directory(source)
+        if source != target:
+            self._copy(entry, target, deadline)
+
+    def touch(self, name: str, deadline: Deadline, truncate: bool = True) -> None:
+        if not truncate:
+            try:
+                found = self.stat(name, deadline)
+            except FileNotFoundError:
+                pass
+            else:
+                if not found.is_file:
+                    raise is_a_directory(name)
+                self._copy(found, name, deadline)
+                return
+        self.create(name).commit()
+
+    # --- within -------------------------------------------------------------------------------------------------
+
+    def _check_key(self, name: str, deadline: Deadline) -> None:
+        """That a file may be called so; of a bucket, that is a directory if there is one."""
+        if not bucket_and_key(name)[1]:
+            self.stat(name, deadline)
+            raise is_a_directory(name or "/")
+
+    def _copy(self, source: Entry, target: str, deadline: Deadline) -> None:
+        self._check_key(target, deadline)
+        self._copy_object(source, target, deadline)
+        deadline.progress()
+        self._forget(target)
+
+    def _exists(self, name: str, deadline: Deadline) -> bool:
+        try:
+            self.stat(name, deadline)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _all_buckets(self, deadline: Deadline, recursive: bool) -> Iterator[Entry]:
+        for bucket in self._buckets(deadline):
+            if recursive:
+                yield from self.list(bucket.name, deadline, recursive=True)
+            else:
+                yield bucket
+
+    def _remove_key(self, name: str, deadline: Deadline) -> None:
+        bucket, key = bucket_and_key(name)
+        self._remove_keys(bucket, [key], deadline)
+        self._forget(name)
+
+
+def bucket_and_key(name: str) -> Tuple[str, str]:
+    """The two parts of a name."""
+    bucket, _, key = name.partition("/")
+    return bucket, key
