@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from contextlib import suppress
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from attrs import define, evolve
 
@@ -10,7 +11,7 @@ from alluxiofs.errors import PluginError
 from alluxiofs.registry.checks import description_of
 from alluxiofs.registry.points import POINTS, Point
 from alluxiofs.registry.registry import BUILT_IN, Registered, Registry
-from alluxiofs.registry.sources import InstalledPlugin, installed_plugins, own_version
+from alluxiofs.registry.sources import installed_plugins, own_version
 from alluxiofs.settings import settings_fields
 
 __all__ = ["ListedComponent", "ListedSetting", "Listing", "built_in_names", "list_components", "list_usable"]
@@ -93,13 +94,17 @@ def list_components(registry: Registry) -> Listing:
     Raises
     ------
     PluginError
-        For an installed package that cannot be used: a name that is taken, a hook with a wrong signature …
+        For an installed package that takes a built-in name.
     """
     points: Dict[str, Tuple[ListedComponent, ...]] = {}
     broken: Dict[str, str] = {}
     for point in POINTS:
         listed = []
-        for registered in registry.all(point).values():
+        there, disputed = registry.all(point), registry.disputed(point)
+        broken.update({f"{point.words} {name!r}": why for name, why in disputed.items()})
+        for registered in there.values():
+            if registered.name in disputed:
+                continue
             try:
                 listed.append(_listed(registered))
             except ImportError as error:
@@ -115,33 +120,20 @@ def built_in_names(point: Point) -> Tuple[str, ...]:
 
 
 def list_usable(plugins: Sequence[Any] = (), disabled: Sequence[str] = ()) -> Listing:
-    """As :func:`list_components`, where an installed package that cannot be used is one of those that are broken.
+    """As :func:`list_components`, with an installed package that takes a built-in name among those that are broken.
 
     Raises
     ------
     PluginError
         If one of ``plugins`` cannot be used.
     """
-    refused = _refused(plugins, disabled)
-    listing = list_components(Registry(plugins, [*disabled, *(plugin.name for plugin in refused)]))
-    broken = {str(plugin.source): why for plugin, why in refused.items()}
-    blocked = tuple(source for source in listing.blocked if source not in broken)
-    return evolve(listing, blocked=blocked, broken={**listing.broken, **broken})
-
-
-def _refused(plugins: Sequence[Any], disabled: Sequence[str]) -> Dict[InstalledPlugin, str]:
-    """The installed packages that cannot be used beside those before them, and why."""
-    # A registry has no use for one that is wrong, so each is tried in one that knows the good ones before it.
-    refused: Dict[InstalledPlugin, str] = {}
-    waiting: List[InstalledPlugin] = [plugin for plugin in installed_plugins() if plugin.name not in disabled]
-    while waiting:
-        plugin = waiting.pop(0)
-        left_out = [one.name for one in (*refused, *waiting) if one.name != plugin.name]
-        try:
-            Registry(plugins, [*disabled, *left_out]).load_installed()
-        except PluginError as error:
-            refused[plugin] = f"{type(error).__name__}: {error}"
-    return refused
+    registry = Registry(plugins, disabled)
+    with suppress(PluginError):
+        registry.load_installed()
+    listing = list_components(Registry(plugins, [*disabled, *(plugin.name for plugin in registry.greedy)]))
+    greedy = {str(plugin.source): f"{type(error).__name__}: {error}" for plugin, error in registry.greedy.items()}
+    blocked = tuple(source for source in listing.blocked if source not in greedy)
+    return evolve(listing, blocked=blocked, broken={**listing.broken, **greedy})
 
 
 def _listed(registered: Registered) -> ListedComponent:

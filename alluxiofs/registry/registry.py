@@ -2,6 +2,10 @@
 
 Built-ins come first, and their names cannot be taken; then the plugins that were passed in; then installed packages,
 which are loaded only when a name is not among these, or when all there is shall be listed.
+
+What somebody passed in must be right. An installed package, which may have come along with anything, is left out with a
+warning if it cannot be used, and is an error only where a name is asked for that nobody else gives. Two that give
+components of one name can be used but for that name. One that takes a built-in name is an error.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ class Registered:
     protocols: Tuple[str, ...]
     source: Source
     _given: Any
+    installed: bool = False
     _checked: Optional[Type[Component]] = field(default=None, init=False)
 
     def load(self) -> Type[Component]:
@@ -56,6 +61,17 @@ class Registered:
     def gives(self, thing: Any) -> bool:
         """Whether this is the registration of ``thing``."""
         return self._given is thing
+
+
+class _BuiltInNameError(PluginError):
+    """A plugin takes a name that a built-in has."""
+
+
+def _two(known: Registered, source: Source) -> str:
+    return (
+        f"two {known.point.words} plugins have the name {known.name!r}: one of {known.source}, one of {source}: rename "
+        "one"
+    )
 
 
 class Registry:
@@ -81,9 +97,10 @@ class Registry:
         self._disabled = frozenset(disabled)
         self._lock = threading.RLock()
         self._loaded = False
-        self._refused: Optional[PluginError] = None
         self.blocked: List[InstalledPlugin] = []
         self.broken: Dict[InstalledPlugin, Exception] = {}
+        self.greedy: Dict[InstalledPlugin, PluginError] = {}
+        self._disputed: Dict[Tuple[str, str], str] = {}
         self._register(builtins, BUILT_IN)
         for plugin in plugins:
             source = source_of(plugin)
@@ -103,12 +120,14 @@ class Registry:
         UnknownComponentError
             If there is none; the message has all there are, and the nearest.
         PluginError
-            If an installed package had to be loaded that cannot be used.
+            If two installed packages give one of this name, or one had to be loaded that takes a built-in name.
         """
         found = self._components[point.name].get(name)
-        if found is None:
+        if found is None or found.installed:
             self.load_installed()
             found = self._components[point.name].get(name)
+        if (point.name, name) in self._disputed:
+            raise PluginError(f"{where}: {self._disputed[point.name, name]}")
         if found is None:
             raise self._unknown(point, name, where) from self._cause(name)
         return found
@@ -130,6 +149,10 @@ class Registry:
         self.load_installed()
         return dict(self._components[point.name])
 
+    def disputed(self, point: Point) -> Mapping[str, str]:
+        """The names at a point that two installed packages have given something, and what to say of it."""
+        return {name: why for (of, name), why in self._disputed.items() if of == point.name}
+
     def _claiming(self, point: Point, protocol: str) -> Optional[Registered]:
         claiming = [one for one in self._components[point.name].values() if protocol in one.protocols]
         if len(claiming) > 1 and claiming[0].source != BUILT_IN:
@@ -140,18 +163,21 @@ class Registry:
     # --- registering ------------------------------------------------------------------------------------------
 
     def load_installed(self) -> None:
-        """Load the installed packages, once; warn of those that fail to import."""
+        """Load the installed packages, once; warn of those that cannot be used, and leave them out.
+
+        Raises
+        ------
+        PluginError
+            If one takes a built-in name; each time.
+        """
         with self._lock:
             if not self._loaded:
                 self._loaded = True
-                try:
-                    for plugin in installed_plugins():
-                        self._load(plugin)
-                except PluginError as error:
-                    self._refused = error
-            if self._refused is not None:
-                # A new one each time: whoever catches an error may change it.
-                raise PluginError(str(self._refused)) from self._refused.__cause__
+                for plugin in installed_plugins():
+                    self._load(plugin)
+        for error in self.greedy.values():
+            # A new one each time: whoever catches an error may change it.
+            raise PluginError(str(error)) from error.__cause__
 
     def _load(self, plugin: InstalledPlugin) -> None:
         if plugin.name in self._disabled:
@@ -159,25 +185,27 @@ class Registry:
             return
         try:
             loaded = plugin.load()
+            has_hooks = self._register(loaded, plugin.source, installed=True)
+        except _BuiltInNameError as error:
+            self.greedy[plugin] = PluginError(f"{error} ({plugin.how_to_block})")
         except Exception as error:
             self._leave_out(plugin, error)
-            return
-        try:
-            registered = self._register(loaded, plugin.source)
-        except PluginError as error:
-            raise PluginError(f"{error} ({plugin.how_to_block})") from error
-        if not registered:
-            self._leave_out(plugin, PluginError(f"it has no hooks marked with @alluxiofs.hookimpl: {loaded!r}"))
+        else:
+            if not has_hooks:
+                self._leave_out(plugin, PluginError(f"it has no hooks marked with @alluxiofs.hookimpl: {loaded!r}"))
 
     def _leave_out(self, plugin: InstalledPlugin, error: Exception) -> None:
         self.broken[plugin] = error
+        why = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        named = f"{plugin.source}: "
         warnings.warn(
-            f"{plugin.source} cannot be loaded: {type(error).__name__}: {error} ({plugin.how_to_block})",
+            f"{plugin.source} cannot be loaded: {why[len(named) :] if why.startswith(named) else why} "
+            f"({plugin.how_to_block})",
             stacklevel=level_of_caller(),
         )
 
-    def _register(self, plugin: Any, source: Source) -> bool:
-        """Take what a plugin gives; whether it has any hook."""
+    def _register(self, plugin: Any, source: Source, installed: bool = False) -> bool:
+        """Take what a plugin gives, all of it or, if something is wrong with it, nothing; whether it has any hook."""
         if self._manager.is_registered(plugin):
             return True
         others = self._manager.get_plugins()
@@ -187,13 +215,20 @@ class Registry:
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise PluginError(f"{source}: {explain(self._manager, plugin, error)}") from error
-        hooks = {caller.name for caller in self._manager.get_hookcallers(plugin) or ()}
-        for point in POINTS:
-            if point.hook in hooks:
-                for given in self._call(point, source, others):
-                    self._add(point, given, source)
+            hooks = {caller.name for caller in self._manager.get_hookcallers(plugin) or ()}
+            points = [point for point in POINTS if point.hook in hooks]
+            given = [(point, one) for point in points for one in self._call(point, source, others)]
+            for point, one in given:
+                self._check(point, one, source)
+        except Exception as error:
+            why = explain(self._manager, plugin, error) if isinstance(error, pluggy.PluginValidationError) else ""
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)  # else what is wrong with it is found with each one that follows
+            if why:
+                raise PluginError(f"{source}: {why}") from error
+            raise
+        for point, one in given:
+            self._add(point, one, source, installed)
         return bool(hooks)
 
     def _call(self, point: Point, source: Source, others: Any) -> List[Any]:
@@ -210,18 +245,27 @@ class Registry:
             )
         return given
 
-    def _add(self, point: Point, given: Any, source: Source) -> None:
-        there = self._components[point.name]
+    def _check(self, point: Point, given: Any, source: Source) -> None:
         if not isinstance(given, builtins.BuiltIn):
             check_class(given, point, source)
+        known = self._components[point.name].get(given.name)
+        if known is not None and known.source == BUILT_IN and not known.gives(given):
+            raise _BuiltInNameError(_two(known, source))
+
+    def _add(self, point: Point, given: Any, source: Source, installed: bool) -> None:
+        there = self._components[point.name]
         known = there.get(given.name)
-        if known is not None and not known.gives(given):
-            raise PluginError(
-                f"two {point.words} plugins have the name {given.name!r}: one of {known.source}, one of {source}: "
-                "rename one"
-            )
         if known is None:
-            there[given.name] = Registered(point, given.name, getattr(given, "protocols", ()), source, given)
+            protocols = getattr(given, "protocols", ())
+            there[given.name] = Registered(point, given.name, protocols, source, given, installed)
+        elif known.gives(given):
+            pass
+        elif not installed:
+            raise PluginError(_two(known, source))
+        elif known.installed:
+            why = f"{_two(known, source)}, or block one with disable_plugins=[{source.plugin!r}]"
+            self._disputed.setdefault((point.name, given.name), why)
+        # Else it was passed in, and goes before: so is another version of what is installed tried out.
 
     # --- explaining -------------------------------------------------------------------------------------------
 

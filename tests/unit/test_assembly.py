@@ -215,8 +215,8 @@ class TestSettings:
             gateway(target_protocol="memory", page_store={"name": "memory", "capacity": []})
 
     def test_described_as_they_are_in_effect(self) -> None:
-        shown = described(target_protocol="memory", page_store={"name": "memory", "capacity": "1MB"})
-        assert shown["page_store"]["settings"] == {"capacity": 2**20}
+        shown = described(target_protocol="memory", page_store={"name": "memory", "capacity": "2MB"})
+        assert shown["page_store"]["settings"] == {"capacity": 2**21}
         assert shown["page_store"]["package"] == "alluxiofs"
         assert shown["page_store"]["class"] == "alluxiofs.pagestores.memory.MemoryPageStore"
 

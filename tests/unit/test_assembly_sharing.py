@@ -69,11 +69,11 @@ def test_different_secrets_are_different_gateways() -> None:
 
 
 def test_different_gateways_share_a_page_store_of_equal_settings_and_page_size() -> None:
-    one = gateway(page_store={"name": "memory", "capacity": "1MB"})
-    other = gateway(page_store={"name": "memory", "capacity": 2**20}, metadata_ttl=1)
+    one = gateway(page_store={"name": "memory", "capacity": "4MB"})
+    other = gateway(page_store={"name": "memory", "capacity": 2**22}, metadata_ttl=1)
     third = gateway(page_store={"name": "memory", "capacity": "2MB"})
     pages = gateway(
-        page_store={"name": "memory", "capacity": "1MB"}, options={"alluxio.worker.page.store.page.size": "2MB"}
+        page_store={"name": "memory", "capacity": "4MB"}, options={"alluxio.worker.page.store.page.size": "2MB"}
     )
     assert one is not other
     assert one.parts.page_store is other.parts.page_store

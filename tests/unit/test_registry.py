@@ -20,7 +20,7 @@ from alluxiofs.errors import (
 )
 from alluxiofs.plugins.builtins import BuiltIn
 from alluxiofs.registry import POINTS, Registry, choose, point_named, registry_for
-from alluxiofs.registry.listing import list_components
+from alluxiofs.registry.listing import list_components, list_usable
 from alluxiofs.settings import Choice, Settings
 from tests.unit.plugins_on_disk import Install, install, module_of, policy_source
 
@@ -229,30 +229,87 @@ class TestInstalled:
 
     def test_one_that_takes_a_built_in_name_is_an_error_when_it_is_loaded(self, install: Install) -> None:
         install("greedy", policy_source("rendezvous"))
+        install("whole", policy_source("mine"))
         registry = Registry()
         registry.find(POLICY, "rendezvous", WHERE)
         for _ in range(2):
             with pytest.raises(PluginError, match=r"'rendezvous': one of alluxiofs, one of greedy 1\.2"):
                 list_components(registry)
+            with pytest.raises(PluginError, match="greedy"):
+                registry.find(POLICY, "mine", WHERE)
+        usable = list_usable()
+        assert "mine" in [component.name for component in usable.points["policy"]]
+        assert "one of alluxiofs, one of greedy 1.2" in usable.broken["greedy 1.2"]
+        assert not usable.blocked
 
-    def test_two_packages_with_one_name_are_an_error_that_names_both(self, install: Install) -> None:
+    def test_two_packages_with_one_name_are_an_error_that_names_both_where_it_is_asked_for(
+        self, install: Install
+    ) -> None:
         install("first", policy_source("same"))
         install("second", policy_source("same"))
-        with pytest.raises(PluginError, match=r"'same'.*(first 1\.2.*second 1\.2|second 1\.2.*first 1\.2)"):
-            Registry().find(POLICY, "same", WHERE)
+        install("third", policy_source("other"))
+        registry = Registry()
+        assert registry.find(POLICY, "other", WHERE).name == "other"
+        for _ in range(2):
+            with pytest.raises(
+                PluginError,
+                match=r"argument 'policy': two .*'same'.*(first 1\.2.*second 1\.2|second 1\.2.*first 1\.2)",
+            ):
+                registry.find(POLICY, "same", WHERE)
+        listing = list_components(registry)
+        assert "same" not in [component.name for component in listing.points["policy"]]
+        assert "first 1.2" in listing.broken["worker policy 'same'"]
 
-    @pytest.mark.parametrize("old", ["alluxiofs_worker_policies()", "return [Some]"])
-    def test_one_that_cannot_be_used_is_an_error_that_says_how_to_block_it(self, install: Install, old: str) -> None:
-        new = {"return [Some]": "[Some]"}.get(old, "alluxiofs_worker_policies(workers)")
-        install("wrong", policy_source("mine").replace(old, new), entry_point="the-point")
-        with pytest.raises(PluginError) as caught:
-            Registry().find(POLICY, "mine", WHERE)
-        message = str(caught.value)
-        assert message.startswith("plugin 'the-point' of wrong 1.2: hook alluxiofs_worker_policies ")
+    def test_one_that_was_passed_in_goes_before_an_installed_one(self, install: Install) -> None:
+        install("installed", policy_source("mine"))
+        registry = Registry([module_of(policy_source("mine"), "passed.in")])
+        for _ in range(2):
+            assert registry.find(POLICY, "mine", WHERE).source.package == "passed"
+            registry.load_installed()
+
+    WRONG = pytest.mark.parametrize(
+        ("old", "new", "why"),
+        [
+            ("alluxiofs_worker_policies()", "alluxiofs_worker_policies(workers)", "takes (workers)"),
+            ("return [Some]", "[Some]", "gives no list of classes but None"),
+            ("return [Some]", "return [Some, int]", "is not a subclass of alluxiofs.WorkerPolicy"),
+            ('name = "wrong"', 'name = "wrong"; interface_version = 2', "install a newer alluxiofs"),
+        ],
+    )
+
+    @WRONG
+    def test_one_that_cannot_be_used_is_a_warning_that_says_how_to_block_it(
+        self, install: Install, old: str, new: str, why: str
+    ) -> None:
+        install("wrong", policy_source("wrong").replace(old, new), entry_point="the-point")
+        install("whole", policy_source("mine"))
+        with pytest.warns(UserWarning, match="the-point") as warned:
+            assert Registry().find(POLICY, "mine", WHERE).load().name == "mine"
+        assert len(warned) == 1
+        message = str(warned[0].message)
+        assert message.startswith("plugin 'the-point' of wrong 1.2 cannot be loaded: ")
+        assert why in message
         assert message.endswith("(block it with disable_plugins=['the-point'] or ALLUXIOFS_DISABLE_PLUGINS=the-point)")
-        assert message.count("alluxiofs_worker_policies") == 1
+
+    @WRONG
+    def test_and_an_error_where_nobody_else_gives_the_name(
+        self, install: Install, old: str, new: str, why: str
+    ) -> None:
+        install("wrong", policy_source("wrong").replace(old, new), entry_point="the-point")
+        registry = Registry()
+        with pytest.warns(UserWarning, match="the-point"), pytest.raises(UnknownComponentError) as caught:
+            registry.find(POLICY, "wrong", WHERE)
+        assert why in str(caught.value)
+        assert isinstance(caught.value.__cause__, PluginError)
         with pytest.raises(UnknownComponentError, match="is blocked"):
-            Registry(disabled=["the-point"]).find(POLICY, "mine", WHERE)
+            Registry(disabled=["the-point"]).find(POLICY, "wrong", WHERE)
+
+    def test_nothing_is_left_of_one_that_cannot_be_used(self, install: Install) -> None:
+        install("wrong", policy_source("half").replace("return [Some]", "return [Some, int]"))
+        registry = Registry()
+        with pytest.warns(UserWarning, match="wrong"):
+            registry.load_installed()
+        assert "half" not in registry.all(POLICY)
 
     def test_one_that_fails_to_import_is_a_warning(self, install: Install) -> None:
         install("broken", "import there_is_no_such_module")
