@@ -4,33 +4,77 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import statistics
 import tempfile
 import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 from attrs import define
 
+from benchmarks.results import Result, evaluate, load_average
+
 __all__ = [
+    "Aim",
     "Benchmark",
     "Case",
-    "CaseResult",
-    "Result",
-    "Spread",
+    "Figures",
+    "Outcome",
+    "Problem",
     "UnavailableError",
     "benchmark",
     "concurrently",
     "discover",
     "run",
+    "seconds",
     "timed",
 ]
 
 
 class UnavailableError(Exception):
     """What a benchmark needs is not on this machine; the message says what."""
+
+
+@define(frozen=True)
+class Problem:
+    """Why a sample has no figures.
+
+    Parameters
+    ----------
+    kind:
+        ``WRONG``: bytes that were not the file's; ``failed``: an error; ``cannot``: it is not made for that.
+    message:
+        What happened.
+    """
+
+    kind: str
+    message: str
+
+
+#: What a sample measured: ``seconds`` for a unit of the work; where it is known ``fetched``, bytes that the server sent
+#: for each byte that had to be read, ``requests`` to it for each unit, and ``memory``, bytes that the process grew.
+Figures = Mapping[str, float]
+Outcome = Union[Figures, Problem]
+
+
+@define(frozen=True)
+class Aim:
+    """The most that the median of a figure may be.
+
+    Parameters
+    ----------
+    most:
+        The number.
+    of:
+        The case whose figure of the same turn counts as 1; without one the figure itself is meant.
+    figure:
+        Which.
+    """
+
+    most: float
+    of: Optional[str] = None
+    figure: str = "seconds"
 
 
 @define(frozen=True)
@@ -42,20 +86,19 @@ class Case:
     name:
         What the table shows.
     sample:
-        Does the work once and returns the seconds that one unit of it took.
-    most_ratio, most_seconds:
-        The most that the median may be, where the project has promised something: times the baseline, and seconds.
+        Does the work once; what came out, by phase of the work (an empty text if it has no phases).
+    aims:
+        What the project has set itself, by phase.
     """
 
     name: str
-    sample: Callable[[], float]
-    most_ratio: Optional[float] = None
-    most_seconds: Optional[float] = None
+    sample: Callable[[], Mapping[str, Outcome]]
+    aims: Mapping[str, Sequence[Aim]] = {}
 
 
 Work = Callable[[], object]
-Cases = Callable[[Path], ContextManager[Sequence[Case]]]
-Generator = Callable[[Path], Iterator[Sequence[Case]]]
+Cases = Callable[[Path, bool], ContextManager[Sequence[Case]]]
+Generator = Callable[[Path, bool], Iterator[Sequence[Case]]]
 
 
 @define(frozen=True)
@@ -70,74 +113,35 @@ class Benchmark:
         One sentence.
     unit:
         What the seconds are for: one of these.
-    repetitions:
-        How many turns, after one that does not count.
+    turns, quick_turns:
+        How many count; the second for a run that is to be quick.
+    warm_up:
+        Whether a turn comes first that does not count.
     cases:
-        Given a folder of its own, a context with the cases, the baseline first.
+        Given a folder of its own, and whether to be quick, a context with the cases, the baseline first.
     """
 
     name: str
     what: str
     unit: str
-    repetitions: int
+    turns: int
+    quick_turns: int
+    warm_up: bool
     cases: Cases
-
-
-@define(frozen=True)
-class Spread:
-    """The middle and the ends of some samples."""
-
-    median: float
-    min: float
-    max: float
-
-    @classmethod
-    def of(cls, samples: Sequence[float]) -> Spread:
-        """The spread of at least one sample."""
-        return cls(statistics.median(samples), min(samples), max(samples))
-
-
-@define(frozen=True)
-class CaseResult:
-    """What was measured of one case: seconds a unit, and times the baseline's seconds of the same turn."""
-
-    name: str
-    seconds: Spread
-    ratio: Spread
-    samples: Tuple[float, ...]
-    most_ratio: Optional[float]
-    most_seconds: Optional[float]
-
-    @property
-    def kept(self) -> Optional[bool]:
-        """Whether the medians keep what was promised; ``None`` where nothing was."""
-        if self.most_ratio is None and self.most_seconds is None:
-            return None
-        fast = self.most_seconds is None or self.seconds.median <= self.most_seconds
-        return fast and (self.most_ratio is None or self.ratio.median <= self.most_ratio)
-
-
-@define(frozen=True)
-class Result:
-    """What was measured of one benchmark, or why it was not."""
-
-    name: str
-    what: str
-    unit: str
-    cases: Tuple[CaseResult, ...] = ()
-    skipped: Optional[str] = None
 
 
 _registered: Dict[str, Benchmark] = {}
 
 
-def benchmark(name: str, *, unit: str, repetitions: int) -> Callable[[Generator], Cases]:
+def benchmark(
+    name: str, *, unit: str, turns: int, quick_turns: int = 3, warm_up: bool = True
+) -> Callable[[Generator], Cases]:
     """Register a generator function that yields its cases once, and clears up after them."""
 
     def register(function: Generator) -> Cases:
-        what = (function.__doc__ or "").strip().splitlines()[0]
+        what = " ".join((function.__doc__ or "").split())
         cases = contextmanager(function)
-        _registered[name] = Benchmark(name, what, unit, repetitions, cases)
+        _registered[name] = Benchmark(name, what, unit, turns, quick_turns, warm_up, cases)
         return cases
 
     return register
@@ -151,51 +155,52 @@ def discover() -> Dict[str, Benchmark]:
     return dict(_registered)
 
 
-def run(chosen: Benchmark, repetitions: Optional[int] = None) -> Result:
+def run(chosen: Benchmark, turns: Optional[int] = None, quick: bool = False) -> Result:
     """Run one benchmark in a temporary folder.
 
     Parameters
     ----------
     chosen:
         Which.
-    repetitions:
-        Turns that count, instead of the benchmark's own number.
+    turns:
+        How many count, instead of the benchmark's own number.
+    quick:
+        Whether less work will do.
     """
-    turns = chosen.repetitions if repetitions is None else repetitions
+    if turns is None:
+        turns = chosen.quick_turns if quick else chosen.turns
+    begun, load = time.monotonic(), load_average()
     with tempfile.TemporaryDirectory(prefix="alluxiofs-benchmark-") as folder:
         try:
-            with chosen.cases(Path(folder)) as cases:
-                results = _measure(cases, turns)
+            with chosen.cases(Path(folder), quick) as cases:
+                samples = _measure(cases, turns, chosen.warm_up)
         except UnavailableError as reason:
             return Result(chosen.name, chosen.what, chosen.unit, skipped=str(reason))
-    return Result(chosen.name, chosen.what, chosen.unit, results)
+    phases = evaluate(cases, samples)
+    return Result(chosen.name, chosen.what, chosen.unit, phases, turns, time.monotonic() - begun, load)
 
 
-def _measure(cases: Sequence[Case], turns: int) -> Tuple[CaseResult, ...]:
-    samples: List[List[float]] = [[] for _ in cases]
-    for turn in range(turns + 1):
+def _measure(cases: Sequence[Case], turns: int, warm_up: bool) -> List[List[Mapping[str, Outcome]]]:
+    """The samples of each case, a sample a turn."""
+    samples: List[List[Mapping[str, Outcome]]] = [[] for _ in cases]
+    for turn in range(turns + warm_up):
         for position in range(len(cases)):
             # Each turn begins with another case, so that none always comes after the same one.
             index = (turn + position) % len(cases)
-            seconds = cases[index].sample()
-            if turn:
-                samples[index].append(seconds)
-    return tuple(
-        CaseResult(
-            case.name,
-            Spread.of(own),
-            Spread.of([mine / baseline for mine, baseline in zip(own, samples[0])]),
-            tuple(own),
-            case.most_ratio,
-            case.most_seconds,
-        )
-        for case, own in zip(cases, samples)
-    )
+            outcome = cases[index].sample()
+            if turn >= warm_up:
+                samples[index].append(outcome)
+    return samples
+
+
+def seconds(sample: Callable[[], float]) -> Callable[[], Mapping[str, Outcome]]:
+    """The sample function of a case without phases that measures nothing but time."""
+    return lambda: {"": {"seconds": sample()}}
 
 
 def timed(
     work: Callable[[], object], units: int = 1, before: Optional[Callable[[], object]] = None
-) -> Callable[[], float]:
+) -> Callable[[], Mapping[str, Outcome]]:
     """A sample function: ``before()``, off the clock, then the seconds that ``work()`` takes for each of its units."""
 
     def sample() -> float:
@@ -205,33 +210,23 @@ def timed(
         work()
         return (time.perf_counter() - begun) / units
 
-    return sample
+    return seconds(sample)
 
 
-def concurrently(works: Sequence[Work], units: int) -> Callable[[], float]:
-    """A sample function: seconds a unit until the works, each in a thread, are done with ``units`` of them in all."""
+def concurrently(works: Sequence[Work]) -> None:
+    """Run the works, each in a thread; the first error of one is raised when all have ended."""
+    errors: List[BaseException] = []
 
-    def sample() -> float:
-        start = threading.Barrier(len(works) + 1)
-        errors: List[BaseException] = []
+    def thread(work: Work) -> None:
+        try:
+            work()
+        except BaseException as error:  # re-raised below, in the thread that waits
+            errors.append(error)
 
-        def thread(work: Work) -> None:
-            start.wait()
-            try:
-                work()
-            except BaseException as error:  # re-raised below, in the thread that measures
-                errors.append(error)
-
-        threads = [threading.Thread(target=thread, args=(work,)) for work in works]
-        for each in threads:
-            each.start()
-        start.wait()
-        begun = time.perf_counter()
-        for each in threads:
-            each.join()
-        took = time.perf_counter() - begun
-        if errors:
-            raise errors[0]
-        return took / units
-
-    return sample
+    threads = [threading.Thread(target=thread, args=(work,)) for work in works]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    if errors:
+        raise errors[0]

@@ -1,4 +1,4 @@
-"""What benchmarks share: files of random bytes, filesystems that keep pages, and reading to the end."""
+"""What benchmarks read: bytes that nothing can compress, and that say by themselves where they belong."""
 
 from __future__ import annotations
 
@@ -6,41 +6,71 @@ import random
 from pathlib import Path
 from typing import Any
 
-import fsspec
+from attrs import define
 
-__all__ = ["MIB", "kept_in_memory", "kept_on_disk", "random_bytes", "stream", "write_random"]
+__all__ = ["KIB", "MIB", "Content", "stream"]
 
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
 
-
-def random_bytes(size: int) -> bytes:
-    """Bytes that nothing on the way can compress, the same each time; ``size`` is in MiB steps."""
-    block = random.Random(size).getrandbits(8 * MIB).to_bytes(MIB, "little")
-    return b"".join(number.to_bytes(8, "little") + block[8:] for number in range(size // MIB))
-
-
-def write_random(path: Path, size: int) -> Path:
-    """Write a file of random bytes."""
-    path.write_bytes(random_bytes(size))
-    return path
+_BLOCK = random.Random(1).getrandbits(8 * MIB).to_bytes(MIB, "little")
+_TWICE = _BLOCK + _BLOCK
+_PLACES = MIB // 8
 
 
-def kept_in_memory() -> Any:
-    """A filesystem over local files that keeps up to 512 MB of pages in memory."""
-    return fsspec.filesystem("alluxiofs", target_protocol="file", page_store={"name": "memory", "capacity": "512MB"})
+@define(frozen=True)
+class Content:
+    """The bytes of one file: each MiB is the same block, turned by an amount of its own.
+
+    So the bytes of any place are known without keeping them, and those of another place, or of another file, are told
+    apart from them.
+
+    Parameters
+    ----------
+    size:
+        Bytes.
+    number:
+        Of the file: another one, other bytes.
+    """
+
+    size: int
+    number: int = 0
+
+    def bytes(self) -> bytes:
+        """All of it."""
+        return b"".join(self._turned(start) for start in range(0, self.size, MIB))
+
+    def write(self, path: Path) -> Path:
+        """Write it into a file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            for start in range(0, self.size, MIB):
+                file.write(self._turned(start))
+        return path
+
+    def holds(self, data: bytes, offset: int = 0) -> bool:
+        """Whether these are the bytes from ``offset`` on; nothing is copied within a MiB."""
+        stop = offset + len(data)
+        if stop > self.size:
+            return False
+        if offset // MIB == max(offset, stop - 1) // MIB:
+            return _TWICE.startswith(data, self._turn(offset) + offset % MIB)
+        edge = MIB - offset % MIB
+        return self.holds(data[:edge], offset) and self.holds(data[edge:], offset + edge)
+
+    def _turned(self, start: int) -> bytes:
+        turn = self._turn(start)
+        return _TWICE[turn : turn + min(MIB, self.size - start)]
+
+    def _turn(self, offset: int) -> int:
+        # Both factors are odd, and the places a power of two: no two of 131,072 blocks or files are turned alike.
+        return 8 * ((offset // MIB * 7919 + self.number * 104_729) % _PLACES)
 
 
-def kept_on_disk(folder: Path) -> Any:
-    """A filesystem over local files that keeps up to 1 GB of pages in a folder."""
-    store = {"name": "disk", "path": str(folder / "pages"), "capacity": "1GB"}
-    return fsspec.filesystem("alluxiofs", target_protocol="file", page_store=store)
-
-
-def stream(fs: Any, path: str, size: int, skip: int = 0) -> None:
-    """Read a file of ``size`` bytes, 1 MiB at a time from ``skip`` on; an error if it is of another size."""
-    left = size - skip
+def stream(fs: Any, path: str, size: int) -> None:
+    """Read a file of ``size`` bytes, 1 MiB at a time; an error if it is of another size."""
+    left = size
     with fs.open(path, "rb") as file:
-        file.seek(skip)
         while True:
             block = file.read(MIB)
             if not block:

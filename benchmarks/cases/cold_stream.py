@@ -9,8 +9,8 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 import fsspec
 
 from benchmarks.core import Case, benchmark, timed
-from benchmarks.data import MIB, random_bytes, stream
-from benchmarks.servers import s3_server
+from benchmarks.data import MIB, Content, stream
+from benchmarks.servers import BUCKET, storage
 
 SIZE = 64 * MIB
 
@@ -18,7 +18,7 @@ SIZE = 64 * MIB
 def cases(folder: Path, protocol: str, options: Dict[str, Any], path: str) -> List[Case]:
     """The same stream by the bare client, and through gateways that keep nothing, or keep what they read."""
     bare = fsspec.filesystem(protocol, **options)
-    bare.pipe_file(path, random_bytes(SIZE))
+    bare.pipe_file(path, Content(SIZE).bytes())
     stores: Dict[str, Optional[Dict[str, Any]]] = {
         "gateway, keeps nothing": None,
         "gateway, keeps in memory": {"name": "memory", "capacity": "256MB"},
@@ -33,14 +33,14 @@ def cases(folder: Path, protocol: str, options: Dict[str, Any], path: str) -> Li
     return found
 
 
-@benchmark("cold-file", unit="MiB", repetitions=7)
-def local(folder: Path) -> Iterator[Sequence[Case]]:
+@benchmark("cold-file", unit="MiB", turns=7)
+def local(folder: Path, quick: bool) -> Iterator[Sequence[Case]]:
     """64 MiB of a local file, 1 MiB at a time, nothing kept before."""
     yield cases(folder, "file", {}, str(folder / "data"))
 
 
-@benchmark("cold-memory", unit="MiB", repetitions=7)
-def memory(folder: Path) -> Iterator[Sequence[Case]]:
+@benchmark("cold-memory", unit="MiB", turns=7)
+def memory(folder: Path, quick: bool) -> Iterator[Sequence[Case]]:
     """The same in fsspec's memory filesystem."""
     path = "/benchmark/data"
     try:
@@ -49,9 +49,8 @@ def memory(folder: Path) -> Iterator[Sequence[Case]]:
         fsspec.filesystem("memory").rm(path)
 
 
-@benchmark("cold-s3", unit="MiB", repetitions=7)
-def s3(folder: Path) -> Iterator[Sequence[Case]]:
+@benchmark("cold-s3", unit="MiB", turns=7)
+def s3(folder: Path, quick: bool) -> Iterator[Sequence[Case]]:
     """The same on an S3 server on this machine."""
-    with s3_server(folder) as options:
-        fsspec.filesystem("s3", **options).mkdir("benchmark")
-        yield cases(folder, "s3", options, "benchmark/data")
+    with storage(folder) as server:
+        yield cases(folder, "s3", server.options, f"{BUCKET}/data")
