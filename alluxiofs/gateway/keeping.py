@@ -11,9 +11,10 @@ import xxhash
 from alluxiofs.errors import PageStoreError
 from alluxiofs.interfaces import Event, KeptFile, PageStore, Telemetry, Version
 
-__all__ = ["Keeper", "page_key"]
+__all__ = ["PAUSE", "Keeper", "page_key"]
 
-_PAUSE = 30.0  # seconds until a page store that failed is tried again
+PAUSE = 30.0
+"""Seconds until a page store that failed is tried again."""
 
 
 def page_key(store_identity: str, url: str, version: Version, page_size: int) -> bytes:
@@ -75,7 +76,11 @@ class Keeper:
 
     def failed(self, error: PageStoreError) -> None:
         """The store does not work: one warning, and a while without it."""
-        self._resume_at = time.monotonic() + _PAUSE
+        self._resume_at = time.monotonic() + PAUSE
+        self.tell(error)
+
+    def tell(self, error: PageStoreError) -> None:
+        """One warning, however much of the store does not work, and however often."""
         if self._warned:
             return
         self._warned = True
