@@ -3,27 +3,61 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Dict
 
 import click
 import pytest
+from attrs import fields_dict
 
 from alluxiofs.cli.app import cli
 from alluxiofs.cli.failures import Code
+from alluxiofs.interfaces import Call, Event
 from tests.integrations.needed import needed
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```python *(?P<needs>[a-z]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# (?P<name>\w+)\.py\n")
 LINK = re.compile(r"\]\((?!https?://|#)(?P<path>[^)#]+)")
-DOCUMENTS = ["README.md", "docs/README.md", "docs/quickstart.md", "docs/integrations.md", "docs/cli.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/README.md",
+    "docs/cli.md",
+    "docs/integrations.md",
+    "docs/page-store.md",
+    "docs/plugins.md",
+    "docs/quickstart.md",
+]
 
 
 def text_of(document: str) -> str:
     return (ROOT / document).read_text(encoding="utf-8")
+
+
+def run_blocks(text: str, document: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the Python blocks of a text one after the other, with the same names. Returns how many ran.
+
+    A block that begins with ``# name.py`` is that file; one marked with a package needs it.
+    """
+    names: Dict[str, Any] = {"__name__": "document"}
+    ran = 0
+    for block in BLOCK.finditer(text):
+        code, line = block["code"], text[: block.start("code")].count("\n")
+        file = FILE_NAME.match(code)
+        if file is not None:
+            (folder / f"{file['name']}.py").write_text(code, encoding="utf-8")
+            importlib.invalidate_caches()
+            monkeypatch.delitem(sys.modules, file["name"], raising=False)
+            continue
+        if block["needs"]:
+            needed(block["needs"])
+        exec(compile("\n" * line + code, document, "exec"), names)
+        ran += 1
+    return ran
 
 
 # Ray's own affair, as in test_ray.py.
@@ -34,28 +68,43 @@ def text_of(document: str) -> str:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("document", ["README.md", "docs/quickstart.md", "docs/integrations.md"])
 def test_python_blocks_run_in_order(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block that begins with ``# name.py`` is that file; one marked with a package needs it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     needed("s3fs")
     if document == "docs/integrations.md":
         needed("pandas")
         needed("pyarrow")
-    names: Dict[str, Any] = {"__name__": "document"}
-    ran = 0
-    for block in BLOCK.finditer(text_of(document)):
-        code, line = block["code"], text_of(document)[: block.start("code")].count("\n")
-        file = FILE_NAME.match(code)
-        if file is not None:
-            (tmp_path / f"{file['name']}.py").write_text(code, encoding="utf-8")
-            importlib.invalidate_caches()
-            monkeypatch.delitem(sys.modules, file["name"], raising=False)
-            continue
-        if block["needs"]:
-            needed(block["needs"])
-        exec(compile("\n" * line + code, document, "exec"), names)
-        ran += 1
-    assert ran >= 4
+    assert run_blocks(text_of(document), document, tmp_path, monkeypatch) >= 4
+
+
+def test_the_telemetry_of_the_plugin_guide_runs_and_keeps_its_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = text_of("docs/plugins.md")
+    begin = guide.index("### Telemetry, method by method")
+    section = "\n" * guide[:begin].count("\n") + guide[begin : guide.index("\n## ", begin)]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert run_blocks(section, "docs/plugins.md", tmp_path, monkeypatch) == 1
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_traffic.py"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True,
+        check=False,
+        timeout=100,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_guide_names_every_field_that_telemetry_is_told() -> None:
+    guide = text_of("docs/plugins.md")
+    for told in (Call, Event):
+        for field in fields_dict(told):
+            assert f"| `{field}` |" in guide
+    for method in ("record_call(call)", "record_event(event)", "watch(name, read)"):
+        assert f"`{method}`" in guide
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
