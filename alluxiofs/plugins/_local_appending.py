@@ -61,9 +61,10 @@ class AppendWriter(SpoolingWriter):
                     if self._make(spool) if old is None else self._remake(spool, old):
                         return
         except OSError as error:
-            if error.filename == self._name:
+            failure = error if error.filename == self._name else failed_write(self._name, error)
+            if failure is error:
                 raise
-            raise failed_write(self._name, error) from error
+            raise failure from error
         message = f"nothing was appended: somebody changed the file during each of {_ATTEMPTS} attempts"
         raise FileChangedError(message, self._name)
 

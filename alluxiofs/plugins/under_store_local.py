@@ -84,7 +84,8 @@ class LocalUnderStore(UnderStore):
     # --- reading ----------------------------------------------------------------------------------------------
 
     def stat(self, name: str, deadline: Deadline) -> Entry:
-        return _entry(name, os.stat(name))
+        found = os.stat(name)
+        return _entry(name, found, tells_size=not _without_blocks(name, found) or _is_empty(name))
 
     def list(self, name: str, deadline: Deadline, recursive: bool = False) -> Iterator[Entry]:
         found = os.stat(name)
@@ -97,7 +98,9 @@ class LocalUnderStore(UnderStore):
                 if is_temporary(child.name):
                     continue
                 with contextlib.suppress(FileNotFoundError):  # removed since the directory was read
-                    yield _entry(base + child.name, _stat_child(child), is_link=child.is_symlink())
+                    below, found = base + child.name, _stat_child(child)
+                    told = not _without_blocks(below, found)
+                    yield _entry(below, found, is_link=child.is_symlink(), tells_size=told)
 
     def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
         descriptor = os.open(name, _READ)
@@ -219,13 +222,14 @@ def _state(found: os.stat_result) -> str:
     return f"{found.st_dev}-{found.st_ino}-{found.st_ctime_ns}"
 
 
-def _entry(name: str, found: os.stat_result, is_link: bool = False) -> Entry:
+def _entry(name: str, found: os.stat_result, is_link: bool = False, tells_size: bool = True) -> Entry:
     directory = stat.S_ISDIR(found.st_mode)
+    unknown = not tells_size or not (directory or stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode))
     return Entry(
         name=name,
         kind="directory" if directory else "file",
-        size=0 if directory else found.st_size,
-        version=Version() if directory else _settled(found),
+        size=0 if directory else None if unknown else found.st_size,
+        version=Version() if directory or unknown else _settled(found),
         created=getattr(found, "st_birthtime", found.st_ctime),
         modified=found.st_mtime_ns / SECOND,
         owner=_user(found.st_uid),
@@ -239,6 +243,29 @@ def _entry(name: str, found: os.stat_result, is_link: bool = False) -> Entry:
             **({"islink": True} if is_link else {}),
         },
     )
+
+
+def _without_blocks(name: str, found: os.stat_result) -> bool:
+    """Whether a file of no length may have content all the same: those of ``/proc`` and its like are made when they
+    are read, and are on file systems that have no blocks."""
+    if found.st_size or not stat.S_ISREG(found.st_mode) or not hasattr(os, "statvfs"):
+        return False
+    try:
+        return os.statvfs(name).f_blocks == 0
+    except OSError:
+        return False
+
+
+def _is_empty(name: str) -> bool:
+    """Whether it is certain that a file has no content, without waiting for any."""
+    try:
+        descriptor = os.open(name, _READ | getattr(os, "O_NONBLOCK", 0))
+        try:
+            return not os.read(descriptor, 1)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
 
 
 def _settled(found: os.stat_result) -> Version:

@@ -20,6 +20,7 @@ from alluxiofs.errors import (
     kind_of,
 )
 from alluxiofs.interfaces import Component, Deadline, UnderStore
+from alluxiofs.testing._appends import AppendContract
 from alluxiofs.testing._files import ODD_NAMES, content, get, put, soon
 from alluxiofs.testing.components import ComponentContract
 from alluxiofs.testing.guards import at_once
@@ -27,7 +28,7 @@ from alluxiofs.testing.guards import at_once
 __all__ = ["ODD_NAMES", "UnderStoreContract"]
 
 
-class UnderStoreContract(ComponentContract):
+class UnderStoreContract(AppendContract, ComponentContract):
     """What the gateway relies on in any under store that can be written.
 
     Override the fixtures ``store`` (one of your class) and ``root`` (the name of a directory in it, or of a bucket,
@@ -314,17 +315,6 @@ class UnderStoreContract(ComponentContract):
         store.make_directory(f"{root}/dir", soon())
         with pytest.raises(IsADirectoryError):
             put(store, f"{root}/dir", b"x")
-
-    def test_append_adds_all_or_nothing(self, store: UnderStore, root: str) -> None:
-        name = f"{root}/log"
-        for data in (b"one,", b"two,"):
-            writer = store.append(name)
-            writer.write(memoryview(data))
-            writer.commit()
-        writer = store.append(name)
-        writer.write(memoryview(b"never"))
-        writer.abort()
-        assert get(store, store.stat(name, soon())) == b"one,two,"
 
     def test_touch(self, store: UnderStore, root: str) -> None:
         store.touch(f"{root}/file", soon())

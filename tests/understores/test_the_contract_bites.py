@@ -55,6 +55,27 @@ class _ShowsHalfAFile(LocalUnderStore):
         return _WritesInPlace(name)
 
 
+class _AppendsInPlace(LocalUnderStore):
+    def append(self, name: str) -> Writer:
+        return _AddsInPlace(name)
+
+
+class _AddsInPlace(_WritesInPlace):
+    def __init__(self, name: str) -> None:
+        self._path = Path(name)
+
+    def abort(self) -> None:
+        pass
+
+
+class _ForgetsOthers(LocalUnderStore):
+    def append(self, name: str) -> Writer:
+        writer = self.create(name)
+        if Path(name).exists():
+            writer.write(memoryview(Path(name).read_bytes()))
+        return writer
+
+
 class _OverwritesAnyway(LocalUnderStore):
     def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
         return super().create(name, size_hint=size_hint)
@@ -73,6 +94,10 @@ CASES: List[Any] = [
     (_Climbs, "test_a_path_does_not_leave_the_root", ("../" * 40 + "x",)),
     (_Climbs, "test_a_nul_is_in_no_name", ()),
     (_ShowsHalfAFile, "test_nothing_is_seen_before_the_commit", ()),
+    (_AppendsInPlace, "test_nothing_of_an_append_is_seen_before_its_commit", ()),
+    (_AppendsInPlace, "test_append_adds_all_or_nothing", ()),
+    (_ForgetsOthers, "test_two_who_append_at_the_same_time_lose_nothing", (3,)),
+    (_ForgetsOthers, "test_an_append_goes_to_the_end_of_what_is_there_at_its_commit", ()),
     (_OverwritesAnyway, "test_exclusive_creation_keeps_what_is_there", ()),
     (_KeepsTheSource, "test_a_file_goes_over_another", ("move", "plain")),
 ]

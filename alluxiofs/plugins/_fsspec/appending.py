@@ -9,14 +9,11 @@ import random
 import threading
 import time
 import weakref
-from typing import IO, TYPE_CHECKING, Callable, Iterator, MutableMapping, Optional
+from typing import IO, Any, Callable, Iterator, MutableMapping, Optional
 
 from alluxiofs.errors import DeadlineExceededError, FileChangedError, is_a_directory
 from alluxiofs.interfaces import Deadline, Entry, UnderStore, Writer
 from alluxiofs.plugins._fsspec.spooling import SpoolingWriter, blocks
-
-if TYPE_CHECKING:
-    from typing import Any
 
 __all__ = ["RewritingWriter", "check_unchanged", "found_file", "pour", "rewrite", "rewriting"]
 
@@ -43,8 +40,8 @@ class RewritingWriter(SpoolingWriter):
     """
 
     def __init__(self, store: UnderStore, name: str, attempt: Callable[[IO[bytes], int], None], timeout: float) -> None:
-        super().__init__(name)
         found_file(store, name, timeout)  # what cannot be appended to is told before anything is written
+        super().__init__(name)
         self._url = store.url(name)
         self._attempt = attempt
         self._timeout = timeout
