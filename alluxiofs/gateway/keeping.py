@@ -9,10 +9,16 @@ from typing import Optional
 import xxhash
 
 from alluxiofs.errors import PageStoreError
+from alluxiofs.gateway.naming import encode_name, part_key
 from alluxiofs.interfaces import Event, KeptFile, PageStore, Telemetry, Version
 
-__all__ = ["PAUSE", "Keeper", "page_key"]
+__all__ = ["PART", "PAUSE", "Keeper", "KeptVersion", "page_key"]
 
+PART = 64 * 2**10
+"""Bytes a part: what a small read of a page that is not kept fetches. ``docs/performance.md`` has the measurements."""
+
+_FEWEST_PARTS = 5  # pages of fewer are fetched whole
+_LARGEST_WHOLE = 2 * PART  # files up to here, too
 PAUSE = 30.0
 """Seconds until a page store that failed is tried again."""
 
@@ -21,6 +27,54 @@ def page_key(store_identity: str, url: str, version: Version, page_size: int) ->
     """The 16 bytes that stand for one version of one file at one page size (XXH3, 128 bits)."""
     text = "\0".join((store_identity, url, version.canonical(), str(page_size)))
     return xxhash.xxh3_128_digest(text.encode("utf-8", "surrogatepass"))
+
+
+class KeptVersion:
+    """What is kept of one version of a file: whole pages, and parts of pages of which only a little was read.
+
+    Parameters
+    ----------
+    keeper:
+        Of the page store.
+    pages:
+        The pages in it.
+    url, version:
+        Whose they are; noted beside the first page that is kept.
+    """
+
+    __slots__ = ("_keeper", "_noted", "_parts", "_url", "_version", "pages")
+
+    def __init__(self, keeper: Keeper, pages: KeptFile, url: str, version: Version) -> None:
+        self._keeper = keeper
+        self.pages = pages
+        self._url = url
+        self._version = version
+        self._noted = False
+        self._parts: Optional[KeptFile] = None
+
+    def parts(self) -> Optional[KeptFile]:
+        """The parts, numbered from the beginning of the file; ``None`` where pages are only fetched whole."""
+        pages = self.pages
+        if (
+            pages.length <= _LARGEST_WHOLE
+            or pages.page_size < _FEWEST_PARTS * PART
+            or pages.page_size % PART
+            or self._parts is not None
+        ):
+            return self._parts
+        self._parts = self._keeper.parts_of(pages)
+        return self._parts
+
+    def keep_pages(self, first: int, pages: memoryview) -> None:
+        """Keep whole neighbouring pages, unless the store does not work at the moment."""
+        if self._keeper.keep(self.pages, first, pages) and not self._noted:
+            self._noted = True
+            self._keeper.note(self.pages, self._url, self._version)
+
+    def keep_parts(self, first: int, parts: memoryview) -> None:
+        """Keep neighbouring parts, unless the store does not work at the moment."""
+        if self._parts is not None:
+            self._keeper.keep(self._parts, first, parts)
 
 
 class Keeper:
@@ -46,12 +100,23 @@ class Keeper:
         """Whether pages are kept at the moment."""
         return self.store is not None and time.monotonic() >= self._resume_at
 
-    def file(self, store_identity: str, url: str, version: Version) -> Optional[KeptFile]:
-        """The kept pages of a version, or ``None`` if none can be kept of it."""
+    def file(self, store_identity: str, url: str, version: Version) -> Optional[KeptVersion]:
+        """What is kept of a version, or ``None`` if nothing can be kept of it."""
         if self.store is None or not version.tells or not version.length or not self.working:
             return None
         try:
-            return self.store.file(page_key(store_identity, url, version, self.store.page_size), version.length)
+            pages = self.store.file(page_key(store_identity, url, version, self.store.page_size), version.length)
+        except PageStoreError as error:
+            self.failed(error)
+            return None
+        return KeptVersion(self, pages, url, version)
+
+    def parts_of(self, pages: KeptFile) -> Optional[KeptFile]:
+        """The parts of pages, or ``None`` if the store does not work."""
+        if self.store is None or not self.working:
+            return None
+        try:
+            return self.store.file(part_key(pages.key), pages.length, page_size=PART)
         except PageStoreError as error:
             self.failed(error)
             return None
@@ -60,17 +125,31 @@ class Keeper:
         """Drop what is kept of a version."""
         if self.store is None or not version.tells:
             return
+        key = page_key(store_identity, url, version, self.store.page_size)
         try:
-            self.store.forget(page_key(store_identity, url, version, self.store.page_size))
+            self.store.forget(key)
+            self.store.forget(part_key(key))
         except PageStoreError as error:
             self.failed(error)
 
-    def keep(self, kept: KeptFile, index: int, page: memoryview) -> None:
-        """Keep a page, unless the store does not work at the moment."""
+    def keep(self, kept: KeptFile, first: int, pages: memoryview) -> bool:
+        """Keep whole neighbouring pages, unless the store does not work at the moment."""
         if not self.working:
+            return False
+        try:
+            kept.keep_run(first, pages)
+        except PageStoreError as error:
+            self.failed(error)
+            return False
+        return True
+
+    def note(self, pages: KeptFile, url: str, version: Version) -> None:
+        """Note whose pages these are, for people, unless that is noted."""
+        if self.store is None:
             return
         try:
-            kept.keep(index, page)
+            if self.store.note(pages.key) is None:
+                self.store.put_note(pages.key, encode_name(url, version, pages.length, pages.page_size))
         except PageStoreError as error:
             self.failed(error)
 

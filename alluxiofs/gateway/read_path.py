@@ -11,12 +11,13 @@ from alluxiofs.errors import (
     is_a_directory,
 )
 from alluxiofs.gateway import threads
+from alluxiofs.gateway.keeping import KeptVersion
 from alluxiofs.gateway.line import Side
 from alluxiofs.gateway.looking import Looking
 from alluxiofs.gateway.pages import PinnedFile
 from alluxiofs.gateway.parts import Limits, Parts
 from alluxiofs.gateway.reading import OpenFile
-from alluxiofs.interfaces import Deadline, Entry, KeptFile, Location, Version
+from alluxiofs.interfaces import Deadline, Entry, Location, Version
 
 __all__ = ["ReadPath"]
 
@@ -88,8 +89,8 @@ class ReadPath(Looking):
             raise NotSupportedError(f"{self.path_of(location)}: the store does not say how long the file is")
         return PinnedFile(self, location, entry, entry.size, self.kept_pages(location, entry))
 
-    def kept_pages(self, location: Location, entry: Entry) -> Optional[KeptFile]:
-        """Where the pages of a version are kept, or ``None``."""
+    def kept_pages(self, location: Location, entry: Entry) -> Optional[KeptVersion]:
+        """What is kept of a version, or ``None``."""
         mount = self.locations.mount_of(location)
         return self.keeper.file("" if mount is None else mount.store.identity(), location.url, entry.version)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import threading
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Tuple
 
 from alluxiofs.errors import FileChangedError, PageStoreError
 from alluxiofs.gateway import threads
+from alluxiofs.gateway.keeping import PART
 from alluxiofs.gateway.pages import PinnedFile
 from alluxiofs.interfaces import Entry, Location, Version
 
@@ -47,7 +48,7 @@ class OpenFile:
         self._pinned = pinned
         self._size = pinned.size
         self._page_size = pinned.gateway.page_size
-        self._kept_read = pinned.kept.read if pinned.kept is not None else _nothing_kept
+        self._kept_read = pinned.kept.pages.read if pinned.kept is not None else _nothing_kept
 
     @property
     def location(self) -> Location:
@@ -97,6 +98,9 @@ class OpenFile:
                     data = None
                 if data is not None:
                     return data
+                data = self._read_part(offset, size)
+                if data is not None:
+                    return data
             return self._read(offset, size)
         with self._first():
             data = self._read(offset, size)
@@ -112,10 +116,23 @@ class OpenFile:
             self._served_in = threads.forks
             return filled
 
-    def prefetch(self, offset: int, size: int) -> None:
-        """Have the missing pages of a range fetched by other threads, and kept. Returns at once; does nothing where no
-        pages are kept."""
-        self._current().fetch_ahead(offset, size)
+    def prefetch(self, offset: int, size: int) -> Tuple[int, int]:
+        """Have the missing pages of a range fetched by other threads, and kept. Returns at once: up to where they are
+        kept or on their way, and how many bytes were sent for. Does nothing where no pages are kept."""
+        return self._current().fetch_ahead(offset, size)
+
+    def _read_part(self, offset: int, size: int) -> Optional[bytes]:
+        """The range, if it lies within one part that is kept of a page."""
+        kept = self._pinned.kept
+        parts = None if kept is None or self._generation != threads.forks else kept.parts()
+        index, start = divmod(offset, PART)
+        if parts is None or start + size > PART:
+            return None
+        try:
+            return parts.read(index, start, start + size)
+        except PageStoreError as error:
+            self._pinned.gateway.keeper.failed(error)
+            return None
 
     def _read(self, offset: int, size: int) -> bytes:
         wanted = max(0, min(size, self._size - offset))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from alluxiofs.errors import BadAnswerError, FileChangedError, UnavailableError
 from alluxiofs.gateway import OpenFile
-from alluxiofs.gateway.pages import _runs
+from alluxiofs.gateway.needs import runs_of
 from tests.unit.gateway.conftest import PAGE, Assembled
 
 SIZES = [0, 1, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE, 5 * PAGE + 7]
@@ -198,6 +198,6 @@ def test_a_reader_does_not_wait_for_ever_for_another_ones_fetch(assemble: Callab
 
 @given(st.sets(st.integers(0, 60)), st.integers(1, 10))
 def test_runs_are_the_numbers_in_order(numbers: Any, most: int) -> None:
-    runs = _runs(sorted(numbers), most)
+    runs = runs_of(sorted(numbers), most)
     assert [number for run in runs for number in run] == sorted(numbers)
     assert all(1 <= len(run) <= most for run in runs)
