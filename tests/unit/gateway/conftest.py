@@ -54,6 +54,7 @@ def assemble() -> Callable[..., Assembled]:
         under_store: bool = True,
         page_store: Optional[PageStore] = None,
         policy: Callable[[Workers], WorkerPolicy] = Rendezvous,
+        page_size: int = PAGE,
         **limits: Any,
     ) -> Assembled:
         store = ScriptedStore()
@@ -73,7 +74,7 @@ def assemble() -> Callable[..., Assembled]:
             transport=transport,
             policy=policy,
             telemetry=telemetry,
-            page_size=PAGE,
+            page_size=page_size,
             logger=logging.getLogger("alluxiofs.tests"),
             membership=membership,
             page_store=page_store,
