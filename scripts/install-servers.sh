@@ -89,7 +89,23 @@ install_toxiproxy() { # a network that is slow, or fails
     go_program toxiproxy-server github.com/Shopify/toxiproxy/v2/cmd/server Shopify/toxiproxy "v$toxiproxy"
 }
 
-[ $# -gt 0 ] || set -- versitygw toxiproxy fake_gcs_server hadoop minio
+install_etcd() { # where workers say that they are alive; Debian's, unpacked and not installed
+    if command -v etcd >/dev/null || [ -x "$folder/bin/etcd" ]; then
+        echo "etcd is there: $(command -v etcd || echo "$folder/bin/etcd")"
+        return
+    fi
+    need apt-get "etcd (elsewhere: https://etcd.io/docs/v3.5/install/)"
+    made="$(mktemp -d "$folder/etcd.XXXXXX")"
+    trap 'rm -rf "$made"' EXIT
+    (cd "$made" && { apt-get download etcd-server || { apt-get update && apt-get download etcd-server; }; }) >/dev/null
+    dpkg-deb -x "$made"/etcd-server_*.deb "$made"
+    mv "$made/usr/bin/etcd" "$folder/bin/etcd"
+    rm -rf "$made"
+    trap - EXIT
+    echo "fetched: $folder/bin/etcd"
+}
+
+[ $# -gt 0 ] || set -- versitygw toxiproxy fake_gcs_server hadoop minio etcd
 for server in "$@"; do
     "install_$server"
 done

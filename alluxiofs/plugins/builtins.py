@@ -54,7 +54,11 @@ def alluxiofs_worker_policies() -> Sequence[BuiltIn]:
 
 @hookimpl
 def alluxiofs_memberships() -> Sequence[BuiltIn]:
-    return (BuiltIn("static", "alluxiofs.plugins.membership_static:StaticMembership"),)
+    return (
+        BuiltIn("dns", "alluxiofs.plugins.membership_dns:DnsMembership"),
+        BuiltIn("etcd", "alluxiofs.plugins.membership_etcd:EtcdMembership"),
+        BuiltIn("static", "alluxiofs.plugins.membership_static:StaticMembership"),
+    )
 
 
 @hookimpl

@@ -1,0 +1,1 @@
+"""What memberships that look for workers have in common."""

@@ -1,0 +1,1 @@
+"""etcd, as far as memberships need it: version 3, through its JSON gateway."""
