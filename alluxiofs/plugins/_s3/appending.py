@@ -20,6 +20,7 @@ __all__ = ["Appending"]
 
 _SMALLEST_PART = 5 * 2**20  # of an object, but for its last one
 _CHANGED = ("ConditionalRequestConflict", "NoSuchKey", "PreconditionFailed")
+_ENDED = "NoSuchUpload"
 
 
 class Appending:
@@ -56,17 +57,19 @@ class Appending:
         if old is not None and not size:
             return
         try:
-            self._replace(old, spool, plainly=False)
+            self._replace(old, spool, size, plainly=False)
         except NotSupportedError:
-            self._replace(old, spool, plainly=True)
+            self._replace(old, spool, size, plainly=True)
 
-    def _replace(self, old: Optional[Entry], spool: IO[bytes], *, plainly: bool) -> None:
+    def _replace(self, old: Optional[Entry], spool: IO[bytes], size: int, *, plainly: bool) -> None:
         writer = self._writer(old, conditional=not plainly)
         # In the name of a copy's source some stores take this for the version to copy, however it is quoted.
         copied = (
             not plainly and old is not None and (old.size or 0) >= _SMALLEST_PART and "?versionId=" not in self._name
         )
         try:
+            if size:
+                writer.in_parts()
             if old is None or not copied:
                 part_size, timeout = self._settings.part_size, self._settings.write_timeout
                 rewrite(self._store, old, writer, spool, block=part_size, timeout=timeout)
@@ -110,10 +113,11 @@ def _meaning(error: OSError, name: str) -> OSError:
     what it was, then the first one may be what has changed it.
     """
     answer = _answer(error)
-    if answer is None or answer.get("Error", {}).get("Code") not in _CHANGED:
+    code = None if answer is None else answer.get("Error", {}).get("Code")
+    if answer is None or code not in (*_CHANGED, _ENDED):
         return error
-    if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
-        message = "the file has changed, and whether by this append is not known: a first request got no answer"
+    if code == _ENDED or answer.get("ResponseMetadata", {}).get("RetryAttempts"):
+        message = "whether it was appended is not known: the store did not answer, and refused when it was asked again"
         return OSError(errno.EIO, message, name)
     return FileChangedError("changed while it was appended to", name)
 

@@ -127,6 +127,15 @@ class S3Writer(Writer):
             with contextlib.suppress(Exception):
                 self._call("abort_multipart_upload", UploadId=self._upload)
 
+    def in_parts(self) -> None:
+        """Upload in parts whatever there is, be it little.
+
+        The request that ends such an upload is never sent twice unseen: it is a POST. A PUT is sent again by the HTTP
+        client itself if a kept connection closes, and the store may have done it the first time.
+        """
+        if self._upload is None:
+            self._upload = str(self._call("create_multipart_upload", **self._said)["UploadId"])
+
     def copy(self, source: Entry) -> None:
         """Have the store itself copy a version of an object of 5 MiB or more to the start of this one.
 
@@ -135,7 +144,7 @@ class S3Writer(Writer):
         FileChangedError
             If the source is of another version by now.
         """
-        self._begin()
+        self.in_parts()
         for span in spans(source.size or 0):
             self._sent += 1
             part = {**origin_of(source), "CopySourceRange": span, "PartNumber": self._sent}
@@ -150,12 +159,8 @@ class S3Writer(Writer):
         parts = {"Parts": self._parts}
         self._call("complete_multipart_upload", UploadId=self._upload, MultipartUpload=parts, **self._condition)
 
-    def _begin(self) -> None:
-        if self._upload is None:
-            self._upload = str(self._call("create_multipart_upload", **self._said)["UploadId"])
-
     def _send_part(self) -> None:
-        self._begin()
+        self.in_parts()
         while len(self._pending) >= self._in_flight:
             self._receive_part()
         part, self._buffer = bytes(self._buffer), bytearray()
