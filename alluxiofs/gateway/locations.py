@@ -20,7 +20,7 @@ _OWN = ("alluxiofs://", "alluxio://")
 def take_off_own_scheme(path: str) -> str:
     """The path without one ``alluxiofs://`` or ``alluxio://`` before it."""
     for prefix in _OWN:
-        if path.startswith(prefix):
+        if path[: len(prefix)].lower() == prefix:
             return path[len(prefix) :]
     return path
 

@@ -11,6 +11,7 @@ from fsspec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 from alluxiofs.errors import ConfigurationError
+from alluxiofs.operations.arguments import path_text
 
 try:
     # From fsspec 2025.10 on `alluxiofs::s3://…` is resolved for classes below this one.
@@ -62,8 +63,9 @@ def _take_off_own_protocol(cls: Any, path: Any) -> Any:
         return [_take_off_own_protocol(cls, one) for one in path]
     path = stringify_path(path)
     for protocol in PROTOCOLS:
-        if path.startswith(protocol + "://"):
-            return path[len(protocol) + 3 :]
+        scheme = f"{protocol}://"
+        if path[: len(scheme)].lower() == scheme:
+            return path[len(scheme) :]
     return path
 
 
@@ -147,12 +149,7 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc]  # fsspec has 
     def _locate(self, path: Path) -> Location:
         return self.gateway.locate(self._text(path))
 
-    @staticmethod
-    def _text(path: Any) -> str:
-        text = stringify_path(path)
-        if not isinstance(text, str):
-            raise TypeError(f"a path is text or a path object, not {type(path).__name__}: {path!r}")
-        return text
+    _text = staticmethod(path_text)
 
 
 def _with_modules(plugins: Any) -> Any:

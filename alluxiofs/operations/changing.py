@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 from typing import Any, List, Mapping, Optional, Tuple, Union
 
-from alluxiofs.errors import ConfigurationError, is_a_directory
+from alluxiofs.errors import ConfigurationError, SettingTypeError, is_a_directory
+from alluxiofs.operations.arguments import check_depth
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.content import Content
 from alluxiofs.operations.parallel import attempt_each
@@ -32,8 +33,11 @@ class Changing(Content):
         """
         if mode not in ("overwrite", "create"):
             raise ConfigurationError(f"mode is 'overwrite' or 'create', not {mode!r}")
-        with memoryview(value) as view:
-            size = view.nbytes
+        try:
+            with memoryview(value) as view:
+                size = view.nbytes
+        except TypeError:
+            raise SettingTypeError(f"value is bytes, or something that has them, not {type(value).__name__}") from None
         with self.open(path, "wb" if mode == "overwrite" else "xb", size_hint=size) as file:
             file.write(value)
         return True
@@ -128,6 +132,7 @@ class Changing(Content):
         PermissionError
             For the root of a store: that is never what was meant.
         """
+        check_depth(maxdepth)
         names = self.expand_path(path, refresh=True)
         if remove_alluxio_only:
             for name in self.expand_path(names, recursive, maxdepth, assume_literal=True):

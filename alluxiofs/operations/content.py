@@ -5,11 +5,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Sequence, Tuple, Union
 
-from alluxiofs.errors import ConfigurationError, UnknownSettingError
+from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError
+from alluxiofs.operations.arguments import count_of, path_text, whole_number
 from alluxiofs.operations.base import Path
 from alluxiofs.operations.listing import Listing
 from alluxiofs.operations.parallel import attempt_each
-from alluxiofs.settings.conversion import convert
+from alluxiofs.settings.conversion import shown
 
 if TYPE_CHECKING:
     from alluxiofs.gateway import OpenFile
@@ -40,7 +41,8 @@ class Content(Listing):
             See what is there now.
         """
         _refuse_misspelt("cat_file", others, ("start", "end", "refresh"))
-        return self.gateway.read_range(self._locate(path), start, end, refresh=refresh)
+        first, last = whole_number("start", start), whole_number("end", end)
+        return self.gateway.read_range(self._locate(path), first, last, refresh=refresh)
 
     def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
         """The bytes of one file, or a dict of names and bytes for a list, a pattern or, ``recursive``, a directory.
@@ -98,7 +100,8 @@ class Content(Listing):
         _refuse_misspelt("cat_ranges", others, ("starts", "ends", "max_gap", "on_error", "refresh"))
         _one_of("on_error", on_error, ("raise", "return"))
         if not isinstance(paths, (list, tuple)):
-            raise TypeError(f"paths is a list, one path for each range, not {type(paths).__name__}")
+            raise SettingTypeError(f"paths is a list, one path for each range, not {type(paths).__name__}")
+        paths = [path_text(path) for path in paths]
         ranges = list(zip(paths, _bounds("starts", starts, len(paths)), _bounds("ends", ends, len(paths))))
         names = list(dict.fromkeys(paths))
         found = attempt_each(lambda name: self._opened(name, refresh), names)
@@ -132,15 +135,7 @@ class Content(Listing):
     def tail(
         self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **others: Any
     ) -> bytes:
-        """The last bytes of a file, fewer if it has no more.
-
-        Parameters
-        ----------
-        path:
-            In any spelling.
-        num_of_bytes, size:
-            How many; the latter is fsspec's name for it.
-        """
+        """The last bytes of a file, fewer if it has no more; arguments as for :meth:`head`."""
         _refuse_misspelt("tail", others, ("num_of_bytes", "size", "refresh"))
         count = _count(num_of_bytes, size)
         return self.cat_file(path, -count if count else 0, None if count else 0, refresh=refresh)
@@ -150,6 +145,24 @@ class Content(Listing):
     ) -> bytes:
         """The same as :meth:`cat_file`."""
         return self.cat_file(path, start, end, refresh=refresh, **others)
+
+    def read_block(self, fn: Path, offset: int, length: Optional[int], delimiter: Optional[bytes] = None) -> bytes:
+        """A block of a file, by fsspec's rules: with a delimiter it begins and ends behind one.
+
+        Parameters
+        ----------
+        fn:
+            A path in any spelling.
+        offset, length:
+            Bytes; without a length to the end.
+        delimiter:
+            Bytes that end a record.
+        """
+        if delimiter is not None and not isinstance(delimiter, bytes):
+            raise SettingTypeError(f"delimiter: {shown(delimiter)} is neither bytes nor None")
+        begin = count_of("offset", offset) or 0
+        data: bytes = super().read_block(fn, begin, count_of("length", length), delimiter)
+        return data
 
     def _threads_to_read(self, locations: Sequence[Location]) -> Optional[int]:
         """One where reading side by side gains nothing, as on local disks; else as many as usual."""
@@ -184,16 +197,17 @@ def _one_of(argument: str, value: str, allowed: Tuple[str, ...]) -> None:
 
 
 def _count(num_of_bytes: int, size: Optional[int]) -> int:
-    count: int = convert(num_of_bytes if size is None else size, int, "the number of bytes")
-    if count < 0:
-        raise ConfigurationError(f"the number of bytes must not be negative, and is {count}")
+    name, value = ("num_of_bytes", num_of_bytes) if size is None else ("size", size)
+    count = count_of(name, value)
+    if count is None:
+        raise SettingTypeError(f"{name} is a number of bytes, not None")
     return count
 
 
 def _bounds(argument: str, bounds: Any, count: int) -> List[Optional[int]]:
-    if bounds is None or hasattr(bounds, "__index__"):
-        return [bounds] * count
-    given: List[Optional[int]] = list(bounds)
+    if isinstance(bounds, (str, bytes)) or not isinstance(bounds, Iterable):
+        return [whole_number(argument, bounds)] * count
+    given = [whole_number(argument, bound) for bound in bounds]
     if len(given) != count:
         raise ConfigurationError(f"{argument} has {len(given)} items for {count} paths")
     return given

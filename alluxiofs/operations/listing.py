@@ -8,6 +8,7 @@ from glob import has_magic
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from alluxiofs.errors import Kind, NotSupportedError, kind_of
+from alluxiofs.operations.arguments import check_depth
 from alluxiofs.operations.base import GatewayFileSystem, Path
 
 if TYPE_CHECKING:
@@ -115,8 +116,7 @@ class Listing(GatewayFileSystem):
         refresh:
             See what is there now.
         """
-        if maxdepth is not None and maxdepth < 1:
-            raise ValueError(f"maxdepth must be at least 1, not {maxdepth!r}")
+        check_depth(maxdepth)
         top: str = self._strip_protocol(path)
         try:
             listing = self.ls(top, detail=True, refresh=refresh)
@@ -182,8 +182,7 @@ class Listing(GatewayFileSystem):
         OSError
             If some directory could not be listed: what is returned is complete.
         """
-        if maxdepth is not None and maxdepth < 1:
-            raise ValueError(f"maxdepth must be at least 1, not {maxdepth!r}")
+        check_depth(maxdepth)
         root = self._strip_protocol(path)
         found = self._found_at_once(root, withdirs, refresh)
         if found is None:
@@ -197,6 +196,11 @@ class Listing(GatewayFileSystem):
             found = {name: info for name, info in found.items() if name.startswith(start)}
         names = sorted(found)
         return {name: found[name] for name in names} if detail else names
+
+    def glob(self, path: Path, maxdepth: Optional[int] = None, **kwargs: Any) -> Any:
+        """The names that a pattern stands for, by fsspec's rules; ``**`` goes down ``maxdepth`` levels at the most."""
+        check_depth(maxdepth)
+        return super().glob(self._text(path), maxdepth=maxdepth, **kwargs)
 
     def du(
         self,
@@ -229,8 +233,7 @@ class Listing(GatewayFileSystem):
         FileNotFoundError
             If nothing is found.
         """
-        if maxdepth is not None and maxdepth < 1:
-            raise ValueError(f"maxdepth must be at least 1, not {maxdepth!r}")
+        check_depth(maxdepth)
         given = [self._strip_protocol(one) for one in path] if isinstance(path, (list, tuple, set)) else None
         names = [self._strip_protocol(path)] if given is None else given
         expanded: set[str] = set()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Sequence, Tuple
 
-from fsspec.utils import stringify_path
-
 from alluxiofs.errors import ConfigurationError, InvalidPathError
+from alluxiofs.operations.arguments import path_text
 
 __all__ = ["Side", "pairs_of"]
 
@@ -59,12 +58,12 @@ def pairs_of(
     if isinstance(source, (list, tuple)) and isinstance(target, (list, tuple)):
         if len(source) != len(target):
             raise ConfigurationError(f"there are {len(source)} sources for {len(target)} targets")
-        return [(stringify_path(one), stringify_path(other)) for one, other in zip(source, target)]
+        return [(path_text(one), path_text(other)) for one, other in zip(source, target)]
     if isinstance(target, (list, tuple)):
         raise ConfigurationError("several targets need as many sources, in a list")
     one = not isinstance(source, (list, tuple))
-    target = stringify_path(target)
-    pattern = one and side.is_pattern(stringify_path(source))
+    target = path_text(target)
+    pattern = one and side.is_pattern(path_text(source))
     names = side.expand(source)
     if one and only_files:
         names = [name for name in names if not side.is_directory(name)]
@@ -72,7 +71,7 @@ def pairs_of(
     if pattern:
         into = len(names) == 1
     elif one:
-        into = into and not _ends_with_slash(stringify_path(source))
+        into = into and not _ends_with_slash(path_text(source))
     return list(zip(names, _targets(names, target, into=into, flat=not one)))
 
 

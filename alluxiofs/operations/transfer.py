@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, List, Optio
 
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
-from fsspec.utils import isfilelike, stringify_path
+from fsspec.utils import isfilelike
 
 from alluxiofs.errors import ConfigurationError, denied, failed_write, is_a_directory
+from alluxiofs.operations.arguments import path_text
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.copying import Copying
 from alluxiofs.operations.plan import Side, pairs_of
@@ -29,7 +30,8 @@ __all__ = ["Transfer"]
 
 _PIECE = 16 * 2**20  # bytes that a transfer holds at a time: several pages are fetched side by side
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_REMOTE_URL = re.compile(r"(?!(?:file|local)://)[A-Za-z][A-Za-z0-9+.-]+://")
+_REMOTE_URL = re.compile(r"(?!(?:file|local)://)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_OF_LOCAL_URLS = re.compile(r"(?:file|local):(?://|(?=/))", re.IGNORECASE)
 
 
 class Transfer(Copying):
@@ -57,7 +59,7 @@ class Transfer(Copying):
         except IsADirectoryError:
             if outfile is not None:
                 raise
-            LocalPath(lpath).mkdir(parents=True, exist_ok=True)
+            LocalPath(_local(lpath)).mkdir(parents=True, exist_ok=True)
             return
         if outfile is not None:
             _pour(opened, outfile.write, callback)
@@ -140,10 +142,8 @@ class Transfer(Copying):
             From: a local path, pattern, or list of these.
         rpath:
             To: a name, a directory (one that is there, or ends with ``/``), or a list of as many names.
-        recursive, maxdepth:
-            Directories with what is below, down to so many levels.
-        callback:
-            Told the number of files, and, by its branches, their bytes.
+        recursive, maxdepth, callback:
+            As for :meth:`get`.
         """
         self._transfer(self._pairs_to_put(lpath, rpath, recursive, maxdepth), self.put_file, callback, kwargs)
 
@@ -193,15 +193,8 @@ class Transfer(Copying):
         ----------
         lpath, rpath:
             From, to.
-        recursive, maxdepth:
-            A directory with what is below, down to so many levels.
-        callback:
-            Told the bytes that have gone; of several files as :meth:`put` does.
-
-        Returns
-        -------
-        bool
-            ``True``: the target is whole.
+        recursive, maxdepth, callback:
+            As for :meth:`download`.
         """
         pairs = self._pairs_to_put(lpath, rpath, recursive, maxdepth)
         return self._transfer_all(pairs, self.put_file, callback, lpath, recursive, kwargs)
@@ -250,17 +243,14 @@ class Transfer(Copying):
 
 
 def _is_remote(path: Path) -> bool:
-    text = stringify_path(path)
-    return isinstance(text, str) and _REMOTE_URL.match(text) is not None
+    return _REMOTE_URL.match(path_text(path)) is not None
 
 
 def _local(path: Any) -> str:
     """A local path without the ``file://`` that may stand before it."""
-    text: str = stringify_path(path)
-    for scheme in ("file://", "local://"):
-        if text.startswith(scheme):
-            return text[len(scheme) :]
-    return text
+    text = path_text(path)
+    found = _OF_LOCAL_URLS.match(text)
+    return text[found.end() :] if found else text
 
 
 def _expand_local(path: Any, recursive: bool, maxdepth: Optional[int]) -> List[str]:

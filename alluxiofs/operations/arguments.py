@@ -1,0 +1,47 @@
+"""What calls are given, checked before anything is asked of a store: a wrong one is named."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Optional
+
+from fsspec.utils import stringify_path
+
+from alluxiofs.errors import ConfigurationError, SettingTypeError
+from alluxiofs.settings.conversion import shown
+
+__all__ = ["check_depth", "count_of", "path_text", "whole_number"]
+
+
+def path_text(path: Any) -> str:
+    """A path as text."""
+    text = stringify_path(path)
+    if not isinstance(text, str):
+        raise SettingTypeError(f"a path is text or a path object, not {type(path).__name__}: {shown(path)}")
+    return text
+
+
+def whole_number(name: str, value: Any) -> Optional[int]:
+    """A whole number, or ``None``; text is none."""
+    if value is None or type(value) is int:  # in the path of every read of a range
+        return value
+    try:
+        return operator.index(value)
+    except TypeError:
+        pass
+    raise SettingTypeError(f"{name}: {shown(value)} is neither a whole number nor None")
+
+
+def count_of(name: str, value: Any) -> Optional[int]:
+    """A whole number that is not negative, or ``None``."""
+    count = whole_number(name, value)
+    if count is not None and count < 0:
+        raise ConfigurationError(f"{name} must not be negative, and is {count}")
+    return count
+
+
+def check_depth(maxdepth: Any) -> None:
+    """Check how many levels to go down; ``None`` is all of them."""
+    depth = whole_number("maxdepth", maxdepth)
+    if depth is not None and depth < 1:
+        raise ConfigurationError(f"maxdepth must be at least 1, not {depth}")
