@@ -45,6 +45,8 @@ class Contestant:
         What stands before the key of an object.
     keeps:
         Whether the second read is another thing than the first.
+    shares:
+        Whether another process finds what it keeps.
     bounded:
         Whether what it keeps can be limited.
     """
@@ -53,6 +55,7 @@ class Contestant:
     make: Callable[[Place], Any]
     root: Callable[[Place], str]
     keeps: bool = True
+    shares: bool = True
     bounded: bool = False
 
 
@@ -120,7 +123,7 @@ _ALL = (
     Contestant("PyArrow's S3", _arrow, _bucket, keeps=False),
     Contestant("alluxiofs, nothing kept", _alluxiofs(_nothing), _bucket, keeps=False),
     Contestant("alluxiofs, disk", _alluxiofs(_on_disk), _bucket, bounded=True),
-    Contestant("alluxiofs, memory", _alluxiofs(_in_memory), _bucket, bounded=True),
+    Contestant("alluxiofs, memory", _alluxiofs(_in_memory), _bucket, shares=False, bounded=True),
     Contestant("alluxiofs, tiered", _alluxiofs(_in_both), _bucket, bounded=True),
 )
 

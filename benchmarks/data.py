@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from attrs import define
 
@@ -36,7 +37,7 @@ class Content:
     size: int
     number: int = 0
 
-    def bytes(self) -> bytes:
+    def all(self) -> bytes:
         """All of it."""
         return b"".join(self._turned(start) for start in range(0, self.size, MIB))
 
@@ -57,6 +58,13 @@ class Content:
             return _TWICE.startswith(data, self._turn(offset) + offset % MIB)
         edge = MIB - offset % MIB
         return self.holds(data[:edge], offset) and self.holds(data[edge:], offset + edge)
+
+    def check(self, offset: int, size: int) -> Callable[[bytes], bool]:
+        """A faster :meth:`holds` for one place."""
+        if offset // MIB != (offset + size - 1) // MIB:
+            return functools.partial(self.holds, offset=offset)
+        place = self._turn(offset) + offset % MIB
+        return lambda data: _TWICE.startswith(data, place)
 
     def _turned(self, start: int) -> bytes:
         turn = self._turn(start)

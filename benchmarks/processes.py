@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
@@ -22,6 +22,7 @@ from benchmarks.servers import Meter
 __all__ = ["Stage", "Stopwatch", "Task", "run_stages"]
 
 _LIMIT = 180.0  # seconds that the processes of a stage may take
+_GRACE = 5.0  # seconds until a process that has told all, or has had its time, is ended
 _SETTLE = 0.03  # seconds until the server has noted down what it has answered
 _HIGH_WATER = "5"  # what makes the system forget the most memory that a process had
 
@@ -89,12 +90,6 @@ class Stopwatch:
         yield
         self._aside += time.perf_counter() - begun
 
-    def take(self, seconds: float) -> None:
-        """Replace what was measured of the last phase, which has threads whose time is known better."""
-        outcome = self.outcomes[self._phase or ""]
-        if isinstance(outcome, Mapping):
-            self.outcomes[self._phase or ""] = {**outcome, "seconds": seconds}
-
     def check(self, right: bool, message: str) -> None:
         """Make the last phase ``WRONG`` if what was read is."""
         if not right:
@@ -153,19 +148,15 @@ def _run(contestant: str, place: Place, stage: Stage) -> Dict[str, Outcome]:
         processes.append(process)
     deadline = time.monotonic() + _LIMIT
     told: List[Dict[str, Outcome]] = []
-    waiting = list(pipes)
     try:
-        while waiting:
-            ready = wait(waiting, max(0.0, deadline - time.monotonic()))
-            if not ready:
+        for pipe in pipes:
+            if not pipe.poll(max(0.0, deadline - time.monotonic())):
                 return {"": Problem("failed", f"not done after {_LIMIT:g} s")}
-            for pipe in ready:
-                waiting.remove(pipe)  # type: ignore[arg-type]
-                with contextlib.suppress(EOFError):
-                    told.append(pipe.recv())  # type: ignore[union-attr]
+            with contextlib.suppress(EOFError):
+                told.append(pipe.recv())
     finally:
         for process in processes:
-            process.join(0 if waiting else 10)
+            process.join(_GRACE)
             if process.is_alive():
                 process.kill()
                 process.join()

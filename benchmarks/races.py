@@ -41,7 +41,7 @@ def race(
     names:
         The contestants, the baseline first.
     stages:
-        What each does, one after the other.
+        What each does, one after the other; those do the first alone whose other processes would find nothing.
     aims:
         By contestant and phase.
     fresh:
@@ -49,7 +49,7 @@ def race(
     capacity:
         Bytes that they may keep; those that keep without a limit are then out of the race.
     keeps_nothing:
-        What those do instead who keep nothing, if the second time is like the first for them.
+        What those do instead for whom each time is the first.
     """
     if importlib.util.find_spec("s3fs") is None:
         raise UnavailableError("s3fs is not installed: pip install 'alluxiofs[s3]'")
@@ -59,7 +59,9 @@ def race(
         if capacity is not None and contestant.keeps and not contestant.bounded:
             found.append(Case(name, functools.partial(_out_of_race, "what it keeps has no limit")))
             continue
-        own = stages if contestant.keeps else keeps_nothing or stages
+        own = stages if contestant.shares else stages[:1]
+        if keeps_nothing and not contestant.keeps:
+            own = keeps_nothing
         sample = functools.partial(_sample, storage, folder, name, own, fresh, capacity)
         found.append(Case(name, sample, (aims or {}).get(name, {})))
     return found
@@ -75,7 +77,7 @@ def _sample(
     own = folder / f"kept-{name}-{next(_numbers) if fresh else 0}".replace(" ", "-")
     own.mkdir(mode=0o700, exist_ok=True)
     try:
-        return run_stages(CONTESTANTS[name].name, Place(storage, str(own), capacity), stages)
+        return run_stages(name, Place(storage, str(own), capacity), stages)
     finally:
         if fresh:
             shutil.rmtree(own)

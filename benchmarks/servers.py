@@ -79,7 +79,7 @@ class Storage:
 
     def put_all(self, prefix: str, contents: Sequence[Content]) -> None:
         """Put small objects there, named by their numbers."""
-        self.client().pipe({f"{BUCKET}/{prefix}/{content.number}": content.bytes() for content in contents})
+        self.client().pipe({f"{BUCKET}/{prefix}/{content.number}": content.all() for content in contents})
 
     def copy_object(self, key: str, to: str) -> None:
         """Another object of the same bytes, by way of the folder: copies have the server's attributes (ETag) too."""

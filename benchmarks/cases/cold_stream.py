@@ -18,7 +18,7 @@ SIZE = 64 * MIB
 def cases(folder: Path, protocol: str, options: Dict[str, Any], path: str) -> List[Case]:
     """The same stream by the bare client, and through gateways that keep nothing, or keep what they read."""
     bare = fsspec.filesystem(protocol, **options)
-    bare.pipe_file(path, Content(SIZE).bytes())
+    bare.pipe_file(path, Content(SIZE).all())
     stores: Dict[str, Optional[Dict[str, Any]]] = {
         "gateway, keeps nothing": None,
         "gateway, keeps in memory": {"name": "memory", "capacity": "256MB"},

@@ -19,7 +19,7 @@ OURS = ("alluxiofs, memory", "alluxiofs, disk", "alluxiofs, tiered")
 def cases(folder: Path, quick: bool, threads: int, processes: int) -> Iterator[Sequence[Case]]:
     """The same reads of the same object by all of them; what is kept is kept from turn to turn."""
     content = Content((16 if quick else 64) * MIB)
-    total = (4_000 if quick else 24_000) * processes
+    total = (8_000 if quick else 32_000) * processes
     reads = total // processes // threads
     with storage(folder) as server:
         server.put("data", content)
