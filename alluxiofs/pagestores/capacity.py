@@ -30,7 +30,8 @@ def capacities_of(value: Any) -> Tuple[Size, ...]:
 def least_on_disk(page_size: int) -> int:
     """Bytes of disk with which a folder has room for one page and for all that is needed to find it."""
     table = -(-FIRST_BUCKETS * BUCKET_BYTES // _TABLE) * _TABLE
-    page = -(-layout.cell_bytes(layout.class_of(page_size)) // _BLOCK) * _BLOCK
+    size_class = layout.class_of(page_size)
+    page = -(-(layout.first_cell_at(size_class) + layout.cell_bytes(size_class)) // _BLOCK) * _BLOCK
     needed = page + layout.CONTROL_BYTES + table + _FILES * _BLOCK
     return needed + needed // (_RESERVE - 1) + 1
 

@@ -10,20 +10,22 @@ import logging
 import os
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
+import xxhash
 from attrs import define, field
 
 from alluxiofs.errors import ConfigurationError, PageStoreError
-from alluxiofs.interfaces import Context, Deadline, KeptFile, PageStore
+from alluxiofs.interfaces import Context, KeptFile, KeptPage, PageStore
 from alluxiofs.pagestores.capacity import capacities_of, check_folders
-from alluxiofs.pagestores.claiming import check_key, check_page
+from alluxiofs.pagestores.claiming import check_key
+from alluxiofs.pagestores.disk_file import ATTEMPTS, DiskFile, VerifyingFile
 from alluxiofs.pagestores.eviction import POLICIES
-from alluxiofs.pagestores.failures import failure
 from alluxiofs.pagestores.folders import folders_of
-from alluxiofs.pagestores.ondisk.found import SECOND, Found, read_fully
-from alluxiofs.pagestores.ondisk.layout import page_hash
+from alluxiofs.pagestores.ondisk.found import SECOND, Found
+from alluxiofs.pagestores.ondisk.layout import NOTE, page_hash
 from alluxiofs.pagestores.ondisk.pages import Pages
+from alluxiofs.pagestores.ondisk.places import Shape
 from alluxiofs.pagestores.recency import Tally
 from alluxiofs.pagestores.seen import Seen
 from alluxiofs.pagestores.whereabouts import default_folder, free_bytes
@@ -33,9 +35,9 @@ __all__ = ["DiskPageStore", "Verify"]
 
 _DEFAULT_CAPACITY = Size("10GB")
 _SHARE_OF_FREE = 10
-_ATTEMPTS = 3
 _TOLD_TOGETHER = 128
 _HASHES = 1 << 64
+_SHAPES = 65_536
 
 
 class Verify(enum.Enum):
@@ -105,9 +107,10 @@ class DiskPageStore(PageStore):
         self.misses = Tally()
         self._corrupt = 0
         self.seen = Seen()
+        self._shapes: Dict[bytes, Optional[Shape]] = {}
         self._untold: List[Tuple[bytes, int, Found]] = []
         self._max_age = None if settings.max_age is None else int(settings.max_age * SECOND)
-        self._file_class = _VerifyingFile if settings.verify is Verify.ALWAYS else _DiskFile
+        self._file_class = VerifyingFile if settings.verify is Verify.ALWAYS else DiskFile
         self._verifies = settings.verify is not Verify.NEVER
 
     @functools.cached_property
@@ -140,18 +143,22 @@ class DiskPageStore(PageStore):
         check_key(key)
         for pages in self._folders:
             pages.folder.check()
+        self._remember(key, length, page_size or self.page_size)
         return self._file_class(self, key, length, page_size or self.page_size)
 
     def forget(self, key: bytes) -> None:
-        check_key(key)
-        for pages in self._folders:
-            pages.folder.check()
-            pages.forget(key)
+        shape = self._shapes.get(check_key(key))
+        for pages in self._checked():
+            pages.forget(key, shape)
 
     def clear(self) -> None:
+        for pages in self._checked():
+            pages.clear()
+
+    def _checked(self) -> Iterator[Pages]:
         for pages in self._folders:
             pages.folder.check()
-            pages.clear()
+            yield pages
 
     def counters(self) -> Dict[str, int]:
         """As for every page store, and ``corrupt``: pages that this process found broken. Hits, misses and evictions
@@ -166,6 +173,64 @@ class DiskPageStore(PageStore):
             "capacity": sum(self.capacities),
             "corrupt": self._corrupt,
         }
+
+    # --- notes --------------------------------------------------------------------------------------------------
+
+    def note(self, key: bytes) -> Optional[bytes]:
+        """As for every page store. What cannot be read is not there: keeping says what is wrong."""
+        found = self.seen.of_file(check_key(key)).get(NOTE)
+        for _ in range(ATTEMPTS):  # it may be replaced while it is read
+            try:
+                if found is None:
+                    found = self.pages_of(key, NOTE).find_note(key)
+                    if found is None:
+                        break
+                    self.seen.add(key, NOTE, found)
+                note = os.pread(found.fd, found.length, found.base)
+            except OSError:
+                break
+            whole = len(note) == found.length and xxhash.xxh3_64_intdigest(note) == found.checksum
+            if found.words[found.at] == found.word:
+                if not whole:
+                    self._tell_broken(self.pages_of(key, NOTE), key, "the note")
+                    self._drop(self.pages_of(key, NOTE), found)
+                    break
+                found.used = time.time_ns()
+                if found.used > found.due:
+                    found.due = found.used + SECOND
+                    self._will_tell(key, NOTE, found)
+                return note
+            found = None
+        return None
+
+    def put_note(self, key: bytes, note: bytes) -> None:
+        if self.note(key) != note:
+            pages = self.pages_of(key, NOTE)
+            pages.folder.check()
+            pages.keeping.put_note(key, note)
+
+    def drop_notes(self, keys: Iterable[bytes]) -> None:
+        by_folder: Dict[int, List[bytes]] = {}
+        for key in keys:
+            by_folder.setdefault(self._number_of(check_key(key), NOTE), []).append(key)
+        for number, noted in by_folder.items():
+            self._folders[number].folder.check()
+            self._folders[number].drop_notes(noted)
+
+    # --- looking after it ---------------------------------------------------------------------------------------
+
+    def list_pages(self) -> Iterator[KeptPage]:
+        for pages in self._checked():
+            yield from pages.list_pages()
+
+    def pin(self, key: bytes, pinned: bool) -> int:
+        shape = self._shapes.get(check_key(key))
+        return sum(pages.pin(key, pinned, shape) for pages in self._checked())
+
+    def verify(self) -> Tuple[int, int]:
+        """As for every page store; what is noted is read too, and counts when it is broken."""
+        found = [pages.verify() for pages in self._checked()]
+        return sum(right for right, _ in found), sum(broken for _, broken in found)
 
     def describe(self) -> Dict[str, Any]:
         return {"path": self._paths, "capacity": sum(self.capacities)}
@@ -182,6 +247,15 @@ class DiskPageStore(PageStore):
         """The folder that a page belongs into."""
         return self._folders[self._number_of(key, index)]
 
+    def keep_run(self, key: bytes, first: int, page_size: int, view: memoryview) -> None:
+        """Keep neighbouring pages."""
+        by_place: Dict[Tuple[int, int], Dict[int, int]] = {}
+        for index, start in enumerate(range(0, len(view), page_size), first):
+            length = min(page_size, len(view) - start)
+            by_place.setdefault((self._number_of(key, index), length), {})[index] = start
+        for (number, length), starts in by_place.items():
+            self._folders[number].keeping.keep(key, length, view, starts)
+
     def _number_of(self, key: bytes, index: int) -> int:
         if len(self._paths) == 1:
             return 0
@@ -191,7 +265,7 @@ class DiskPageStore(PageStore):
         """Find a page and verify it, if that is to be done. ``view``, if given, is for the whole page; the second of
         what is returned says whether it was filled on the way. ``None`` and ``False`` if there is no page."""
         pages = self.pages_of(key, index)
-        for _ in range(_ATTEMPTS):  # the page may go, and come again, while it is read
+        for _ in range(ATTEMPTS):  # the page may go, and come again, while it is read
             found = pages.find(key, index, length)
             if found is None:
                 break
@@ -207,7 +281,7 @@ class DiskPageStore(PageStore):
                 self.seen.add(key, index, found)
                 return found, view is not None
             if whole is False:
-                self._tell_broken(pages, key, index)
+                self._tell_broken(pages, key, f"page {index}")
                 self._drop(pages, found)
         return None, False
 
@@ -219,16 +293,27 @@ class DiskPageStore(PageStore):
             return False
         return found is not None and not self._is_too_old(found)
 
+    def _remember(self, key: bytes, length: int, page_size: int) -> None:
+        """Where the pages of a file need not be searched for: its length and page size."""
+        if len(self._shapes) >= _SHAPES:
+            self._shapes = {}
+        shape = length, page_size
+        if self._shapes.setdefault(key, shape) != shape:
+            self._shapes[key] = None  # one of them is wrong
+
     def touch(self, key: bytes, index: int, found: Found) -> bool:
         """What is due: other processes are told of the use. ``False`` if the page has become too old."""
         if self._is_too_old(found):
             self.seen.remove(key, index)
             return False
         self._set_due(found, found.used + SECOND)
+        self._will_tell(key, index, found)
+        return True
+
+    def _will_tell(self, key: bytes, index: int, found: Found) -> None:
         self._untold.append((key, index, found))
         if len(self._untold) >= _TOLD_TOGETHER:
             self._tell()
-        return True
 
     def _set_due(self, found: Found, at: int) -> None:
         found.due = at if self._max_age is None else min(at, found.born + self._max_age)
@@ -251,124 +336,7 @@ class DiskPageStore(PageStore):
         except PageStoreError:
             pass  # a disk that cannot be written to; the page is not served all the same
 
-    def _tell_broken(self, pages: Pages, key: bytes, index: int) -> None:
+    def _tell_broken(self, pages: Pages, key: bytes, what: str) -> None:
         level = logging.DEBUG if self._corrupt else logging.WARNING  # a broken disk has many
         self._corrupt += 1
-        self.context.logger.log(level, "a broken page was dropped: page %d of %s in %s", index, key.hex(), pages.path)
-
-
-class _DiskFile(KeptFile):
-    def __init__(self, store: DiskPageStore, key: bytes, length: int, page_size: int) -> None:
-        super().__init__(key, length, page_size)
-        self._store = store
-        self._hit = store.hits.tick
-        self._miss = store.misses.tick
-        self._found: Dict[int, Found] = store.seen.of_file(key)
-
-    def read(
-        self,
-        index: int,
-        start: int,
-        stop: int,
-        # Bound here, for this is the hot path: a local name costs less than two global ones.
-        _read: Callable[[int, int, int], bytes] = getattr(os, "pread", None),  # type: ignore[assignment]
-        _now: Callable[[], int] = time.time_ns,
-    ) -> Optional[bytes]:
-        found = self._found.get(index)
-        if found is None:
-            return self._read_first(index, start, stop)
-        try:
-            data = _read(found.fd, stop - start, found.base + start)
-        except OSError as error:
-            raise failure(error, found.cells.path) from error
-        # Whoever gives the cell to another page changes this word first: if it is as it was, so were the bytes.
-        if found.words[found.at] != found.word or len(data) != stop - start:
-            return self._read_first(index, start, stop)
-        now = found.used = _now()
-        if now > found.due and not self._store.touch(self.key, index, found):
-            return self._read_first(index, start, stop)
-        self._hit()
-        return data
-
-    def read_into(self, index: int, start: int, view: memoryview) -> bool:
-        found = self._found.get(index)
-        if found is None:
-            return self._read_first_into(index, start, view)
-        try:
-            whole = read_fully(found.fd, found.base + start, view)
-        except OSError as error:
-            raise failure(error, found.cells.path) from error
-        if found.words[found.at] != found.word or not whole:
-            return self._read_first_into(index, start, view)
-        now = found.used = time.time_ns()
-        if now > found.due and not self._store.touch(self.key, index, found):
-            return self._read_first_into(index, start, view)
-        self._hit()
-        return True
-
-    def has(self, index: int) -> bool:
-        found = self._found.get(index)
-        if found is not None and found.words[found.at] == found.word:
-            return True
-        length = self.page_length(index)
-        return index >= 0 and length > 0 and self._store.is_kept(self.key, index, length)
-
-    def keep(self, index: int, page: memoryview) -> None:
-        check_page(self, index, page)
-        self._store.pages_of(self.key, index).keep(self.key, index, page)
-
-    def claim(self, index: int) -> bool:
-        return self._store.pages_of(self.key, index).claims.claim(self.key, index)
-
-    def release(self, index: int) -> None:
-        self._store.pages_of(self.key, index).claims.release(self.key, index)
-
-    def wait(self, index: int, deadline: Deadline) -> None:
-        self._store.pages_of(self.key, index).claims.wait(self.key, index, deadline)
-
-    def _read_first(self, index: int, start: int, stop: int) -> Optional[bytes]:
-        """Read a page that this process has not read before, or that is not where it was."""
-        data = bytearray(stop - start)
-        return bytes(data) if self._read_first_into(index, start, memoryview(data)) else None
-
-    def _read_first_into(self, index: int, start: int, view: memoryview) -> bool:
-        length = self.page_length(index)
-        for _ in range(_ATTEMPTS if index >= 0 and length > 0 else 0):  # it may go, and come again, meanwhile
-            whole = start == 0 and len(view) == length
-            found, filled = self._store.look_up(self.key, index, length, view if whole else None)
-            self._found = self._store.seen.of_file(self.key)
-            if found is None:
-                break
-            try:
-                filled = filled or read_fully(found.fd, found.base + start, view)
-            except OSError as error:
-                raise failure(error, found.cells.path) from error
-            if filled and found.words[found.at] == found.word:
-                found.used = time.time_ns()
-                if found.used > found.due:
-                    self._store.touch(self.key, index, found)
-                self._hit()
-                return True
-        self._miss()
-        return False
-
-
-class _VerifyingFile(_DiskFile):
-    """Each read verifies the whole page: a range of it is a copy out of it."""
-
-    def read(self, index: int, start: int, stop: int, *_: Any) -> Optional[bytes]:
-        data = bytearray(stop - start)
-        return bytes(data) if self.read_into(index, start, memoryview(data)) else None
-
-    def read_into(self, index: int, start: int, view: memoryview) -> bool:
-        length = self.page_length(index)
-        if index < 0 or length <= 0:
-            self._miss()
-            return False
-        if start == 0 and len(view) == length:
-            return self._read_first_into(index, start, view)
-        whole = memoryview(bytearray(length))
-        if not self._read_first_into(index, 0, whole):
-            return False
-        view[:] = whole[start : start + len(view)]
-        return True
+        self.context.logger.log(level, "something broken was dropped: %s of %s in %s", what, key.hex(), pages.path)

@@ -55,7 +55,8 @@ class _Pages:
 class MemoryPageStore(PageStore):
     """Keeps pages in the memory of this process; the least recently used ones go first.
 
-    The capacity bounds all that the store holds: the pages and an estimate of what Python needs to hold them.
+    The capacity bounds all that the store holds: the pages and an estimate of what Python needs to hold them. It has no
+    place for notes, which are for other processes.
     """
 
     name = "memory"

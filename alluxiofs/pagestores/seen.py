@@ -6,6 +6,7 @@ import threading
 from typing import Dict
 
 from alluxiofs.pagestores.ondisk.found import Found
+from alluxiofs.pagestores.ondisk.layout import NOTE
 
 __all__ = ["Seen"]
 
@@ -33,12 +34,17 @@ class Seen:
         return self._old.get(key, {}) if found is None else found
 
     def used(self, key: bytes, index: int) -> int:
-        """Microseconds since the epoch when a page was last used here; 0 if it was not."""
+        """Microseconds since the epoch when a page was last used here; 0 if it was not. A note is used with its
+        file."""
+        latest = 0
         for files in (self._young, self._old):
-            found = files.get(key, {}).get(index)
+            pages = files.get(key, {})
+            found = pages.get(index)
             if found is not None:
-                return found.used // 1000
-        return 0
+                latest = max(latest, found.used)
+            if index == NOTE:
+                latest = max([latest, *(page.used for page in list(pages.values()))])
+        return latest // 1000
 
     def add(self, key: bytes, index: int, found: Found) -> None:
         """Remember a page."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Dict, Optional, Set
+from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
 
 from attrs import define, field
 
 from alluxiofs.errors import PageStoreError
-from alluxiofs.interfaces import Context, Deadline, KeptFile, PageStore
+from alluxiofs.interfaces import Context, Deadline, KeptFile, KeptPage, PageStore
 from alluxiofs.pagestores.claiming import check_key, check_page
 from alluxiofs.pagestores.recency import Tally
 from alluxiofs.settings.types import Size
@@ -71,6 +71,26 @@ class TieredPageStore(PageStore):
             **{f"memory_{name}": memory[name] for name in ("hits", "pages", "bytes", "capacity")},
         }
 
+    def note(self, key: bytes) -> Optional[bytes]:
+        return self.disk.note(key)
+
+    def put_note(self, key: bytes, note: bytes) -> None:
+        self.disk.put_note(key, note)
+
+    def drop_notes(self, keys: Iterable[bytes]) -> None:
+        self.disk.drop_notes(keys)
+
+    def list_pages(self) -> Iterator[KeptPage]:
+        """Those on disk, of which some are in memory as well."""
+        return self.disk.list_pages()
+
+    def pin(self, key: bytes, pinned: bool) -> int:
+        return self.disk.pin(key, pinned)
+
+    def verify(self) -> Tuple[int, int]:
+        """Of those on disk: what is in memory was verified when it came."""
+        return self.disk.verify()
+
     def describe(self) -> Dict[str, Any]:
         return {"memory": self.memory.describe(), "disk": self.disk.describe()}
 
@@ -114,6 +134,9 @@ class _TieredFile(KeptFile):
     def keep(self, index: int, page: memoryview) -> None:
         check_page(self, index, page)
         self._disk.keep(index, page)
+
+    def keep_run(self, first: int, pages: memoryview) -> None:
+        self._disk.keep_run(first, pages)
 
     def claim(self, index: int) -> bool:
         return self._disk.claim(index)

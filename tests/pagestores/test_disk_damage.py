@@ -30,11 +30,11 @@ CLASS = class_of(PAGE)
 
 
 def index_of(folder: Path) -> Path:
-    return folder / "v2" / f"{CLASS}.index"
+    return folder / "v3" / f"{CLASS}.index"
 
 
 def pages_of(folder: Path) -> Path:
-    return folder / "v2" / f"{CLASS}.pages"
+    return folder / "v3" / f"{CLASS}.pages"
 
 
 def flip(path: Path, at: int) -> None:
@@ -101,7 +101,7 @@ def test_bits_flipped_anywhere_never_give_wrong_bytes(
     files = [first.file(key_of(number), 60 * PAGE + 7) for number in range(8)]
     for kept in files:
         keep(kept, *range(61))
-    for path in sorted((folder / "v2").iterdir()):
+    for path in sorted((folder / "v3").iterdir()):
         if path.name.endswith(name):
             # Without its first bytes, which say what it is, a file is a clear error: that is another test.
             for _ in range(200):
@@ -137,7 +137,7 @@ def test_a_file_that_is_none_of_ours_is_a_clear_error_and_stays(
     make_disk_store: MakeDiskStore, folder: Path, name: str, content: bytes
 ) -> None:
     keep(make_disk_store().file(key_of(1), PAGE), 0)
-    (folder / "v2" / name).write_bytes(content)
+    (folder / "v3" / name).write_bytes(content)
     store = make_disk_store()
     kept = store.file(key_of(1), PAGE)
     if name != "hints" or not content:  # in hints nothing has to be true
@@ -146,7 +146,7 @@ def test_a_file_that_is_none_of_ours_is_a_clear_error_and_stays(
         assert str(folder) in str(caught.value)
         with pytest.raises(PageStoreError):
             keep(kept, 0)
-        assert (folder / "v2" / name).read_bytes() == content
+        assert (folder / "v3" / name).read_bytes() == content
     assert kept.claim(0), "claims are those of the process then"
     kept.release(0)
     assert store.counters()["pages"] in (0, 1)
@@ -172,10 +172,10 @@ def plant_foreign(folder: Path) -> List[Path]:
     places = [
         folder / "notes.txt",
         folder / "v1" / "ab" / "abcd" / "0.page",
-        folder / "v2" / "notes.txt",
-        folder / "v2" / f"{class_of(100)}.pages",  # the very name of a file of ours
-        folder / "v2" / "owners" / "notes.txt",
-        folder / "v2" / "owners" / ("0" * 15 + "1"),
+        folder / "v3" / "notes.txt",
+        folder / "v3" / f"{class_of(100)}.pages",  # the very name of a file of ours
+        folder / "v3" / "owners" / "notes.txt",
+        folder / "v3" / "owners" / ("0" * 15 + "1"),
     ]
     for place in places:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -201,13 +201,13 @@ def test_what_is_foreign_is_neither_served_nor_deleted(make_disk_store: MakeDisk
 def test_a_folder_in_place_of_the_store_that_is_none_is_a_clear_error(
     make_disk_store: MakeDiskStore, folder: Path
 ) -> None:
-    (folder / "v2").mkdir(parents=True, mode=0o700)
+    (folder / "v3").mkdir(parents=True, mode=0o700)
     folder.chmod(0o700)
     kept = make_disk_store().file(key_of(1), PAGE)
     with pytest.raises(PageStoreError) as caught:
         keep(kept, 0)
-    assert str(folder / "v2") in str(caught.value)
-    assert list((folder / "v2").iterdir()) == []
+    assert str(folder / "v3") in str(caught.value)
+    assert list((folder / "v3").iterdir()) == []
 
 
 # --- the folder ---------------------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_a_process_that_is_stopped_while_it_holds_the_lock_does_not_stop_the_oth
     monkeypatch.setattr(claims, "_PATIENCE", 0.1)
     kept = make_disk_store().file(key_of(1), 2 * PAGE)
     keep(kept, 0)
-    with (folder / "v2" / "lock").open() as lock:
+    with (folder / "v3" / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert kept.claim(1)
         assert read_whole(kept, 0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Optional
+from typing import List, Optional, Tuple
+
+from attrs import evolve
 
 from alluxiofs.pagestores.ondisk import layout
-from alluxiofs.pagestores.ondisk.layout import DESCRIPTOR_BYTES, Descriptor
+from alluxiofs.pagestores.ondisk.layout import DESCRIPTOR_BYTES, NOTE, PINNED, Descriptor
 from alluxiofs.pagestores.ondisk.mapped import Handle, Mapped, open_regular
 from alluxiofs.pagestores.ondisk.section import Section, write_fully
 
@@ -15,11 +17,13 @@ __all__ = ["Cells"]
 
 _WORDS = DESCRIPTOR_BYTES // 8
 _INDEX_STEP = 4096
+_LOOKS = 2  # at a descriptor that may be being written
 
 
 class Cells:
-    """The cells of one size class, as a process sees them. Cell ``n`` begins at byte ``n * size`` of ``NN.pages``, its
-    descriptor at byte ``64 * (n + 1)`` of ``NN.index``: no two descriptors can ever mean the same bytes.
+    """The cells of one size class, as a process sees them. Cell ``n`` begins at byte ``first + n * size`` of
+    ``NN.pages``, its descriptor at byte ``64 * (n + 1)`` of ``NN.index``: no two descriptors can ever mean the same
+    bytes.
 
     Parameters
     ----------
@@ -32,6 +36,7 @@ class Cells:
     def __init__(self, folder: str, size_class: int) -> None:
         self.size_class = size_class
         self.size = layout.cell_bytes(size_class)
+        self._first = layout.first_cell_at(size_class)
         self.path = f"{folder}/{size_class}.pages"
         self.index = Mapped(f"{folder}/{size_class}.index")
         magic, version, number = layout.INDEX_HEADER.unpack_from(self.index.raw[: layout.INDEX_HEADER.size])
@@ -77,16 +82,55 @@ class Cells:
         if not self.is_described(cell):
             return None
         at = (cell + 1) * DESCRIPTOR_BYTES
-        found, whole = Descriptor.unpack(self.index.raw[at : at + DESCRIPTOR_BYTES])
-        return found if whole else None
+        for _ in range(_LOOKS):
+            found, whole = Descriptor.unpack(self.index.raw[at : at + DESCRIPTOR_BYTES])
+            if whole:
+                return found
+        return None
+
+    def is_pinned(self, cell: int) -> bool:
+        """Whether a cell is said to stay."""
+        return bool(self.index.words[(cell + 1) * _WORDS + layout.LENGTH_AT // 8] >> layout.FLAGS_SHIFT & PINNED)
+
+    def is_note(self, cell: int) -> bool:
+        """Whether a cell is said to hold a note."""
+        return self.index.words[(cell + 1) * _WORDS + layout.NEXT_AT // 8] == NOTE
+
+    def columns(self, begin: int, end: int) -> Tuple[List[int], List[int], List[int]]:
+        """Of the descriptors of cells: the words, the indices, the lengths with what else is said of the pages."""
+        first, last, words = self.word_at(begin), self.word_at(end), self.index.words
+        return (
+            words[first:last:_WORDS].tolist(),
+            words[first + layout.NEXT_AT // 8 : last : _WORDS].tolist(),
+            words[first + layout.LENGTH_AT // 8 : last : _WORDS].tolist(),
+        )
+
+    def base(self, cell: int) -> int:
+        """Where a cell begins in its file."""
+        return self._first + cell * self.size
+
+    def file_bytes(self, cells: int) -> int:
+        """Bytes of the file for so many cells."""
+        return self._first + cells * self.size if cells else 0
+
+    def cells_in_file(self) -> int:
+        """How many cells the file has room for."""
+        return max(0, os.stat(self.path).st_size - self._first) // self.size
 
     def next_free(self, cell: int) -> int:
         """The free cell after this one, plus one; in the place of the page's index."""
         return self.index.words[(cell + 1) * _WORDS + layout.NEXT_AT // 8]
 
-    def put(self, section: Section, cell: int, descriptor: Descriptor) -> None:
-        """Say what a cell holds."""
-        section.put(self.index, (cell + 1) * DESCRIPTOR_BYTES, descriptor.pack())
+    def put(self, section: Section, cell: int, *descriptors: Descriptor) -> None:
+        """Say what a cell holds, and those after it."""
+        data = b"".join(descriptor.pack() for descriptor in descriptors)
+        section.put(self.index, (cell + 1) * DESCRIPTOR_BYTES, data)
+
+    def put_flags(self, section: Section, cell: int, descriptor: Descriptor, flags: int) -> None:
+        """Say something else of the page in a cell. Its word stays, for readers go by it; nobody else writes the parts
+        that are written here, but for the use."""
+        data = evolve(descriptor, flags=flags).pack()[layout.LENGTH_AT :]
+        section.put(self.index, (cell + 1) * DESCRIPTOR_BYTES + layout.LENGTH_AT, data)
 
     def put_free(self, section: Section, cell: int, following: int) -> None:
         """Say that a cell holds nothing, and which free one comes after it."""
@@ -109,4 +153,8 @@ class Cells:
         handle = open_regular(self.path, os.O_RDWR)
         if handle.identity != self.data.identity:
             raise OSError(errno.ESTALE, "the file was replaced", self.path)
-        write_fully(handle.fd, page, cell * self.size)
+        write_fully(handle.fd, page, self.base(cell))
+
+    def put_bytes(self, section: Section, cell: int, page: memoryview | bytes) -> None:
+        """The same, under the lock; bytes that are longer than a cell go on in the next one."""
+        section.put(self.data, self.base(cell), page)

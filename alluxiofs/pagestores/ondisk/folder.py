@@ -10,14 +10,16 @@ import stat
 import threading
 import uuid
 import weakref
-from typing import Callable, Dict, Iterator, Optional
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from alluxiofs.errors import PageStoreError
 from alluxiofs.pagestores.failures import failure
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.cells import Cells
-from alluxiofs.pagestores.ondisk.control import Control, write_new
+from alluxiofs.pagestores.ondisk.control import Control, Record, write_new
+from alluxiofs.pagestores.ondisk.found import Found
 from alluxiofs.pagestores.ondisk.hints import BUCKET_BYTES, FIRST_BUCKETS, Hints
+from alluxiofs.pagestores.ondisk.layout import NOTE, Descriptor
 from alluxiofs.pagestores.ondisk.lock import FolderLock
 from alluxiofs.pagestores.ondisk.network import network_file_system
 from alluxiofs.pagestores.ondisk.owners import Owners
@@ -44,7 +46,7 @@ class Files:
     def cells(self, size_class: int) -> Optional[Cells]:
         """The cells of a size class; ``None`` if there are none."""
         found = self._cells.get(size_class)
-        if found is None and size_class < layout.CLASSES and self.control.record(size_class)[0]:
+        if found is None and size_class < layout.CLASSES and self.control.record(size_class).cells:
             try:
                 found = self._cells[size_class] = Cells(self.path, size_class)
             except FileNotFoundError:
@@ -56,7 +58,7 @@ class Files:
         found = self.cells(size_class)
         if found is None:
             if any(self.control.record(size_class)):  # somebody has removed the files
-                self.control.set_record(section, size_class, 0, 0, 0, 0)
+                self.control.set_record(size_class, Record())
             self.control.resized(section)
             found = self._cells[size_class] = Cells.create(self.path, size_class)
             self._forget_old(section, found)
@@ -74,6 +76,38 @@ class Files:
         cells = self.cells(size_class)
         found = None if cells is None else cells.descriptor(cell)
         return None if found is None or not found.is_published else layout.page_hash(found.key, found.index)
+
+    def find(self, key: bytes, index: int, length: int) -> Optional[Found]:
+        """A page, not verified; ``None`` if it is not kept."""
+        size_class = layout.class_of(length)
+        for cell in self.hints.find(layout.page_hash(key, index), size_class):
+            cells = self.cells(size_class)
+            found = None if cells is None else cells.descriptor(cell)
+            if (
+                cells is not None
+                and found is not None
+                and found.is_published
+                and (found.key, found.index, found.length) == (key, index, length)
+            ):
+                return Found(cells, cell, found)
+        return None
+
+    def notes(self, key: bytes) -> List[Tuple[Cells, int, Descriptor]]:
+        """The cells with what is noted under a key, the last one first. There is more than one only while another
+        takes its place, or when somebody came to his end then."""
+        found = []
+        for size_class, cell in self.hints.find_any(layout.page_hash(key, NOTE)):
+            cells = self.cells(size_class)
+            descriptor = None if cells is None else cells.descriptor(cell)
+            if (
+                cells is not None
+                and descriptor is not None
+                and descriptor.is_published
+                and (descriptor.key, descriptor.index) == (key, NOTE)
+                and descriptor.length <= cells.size
+            ):
+                found.append((cells, cell, descriptor))
+        return sorted(found, key=lambda note: note[2].word, reverse=True)
 
     def owner(self, section: Section) -> int:
         """This process's number among the owners, which are told apart from the dead."""
@@ -104,7 +138,7 @@ class Folder:
         Called when the folder was removed or replaced, for what was found in it takes disk as long as it is open.
     """
 
-    def __init__(self, path: str, recount: Callable[[Files, Section], None], lost: Callable[[], None]) -> None:
+    def __init__(self, path: str, recount: Callable[[Files], None], lost: Callable[[], None]) -> None:
         self.path = path
         self.layout = f"{path}/{layout.LAYOUT}"
         self._recount = recount
@@ -185,18 +219,16 @@ class Folder:
             For whatever fails within, too.
         """
         try:
-            files = self.files()
-            if files is None and create:
-                files = self._make()
+            files = self._lock(create, patience)
             if files is None:
                 yield None
                 return
-            files.lock.acquire(patience)
+            section = Section()
             try:
-                section = Section()
                 yield files, section
-                section.close()
             finally:
+                section.close()
+                files.control.let_go()
                 files.lock.release()
         except PageStoreError:
             raise
@@ -213,7 +245,22 @@ class Folder:
                 self._begin(*opened)
             yield opened
             if opened is not None:
-                opened[0].control.set_busy(opened[1], False)
+                opened[0].control.finish(opened[1])
+
+    def _lock(self, create: bool, patience: float) -> Optional[Files]:
+        files = self._files  # the lock sees whether it is still there
+        if files is not None:
+            try:
+                files.lock.acquire(patience)
+                return files
+            except FileNotFoundError:
+                self._lose()
+        files = self.files()
+        if files is None and create:
+            files = self._make()
+        if files is not None:
+            files.lock.acquire(patience)
+        return files
 
     def close(self) -> None:
         """Hold nothing open."""
@@ -233,13 +280,12 @@ class Folder:
         self._lost()
 
     def _begin(self, files: Files, section: Section) -> None:
-        was_busy = files.control.is_busy
-        files.control.set_busy(section, True)
+        was_busy = files.control.begin(section)
         if not files.control.is_this_boot():
             files.control.begin_boot(section)
             was_busy = True
         if was_busy:  # what is derived is derived anew; the pages themselves are right at any moment
-            self._recount(files, section)
+            self._recount(files)
 
     def _make(self) -> Optional[Files]:
         if self._made:

@@ -31,7 +31,7 @@ class Found:
     def __init__(self, cells: Cells, cell: int, descriptor: Descriptor) -> None:
         self.handle: Handle = cells.data
         self.fd = self.handle.fd
-        self.base = cell * cells.size
+        self.base = cells.base(cell)
         self.words = cells.index.words
         self.at = cells.word_at(cell)
         self.word = descriptor.word

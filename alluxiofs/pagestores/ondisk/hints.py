@@ -9,7 +9,7 @@ Linear hashing (Litwin, 1980): the table grows by one bucket at a time, so that 
 from __future__ import annotations
 
 import struct
-from typing import Callable, Iterator, List, Optional
+from typing import Callable, Iterator, List, Optional, Tuple
 
 from alluxiofs.pagestores.ondisk.control import Control
 from alluxiofs.pagestores.ondisk.mapped import Mapped
@@ -57,6 +57,15 @@ class Hints:
             if hint >> _CELL_BITS == low and hint & _CELLS:
                 yield (hint & _CELLS) - 1
 
+    def find_any(self, page_hash: int) -> List[Tuple[int, int]]:
+        """The size classes and cells where something of that hash may be."""
+        high = page_hash >> 40
+        return [
+            (hint >> _CELL_BITS & _CLASSES, (hint & _CELLS) - 1)
+            for hint in self._bucket(self._place(page_hash))
+            if hint >> 40 == high and hint & _CELLS
+        ]
+
     def add(self, section: Section, page_hash: int, size_class: int, cell: int, hash_of: HashOf) -> None:
         """A page comes. In a bucket that is full, after all, another one loses its hint."""
         place = self._place(page_hash)
@@ -82,10 +91,8 @@ class Hints:
 
     def clear(self, section: Section) -> None:
         """No hints."""
-        zeros = bytes(_STEP)
         self.file.grown()
-        for offset in range(0, self.file.size, _STEP):
-            section.put(self.file, offset, zeros[: self.file.size - offset])
+        section.zero(self.file, 0)
         self._control.set_buckets(section, FIRST_BUCKETS)
 
     def size_for(self, cells: int) -> int:

@@ -25,9 +25,10 @@ class Handle:
     reads holds the handle, so the number cannot be used again before.
     """
 
-    __slots__ = ("fd", "identity")
+    __slots__ = ("fd", "identity", "path")
 
-    def __init__(self, fd: int, identity: Tuple[int, int]) -> None:
+    def __init__(self, path: str, fd: int, identity: Tuple[int, int]) -> None:
+        self.path = path
         self.fd = fd
         self.identity = identity
 
@@ -45,7 +46,7 @@ def open_regular(path: str, flags: int = os.O_RDONLY) -> Handle:
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "this is not a plain file", path)
-    return Handle(fd, (status.st_dev, status.st_ino))
+    return Handle(path, fd, (status.st_dev, status.st_ino))
 
 
 class Mapped:

@@ -8,7 +8,7 @@ from alluxiofs.pagestores.eviction import Candidate, Eviction
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.cells import Cells
 from alluxiofs.pagestores.ondisk.folder import Files
-from alluxiofs.pagestores.ondisk.layout import FREE, Word
+from alluxiofs.pagestores.ondisk.layout import FREE, NOTE, Word
 from alluxiofs.pagestores.ondisk.section import Section
 
 __all__ = ["Order"]
@@ -18,6 +18,7 @@ _WINDOWS = 9  # that are looked at for one page, at the most, one less
 _SHARE = 8  # of a window that is not all, the first eighth may go before others are looked at
 _WORDS = layout.DESCRIPTOR_BYTES // 8
 _OWNER_WORD = 5
+_FIRST_PAGES = 4
 
 
 class Order:
@@ -42,12 +43,15 @@ class Order:
 
     def peek(self, files: Files, section: Section, cells: Cells, writing: Set[Tuple[int, int]]) -> Optional[Candidate]:
         """The page to go next; ``None`` if none can."""
+        record = files.control.record(cells.size_class)
+        if record.pinned and record.pinned >= record.kept:
+            return None
         for left in reversed(range(_WINDOWS)):
             while self._queue:
                 candidate = self._queue[-1]
                 # The lock is not held for long: when all of many were used, one of those goes all the same.
                 if self._may_go(files, cells, candidate, writing) and (
-                    not left or not self._stays(section, cells, candidate)
+                    not left or not self._stays(files, section, cells, candidate)
                 ):
                     return candidate
                 self._queue.pop()
@@ -64,7 +68,7 @@ class Order:
         return candidate
 
     def _look(self, files: Files, cells: Cells, writing: Set[Tuple[int, int]]) -> None:
-        fresh = files.control.record(cells.size_class)[1]
+        fresh = files.control.record(cells.size_class).fresh
         if not fresh or not cells.is_described(fresh - 1):
             fresh = min(fresh, cells.described)
         begin = self._at if self._at < fresh else 0
@@ -73,10 +77,13 @@ class Order:
         first, last = cells.word_at(begin), cells.word_at(end)
         words = cells.index.words[first:last:_WORDS].tolist()
         uses = cells.index.words[first + layout.USE_WORD : last : _WORDS].tolist()
+        lengths = cells.index.words[first + layout.LENGTH_AT // 8 : last : _WORDS].tolist()
         candidates = []
         alive: Dict[int, bool] = {}
-        for cell, (word, use) in enumerate(zip(words, uses), begin):
+        for cell, (word, use, length) in enumerate(zip(words, uses, lengths), begin):
             if word & Word.STATES & Word.PUBLISHED:
+                if length >> layout.FLAGS_SHIFT & layout.PINNED:
+                    continue
                 born = word >> Word.SHIFT
                 candidates.append(Candidate(cell, born, use >> layout.USE_SHIFT, use & layout.USE_COUNT))
             elif word == FREE or not self.is_claimed(files, cells, cell, writing, alive):
@@ -90,17 +97,17 @@ class Order:
     def _may_go(self, files: Files, cells: Cells, candidate: Candidate, writing: Set[Tuple[int, int]]) -> bool:
         """Whether a cell still holds what it held."""
         cell, born = candidate[:2]
-        if not cells.is_described(cell) or cell >= files.control.record(cells.size_class)[1]:
+        if not cells.is_described(cell) or cell >= files.control.record(cells.size_class).fresh:
             return False
         word = cells.word(cell)
         if not born:
             # Free cells are taken from their list first, so one that comes here is in none.
-            if files.control.record(cells.size_class)[2]:
+            if files.control.record(cells.size_class).free:
                 return False
             return word == FREE or self._is_left(files, cells, cell, writing)
-        return word >> Word.SHIFT == born and bool(word & Word.PUBLISHED)
+        return word >> Word.SHIFT == born and bool(word & Word.PUBLISHED) and not cells.is_pinned(cell)
 
-    def _stays(self, section: Section, cells: Cells, candidate: Candidate) -> bool:
+    def _stays(self, files: Files, section: Section, cells: Cells, candidate: Candidate) -> bool:
         """Whether a page was used since it was looked at, or the policy spares it."""
         cell, born, used, count = candidate
         if not born:
@@ -109,6 +116,8 @@ class Order:
             return True
         found = cells.descriptor(cell)
         here = 0 if found is None else self._used_here(found.key, found.index)
+        if found is not None and found.index == NOTE:
+            here = max(here, _use_of_pages(files, found.key))
         if here > used:
             cells.put_use(section, cell, here << layout.USE_SHIFT | min(count + 1, layout.USE_COUNT))
             return True
@@ -141,3 +150,15 @@ class Order:
         if owner not in alive:
             alive[owner] = files.owners.is_alive(owner)
         return alive[owner]
+
+
+def _use_of_pages(files: Files, key: bytes) -> int:
+    """When the first pages of the file that a note speaks of were last used, for all processes; 0 if none is kept."""
+    latest = 0
+    for index in range(_FIRST_PAGES):
+        for size_class, cell in files.hints.find_any(layout.page_hash(key, index)):
+            cells = files.cells(size_class)
+            found = None if cells is None else cells.descriptor(cell)
+            if found is not None and found.is_published and (found.key, found.index) == (key, index):
+                latest = max(latest, found.use >> layout.USE_SHIFT)
+    return latest

@@ -1,14 +1,12 @@
-"""The pages of one folder: finding, keeping and dropping them."""
+"""The pages and notes of one folder: finding, dropping, pinning and verifying them."""
 
 from __future__ import annotations
 
-import errno
-import time
-from typing import Callable, Dict, List, Optional, Type
+from typing import Callable, Iterable, Iterator, List, Optional, Tuple, Type
 
 import xxhash
 
-from alluxiofs.errors import PageStoreError
+from alluxiofs.interfaces import KeptPage
 from alluxiofs.pagestores.eviction import Eviction
 from alluxiofs.pagestores.failures import failures
 from alluxiofs.pagestores.ondisk import layout
@@ -16,14 +14,17 @@ from alluxiofs.pagestores.ondisk.cells import Cells
 from alluxiofs.pagestores.ondisk.claims import SharedClaims
 from alluxiofs.pagestores.ondisk.folder import Files, Folder
 from alluxiofs.pagestores.ondisk.found import Found, read_fully
-from alluxiofs.pagestores.ondisk.layout import Descriptor, Word
+from alluxiofs.pagestores.ondisk.keeping import Keeping
+from alluxiofs.pagestores.ondisk.layout import NOTE, PINNED, Word
+from alluxiofs.pagestores.ondisk.places import Shape, everywhere, places_by_hints, places_by_search
 from alluxiofs.pagestores.ondisk.section import Section
 from alluxiofs.pagestores.ondisk.space import Space, recount
 
 __all__ = ["Pages"]
 
 _CHUNK = 256 * 1024
-_SEARCH = 8 * 2**20  # bytes of an index that are searched before other threads get their turn
+_ATTEMPTS = 3
+_AT_ONCE = 256  # cells that are changed before others get the lock
 
 
 class Pages:
@@ -50,6 +51,7 @@ class Pages:
         self.path = path
         self.folder = Folder(path, recount, lost)
         self.space = Space(capacity, policy, used_here)
+        self.keeping = Keeping(self.folder, self.space)
         self.claims = SharedClaims(self.folder)
 
     # --- finding ------------------------------------------------------------------------------------------------
@@ -58,22 +60,20 @@ class Pages:
         """A page, not verified; ``None`` if it is not kept."""
         with failures(self.path):
             files = self.folder.files()
-            return None if files is None else self._find(files, key, index, length)
+            return None if files is None else files.find(key, index, length)
 
-    @staticmethod
-    def _find(files: Files, key: bytes, index: int, length: int) -> Optional[Found]:
-        size_class = layout.class_of(length)
-        for cell in files.hints.find(layout.page_hash(key, index), size_class):
-            cells = files.cells(size_class)
-            found = None if cells is None else cells.descriptor(cell)
-            if (
-                cells is not None
-                and found is not None
-                and found.is_published
-                and (found.key, found.index, found.length) == (key, index, length)
-            ):
-                return Found(cells, cell, found)
-        return None
+    def find_note(self, key: bytes) -> Optional[Found]:
+        """A note, not verified; ``None`` if there is none."""
+        with failures(self.path):
+            files = self.folder.files()
+            for _ in range(0 if files is None else _ATTEMPTS):
+                assert files is not None  # noqa: S101  # or there is no attempt
+                notes = files.notes(key)
+                if notes:
+                    return Found(*notes[0])
+                if not files.hints.find_any(layout.page_hash(key, NOTE)):
+                    break  # else it may have been replaced just now
+            return None
 
     def is_fresh_since_boot(self, found: Found) -> bool:
         """Whether a page came since the machine started."""
@@ -117,113 +117,105 @@ class Pages:
         finally:
             section.close()
 
-    # --- keeping ------------------------------------------------------------------------------------------------
-
-    def keep(self, key: bytes, index: int, page: memoryview) -> None:
-        """Keep a page, unless it is there or there can be no room for it."""
-        length = len(page)
-        size_class = layout.class_of(length)
-        if size_class >= layout.CLASSES:
-            return
-        checksum = xxhash.xxh3_64_intdigest(page)
-        with self.folder.section(create=True) as opened:
-            if opened is None or self._find(opened[0], key, index, length) is not None:
-                return
-            files, section = opened
-            cell = self.space.allocate(files, section, size_class)
-            cells = files.cells(size_class)
-            if cell is None or cells is None:
-                return
-            pending = self.space.reserve(files, section, cells, cell)
-        try:
-            try:
-                with failures(self.path):
-                    cells.write(cell, page)
-            except BaseException:
-                self._give_up(files, cells, cell, pending)
-                raise
-            self._publish(files, cells, cell, Descriptor(pending, key, index, length, checksum, 0))
-        finally:
-            self.space.writing.discard((size_class, cell))
-
-    def _publish(self, files: Files, cells: Cells, cell: int, page: Descriptor) -> None:
-        with self.folder.section() as opened:
-            if opened is None or opened[0] is not files or cells.word(cell) != page.word:
-                raise PageStoreError(errno.ESTALE, "page store: the folder was replaced", self.path)
-            _, section = opened
-            if self._find(files, page.key, page.index, page.length) is not None:
-                self.space.release(files, section, cells, cell)  # another process was faster
-                return
-            sequence = files.control.next_sequence(section)
-            word = Word.make(sequence, Word.PUBLISHED)
-            files.hints.add(section, layout.page_hash(page.key, page.index), cells.size_class, cell, files.hash_of)
-            use = sequence << layout.USE_SHIFT
-            cells.put(section, cell, Descriptor(word, page.key, page.index, page.length, page.checksum, use))
-            self.space.count_page(files, section, cells)
-
-    def _give_up(self, files: Files, cells: Cells, cell: int, pending: int) -> None:
-        try:
-            with self.folder.section() as opened:
-                if opened is not None and opened[0] is files and cells.word(cell) == pending:
-                    self.space.release(files, opened[1], cells, cell)
-        except PageStoreError:
-            pass  # nobody writes it now, so it goes like a page that was never used
-
     # --- dropping -----------------------------------------------------------------------------------------------
 
     def drop(self, found: Found) -> None:
         """Drop a page, if it is still that one."""
-        with self.folder.section() as opened:
-            if opened is not None:
-                self._drop(opened[0], opened[1], found.cells, {found.cell: found.word})
+        self._drop(found.cells, found.cell, found.word)
 
-    def forget(self, key: bytes) -> None:
-        """Drop all pages of a file version."""
+    def _drop(self, cells: Cells, cell: int, word: int) -> bool:
+        with self.folder.section() as opened:
+            if opened is None or cells.word(cell) != word or not word & Word.STATES & Word.PUBLISHED:
+                return False
+            self.space.release(*opened, cells, cell)
+            return True
+
+    def drop_notes(self, keys: Iterable[bytes]) -> None:
+        """Drop what is noted under these keys."""
+        with failures(self.path):
+            files = self.folder.files()
+            noted = [] if files is None else [key for key in keys if files.notes(key)]
+            for begin in range(0, len(noted), _AT_ONCE):
+                self.keeping.drop_notes(noted[begin : begin + _AT_ONCE])
+
+    def forget(self, key: bytes, shape: Optional[Shape] = None) -> None:
+        """Drop all that is kept of a file version. Where its length and page size are known, its pages need not be
+        searched for."""
+        self._change_each(key, shape, self.space.release)
+
+    def pin(self, key: bytes, pinned: bool, shape: Optional[Shape] = None) -> int:
+        """Have what is kept of a file version stay, or not any more; how many pages these are."""
+        pages = 0
+
+        def change(files: Files, section: Section, cells: Cells, cell: int) -> None:
+            nonlocal pages
+            found = cells.descriptor(cell)
+            if found is not None and found.key == key:
+                if found.is_pinned is not pinned:
+                    cells.put_flags(section, cell, found, PINNED if pinned else 0)
+                    files.control.count(cells.size_class, 0, pinned=1 if pinned else -1)
+                pages += found.index != NOTE
+
+        self._change_each(key, shape, change)
+        return pages
+
+    def _change_each(
+        self, key: bytes, shape: Optional[Shape], change: Callable[[Files, Section, Cells, int], None]
+    ) -> None:
+        """Do something to each cell with what is kept of a file version, under the lock."""
         with failures(self.path):
             files = self.folder.files()
             if files is None:
                 return
-            for size_class, number, *_ in files.control.records():
-                cells = files.cells(size_class)
-                if cells is None or not number:
-                    continue
-                cells.is_described(number - 1)
-                found = {cell: cells.word(cell) for cell in _cells_of(cells, key)}
-                if found:
-                    with self.folder.section() as opened:
-                        if opened is not None and opened[0] is files:
-                            self._drop(files, opened[1], cells, found)
-
-    def _drop(self, files: Files, section: Section, cells: Cells, words: Dict[int, int]) -> None:
-        for cell, word in words.items():
-            if cells.word(cell) == word and word & Word.STATES & Word.PUBLISHED:
-                self.space.release(files, section, cells, cell)
+            places = places_by_hints(files, key, *shape) if shape is not None else None
+            places = places_by_search(files, key) if places is None else places
+            for begin in range(0, len(places), _AT_ONCE):
+                with self.folder.section() as opened:
+                    if opened is None or opened[0] is not files:
+                        return
+                    for cells, cell, word in places[begin : begin + _AT_ONCE]:
+                        if cells.word(cell) == word and word & Word.STATES & Word.PUBLISHED:
+                            change(files, opened[1], cells, cell)
 
     def clear(self) -> None:
-        """Drop all pages."""
+        """Drop all pages and notes."""
         with self.folder.section() as opened:
             if opened is not None:
                 self.space.clear(*opened)
 
-    def counts(self) -> tuple[int, int]:
-        """Pages, and their bytes."""
+    def counts(self) -> Tuple[int, int]:
+        """Pages; the bytes of all that is kept."""
         try:
             files = self.folder.files()
         except OSError:
             return 0, 0  # reading and keeping say what is wrong
         return (0, 0) if files is None else files.control.pages_and_bytes()
 
+    # --- looking after it ---------------------------------------------------------------------------------------
 
-def _cells_of(cells: Cells, key: bytes) -> List[int]:
-    """The cells whose descriptors have a key."""
-    found: List[int] = []
-    raw = cells.index.raw
-    for begin in range(0, len(raw), _SEARCH):
-        if begin:
-            time.sleep(0)
-        at = raw.find(key, begin, begin + _SEARCH + len(key))
-        while at >= 0:
-            if at % layout.DESCRIPTOR_BYTES == 8 and at > layout.DESCRIPTOR_BYTES:
-                found.append(at // layout.DESCRIPTOR_BYTES - 1)
-            at = raw.find(key, at + 1, begin + _SEARCH + len(key))
-    return found
+    def list_pages(self) -> Iterator[KeptPage]:
+        """All pages."""
+        with failures(self.path):
+            files = self.folder.files()
+            for cells, cell, _ in () if files is None else everywhere(files):
+                found = cells.descriptor(cell)
+                if found is not None and found.is_published and found.index != NOTE:
+                    yield KeptPage(found.key, found.index, found.length, found.is_pinned)
+
+    def verify(self) -> Tuple[int, int]:
+        """Read all there is; how many pages are right, and how much was broken, and dropped."""
+        right = broken = 0
+        with failures(self.path):
+            files = self.folder.files()
+            for cells, cell, word in () if files is None else everywhere(files):
+                found = cells.descriptor(cell)
+                whole: Optional[bool] = False
+                if found is not None:
+                    if found.word != word or found.length > cells.size:
+                        continue  # it went meanwhile
+                    whole = self.is_whole(Found(cells, cell, found))
+                if whole:
+                    right += found is not None and found.index != NOTE
+                elif whole is False and self._drop(cells, cell, word):
+                    broken += 1
+        return right, broken

@@ -7,14 +7,15 @@ import os
 import struct
 from typing import Dict
 
-from alluxiofs.pagestores.ondisk.mapped import Handle, Mapped, open_regular
+from alluxiofs.pagestores.ondisk.mapped import NOFOLLOW, Handle, Mapped
 
 __all__ = ["Section", "write_fully"]
 
+_ZEROS = memoryview(bytes(2**20))
 _WORD = struct.Struct("<Q")
 
 
-def write_fully(fd: int, data: memoryview | bytes, offset: int) -> None:
+def write_fully(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
     """``pwrite`` until all is written: it may stop early, at a limit or a disk that is just full."""
     done = os.pwrite(fd, data, offset)
     while done < len(data):
@@ -26,36 +27,43 @@ def write_fully(fd: int, data: memoryview | bytes, offset: int) -> None:
 
 
 class Section:
-    """Writes to mapped files while the lock is held. Files are open for writing only here: a store that only reads
-    must not keep a disk from being made read-only."""
+    """Writes to the files of a store while the lock is held. Files are open for writing only here: a store that only
+    reads must not keep a disk from being made read-only."""
 
     def __init__(self) -> None:
-        self._open: Dict[str, Handle] = {}
+        self._open: Dict[str, int] = {}
 
-    def put(self, file: Mapped, offset: int, data: bytes) -> None:
+    def put(self, file: Mapped | Handle, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write bytes."""
-        write_fully(self._handle(file).fd, data, offset)
+        write_fully(self._writable(file), data, offset)
 
     def put_word(self, file: Mapped, offset: int, number: int) -> None:
         """Write a number of 64 bits."""
-        os.pwrite(self._handle(file).fd, _WORD.pack(number), offset)
+        os.pwrite(self._writable(file), _WORD.pack(number), offset)
+
+    def zero(self, file: Mapped, offset: int) -> None:
+        """Write zeros from a place on to the end of what is mapped."""
+        for at in range(offset, file.size, len(_ZEROS)):
+            self.put(file, at, _ZEROS[: file.size - at])
 
     def enlarge(self, file: Mapped, size: int) -> None:
         """Have a file be ``size`` bytes at least, the new ones zeros, and map them."""
-        fd = self._handle(file).fd
+        fd = self._writable(file)
         if os.fstat(fd).st_size < size:
             os.ftruncate(fd, size)
         file.grown()
 
     def close(self) -> None:
         """Nothing is written after this."""
-        self._open.clear()
+        while self._open:
+            os.close(self._open.popitem()[1])
 
-    def _handle(self, file: Mapped) -> Handle:
-        handle = self._open.get(file.path)
-        if handle is None:
-            handle = open_regular(file.path, os.O_RDWR)
-            if handle.identity != file.identity:
+    def _writable(self, file: Mapped | Handle) -> int:
+        fd = self._open.get(file.path)
+        if fd is None:
+            fd = os.open(file.path, os.O_RDWR | NOFOLLOW)
+            self._open[file.path] = fd
+            status = os.fstat(fd)
+            if (status.st_dev, status.st_ino) != file.identity:
                 raise OSError(errno.ESTALE, "the file was replaced", file.path)
-            self._open[file.path] = handle
-        return handle
+        return fd

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, List, Optional, Tuple, Type
 
+from attrs import evolve
+
 from alluxiofs.pagestores.eviction import Candidate, Eviction
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.cells import Cells
+from alluxiofs.pagestores.ondisk.control import Record
 from alluxiofs.pagestores.ondisk.folder import Files
-from alluxiofs.pagestores.ondisk.layout import FREE, Descriptor, Word
+from alluxiofs.pagestores.ondisk.layout import FREE, NOTE, Descriptor, Word
 from alluxiofs.pagestores.ondisk.order import Order
 from alluxiofs.pagestores.ondisk.section import Section
 
@@ -21,7 +24,6 @@ _CHUNK_BYTES = 2**20
 _CHUNK_CELLS = 1024
 _CHUNKS_PER_CAPACITY = 256
 _SHRINK_AT_ONCE = 64 * 2**20
-_ZEROS = bytes(2**20)
 
 
 def _blocks(size: int) -> int:
@@ -52,29 +54,48 @@ class Space:
         self._orders: Dict[int, Order] = {}
         self._measured = (-1, 0)
 
-    # --- one cell -----------------------------------------------------------------------------------------------
+    # --- cells --------------------------------------------------------------------------------------------------
 
     def allocate(self, files: Files, section: Section, size_class: int) -> Optional[int]:
         """A cell that nobody has; ``None`` if there is none to be had. What it held before is found no more."""
         size = layout.cell_bytes(size_class)
-        if _blocks(size) + _FOLDERS + _blocks(layout.CONTROL_BYTES) + files.hints.size_for(1) + _BLOCK > self.capacity:
+        first = _blocks(layout.first_cell_at(size_class) + size)
+        if first + _FOLDERS + _blocks(layout.CONTROL_BYTES) + files.hints.size_for(1) + _BLOCK > self.capacity:
             return None
-        new_file = 0 if files.control.record(size_class)[0] else _BLOCK
+        new_file = 0 if files.control.record(size_class).cells else _BLOCK
         excess = self._used(files) + new_file - self.capacity
         if excess > 0 and not self._shrink_oldest(files, section, min(excess, _SHRINK_AT_ONCE)):
             return None  # the capacity is another one than it was
         cells = files.cells_to_fill(section, size_class)
-        cell = self._unused(files, section, cells)
+        cell = self.unused(files, section, cells)
         if cell is None and self._grow(files, section, cells):
-            cell = self._unused(files, section, cells)
+            cell = self.unused(files, section, cells)
         if cell is not None:
             return cell
         wanted = max(size, min(_CHUNK_BYTES, self.capacity // _CHUNKS_PER_CAPACITY)) + 2 * _BLOCK
         oldest = self._oldest_class(files, section, wanted)
         if oldest not in (-1, size_class) and self._shrink(files, section, oldest, wanted):
             self._grow(files, section, cells)
-            cell = self._unused(files, section, cells)
+            cell = self.unused(files, section, cells)
         return self._evict_next(files, section, cells) if cell is None else cell
+
+    def unused(self, files: Files, section: Section, cells: Cells) -> Optional[int]:
+        """A cell out of the list of free ones, or one that was never used."""
+        record = files.control.record(cells.size_class)
+        cell = record.free - 1
+        if cell >= 0:
+            # A list that leads elsewhere is broken. What is lost of it is found when cells are looked at for eviction.
+            broken = cell >= record.cells or not cells.is_described(cell) or cells.word(cell) != FREE
+            following = 0 if broken else cells.next_free(cell)
+            files.control.set_record(cells.size_class, record._replace(free=following))
+            if not broken:
+                return cell
+        if record.fresh < record.cells and cells.is_described(record.fresh):
+            files.control.set_record(cells.size_class, record._replace(fresh=record.fresh + 1, free=0))
+            if cells.word(record.fresh) != FREE:
+                cells.put_free(section, record.fresh, 0)
+            return record.fresh
+        return None
 
     def reserve(self, files: Files, section: Section, cells: Cells, cell: int) -> int:
         """Have a cell be given to this process, which writes it; the word that says so."""
@@ -85,42 +106,20 @@ class Space:
 
     def release(self, files: Files, section: Section, cells: Cells, cell: int) -> None:
         """A cell holds nothing any more, whatever it held."""
-        self._take_page(files, section, cells, cell)
-        number, fresh, free, pages = files.control.record(cells.size_class)
-        cells.put_free(section, cell, free)
-        files.control.set_record(section, cells.size_class, number, fresh, cell + 1, pages)
+        free = files.control.record(cells.size_class).free
+        self._take(files, section, cells, cell, free)
+        record = files.control.record(cells.size_class)
+        files.control.set_record(cells.size_class, record._replace(free=cell + 1))
 
-    def count_page(self, files: Files, section: Section, cells: Cells) -> None:
-        """A page was added."""
-        number, fresh, free, pages = files.control.record(cells.size_class)
-        files.control.set_record(section, cells.size_class, number, fresh, free, pages + 1)
-
-    def _take_page(self, files: Files, section: Section, cells: Cells, cell: int) -> None:
-        """From now on the page in a cell is not there, and its bytes may be overwritten."""
-        found = cells.descriptor(cell)
+    def _take(self, files: Files, section: Section, cells: Cells, cell: int, following: int = 0) -> None:
+        """From now on what is in a cell is not there, and its bytes may be overwritten."""
         if cells.word(cell) & Word.STATES & Word.PUBLISHED:
-            number, fresh, free, pages = files.control.record(cells.size_class)
-            files.control.set_record(section, cells.size_class, number, fresh, free, pages - 1)
-        cells.put_free(section, cell, 0)
+            files.control.count(cells.size_class, -1, -cells.is_pinned(cell), -cells.is_note(cell))
+        found = cells.descriptor(cell)
+        cells.put_free(section, cell, following)
         if found is not None and found.is_published:
             page_hash = layout.page_hash(found.key, found.index)
             files.hints.remove(section, page_hash, cells.size_class, cell)
-
-    def _unused(self, files: Files, section: Section, cells: Cells) -> Optional[int]:
-        """A cell out of the list of free ones, or one that was never used."""
-        number, fresh, free, pages = files.control.record(cells.size_class)
-        cell = free - 1
-        if free:
-            # A list that leads elsewhere is broken. What is lost of it is found when cells are looked at for eviction.
-            broken = cell >= number or not cells.is_described(cell) or cells.word(cell) != FREE
-            following = 0 if broken else cells.next_free(cell)
-            files.control.set_record(section, cells.size_class, number, fresh, following, pages)
-            if not broken:
-                return cell
-        if fresh < number and cells.is_described(fresh):
-            files.control.set_record(section, cells.size_class, number, fresh + 1, 0, pages)
-            return fresh
-        return None
 
     # --- eviction -----------------------------------------------------------------------------------------------
 
@@ -132,17 +131,25 @@ class Space:
         found = self._order(cells.size_class).next(files, section, cells, self.writing)
         if found is None:
             return None
-        if cells.word(found.cell) & Word.STATES & Word.PUBLISHED:
-            self.evictions += 1
-        self._take_page(files, section, cells, found.cell)
+        self._evict(files, section, cells, found.cell)
         return found.cell
+
+    def _evict(self, files: Files, section: Section, cells: Cells, cell: int) -> None:
+        found = cells.descriptor(cell)
+        if cells.word(cell) & Word.STATES & Word.PUBLISHED and not cells.is_note(cell):
+            self.evictions += 1
+        self._take(files, section, cells, cell)
+        if found is not None and found.is_published and found.index == NOTE:
+            # Who was killed while he noted something may have left what was noted before: it must not come back.
+            for others, other, _ in files.notes(found.key):
+                self.release(files, section, others, other)
 
     def _oldest_class(self, files: Files, section: Section, wanted: int) -> int:
         """A size class with so many bytes of empty cells, else that whose next page to go is the first of all,
         or -1."""
         best: Optional[Tuple[int, Candidate]] = None
-        for size_class, number, _, _, pages in files.control.records():
-            if (number - pages) * layout.cell_bytes(size_class) >= wanted:
+        for size_class, record in files.control.records():
+            if (record.cells - record.kept) * layout.cell_bytes(size_class) >= wanted:
                 return size_class
             cells = files.cells(size_class)
             order = self._order(size_class)
@@ -168,16 +175,17 @@ class Space:
     def _grow(self, files: Files, section: Section, cells: Cells) -> bool:
         """Add cells to a size class, as many as there is room for, up to a chunk."""
         size_class, size = cells.size_class, cells.size
-        number, fresh, free, pages = files.control.record(size_class)
+        record = files.control.record(size_class)
         chunk = min(_CHUNK_BYTES, self.capacity // _CHUNKS_PER_CAPACITY) // size
         more = max(1, min(chunk, _CHUNK_CELLS))
         room = self.capacity - self._used(files)
-        before = sum(record[1] for record in files.control.records())
+        before = sum(other.cells for _, other in files.control.records())
+        have = os.stat(cells.path).st_size
         while True:
-            index, hints = cells.index_bytes(number + more), files.hints.size_for(before + more)
-            data = _blocks((number + more) * size)
-            have = _blocks(os.stat(cells.path).st_size)
-            needed = max(0, data - have) + index - cells.index.size + max(0, hints - _blocks(files.hints.file.size))
+            index, hints = cells.index_bytes(record.cells + more), files.hints.size_for(before + more)
+            data = _blocks(cells.file_bytes(record.cells + more))
+            needed = max(0, data - _blocks(have)) + index - cells.index.size
+            needed += max(0, hints - _blocks(files.hints.file.size))
             if needed <= room:
                 break
             if more == 1:
@@ -186,8 +194,8 @@ class Space:
         files.control.resized(section)  # first: whoever is killed between leaves files to be measured anew
         section.enlarge(cells.index, index)
         files.hints.grow(section, before + more, files.hash_of)
-        os.truncate(cells.path, max((number + more) * size, os.stat(cells.path).st_size))
-        files.control.set_record(section, size_class, number + more, fresh, free, pages)
+        os.truncate(cells.path, max(cells.file_bytes(record.cells + more), have))
+        files.control.set_record(size_class, record._replace(cells=record.cells + more))
         return True
 
     def _shrink_oldest(self, files: Files, section: Section, wanted: int) -> bool:
@@ -202,16 +210,15 @@ class Space:
         cells = files.cells(size_class)
         if cells is None:
             return False
-        number, fresh = files.control.record(size_class)[:2]
-        cells.is_described(number - 1)
-        target = max(0, number - -(-wanted // cells.size))
-        fresh = min(fresh, number, cells.described)
+        record = files.control.record(size_class)
+        cells.is_described(record.cells - 1)
+        target = max(0, record.cells - -(-wanted // cells.size))
+        fresh = min(record.fresh, record.cells, cells.described)
         for cell in range(fresh - 1, target - 1, -1):
-            if self._is_being_written(files, cells, cell):
+            if self.is_being_written(files, cells, cell):
                 target = cell + 1
                 break
-        free = self._free_cells(files, cells)
-        homes = [cell for cell in free if cell < target]
+        homes = [cell for cell in self._free_cells(files, cells) if cell < target]
         tail = {cell for cell in range(target, fresh) if cells.word(cell) != FREE}
         while len(homes) < len(tail):
             given = self._evict_next(files, section, cells)
@@ -223,23 +230,29 @@ class Space:
             else:
                 tail.discard(given)
         self.writing.difference_update((size_class, cell) for cell in homes)
-        for cell in tail:
+        pinned = sorted(cell for cell in tail if cells.is_pinned(cell))
+        staying = pinned[: max(0, len(pinned) - len(homes))]  # they have no other place: less is cut
+        raised = staying[-1] + 1 if staying else target
+        for cell in sorted(tail, key=lambda cell: (not cells.is_pinned(cell), -cell)):
+            if cell < raised:
+                continue
             if homes:
                 self._move(files, section, cells, cell, homes.pop())
             else:
-                self.evictions += 1
-                self._take_page(files, section, cells, cell)
+                self._evict(files, section, cells, cell)
+        homes += [cell for cell in range(target, min(raised, fresh)) if cells.word(cell) == FREE]
         following = 0
         for cell in homes:
             cells.put_free(section, cell, following)
             following = cell + 1
-        pages = files.control.record(size_class)[3]
-        files.control.set_record(section, size_class, target, min(fresh, target), following, pages)
+        shrunk = files.control.record(size_class)._replace(cells=raised, fresh=min(fresh, raised), free=following)
+        files.control.set_record(size_class, shrunk)
         files.control.resized(section)
-        os.truncate(cells.path, target * cells.size)
-        return target < number
+        os.truncate(cells.path, cells.file_bytes(raised))
+        return raised < record.cells
 
-    def _is_being_written(self, files: Files, cells: Cells, cell: int) -> bool:
+    def is_being_written(self, files: Files, cells: Cells, cell: int) -> bool:
+        """Whether a cell was given to a writer who lives."""
         word = cells.word(cell)
         if word & Word.STATES != Word.PENDING:
             return False
@@ -248,9 +261,10 @@ class Space:
     @staticmethod
     def _free_cells(files: Files, cells: Cells) -> List[int]:
         """The list of free cells."""
-        number, _, free, _ = files.control.record(cells.size_class)
+        record = files.control.record(cells.size_class)
+        free = record.free
         found: Dict[int, None] = {}
-        while 0 < free <= number and free - 1 not in found and cells.is_described(free - 1):
+        while 0 < free <= record.cells and free - 1 not in found and cells.is_described(free - 1):
             if cells.word(free - 1) != FREE:
                 break
             found[free - 1] = None
@@ -261,54 +275,55 @@ class Space:
         """A page from one cell into another. For a moment it is in both."""
         found = cells.descriptor(cell)
         if found is None or not found.is_published or found.length > cells.size:
-            self._take_page(files, section, cells, cell)
+            self._take(files, section, cells, cell)
             return
-        data = os.pread(cells.data.fd, found.length, cell * cells.size)
-        cells.write(home, data)
+        data = os.pread(cells.data.fd, found.length, cells.base(cell))
+        cells.put_bytes(section, home, data)
         page_hash = layout.page_hash(found.key, found.index)
         files.hints.add(section, page_hash, cells.size_class, home, files.hash_of)
-        moved = Descriptor(Word.moved(found.word), found.key, found.index, found.length, found.checksum, found.use)
-        cells.put(section, home, moved)
+        cells.put(section, home, evolve(found, word=Word.moved(found.word)))
         cells.put_free(section, cell, 0)
         files.hints.remove(section, page_hash, cells.size_class, cell)
 
     # --- everything ---------------------------------------------------------------------------------------------
 
     def clear(self, files: Files, section: Section) -> None:
-        """No pages. Cells that are being written stay with their writers."""
+        """No pages and no notes. Cells that are being written stay with their writers."""
         for size_class in range(layout.CLASSES):
-            number, fresh = files.control.record(size_class)[:2]
+            record = files.control.record(size_class)
             cells = files.cells(size_class)
             if cells is None:
-                if number:
-                    files.control.set_record(section, size_class, 0, 0, 0, 0)
+                if record.cells:
+                    files.control.set_record(size_class, Record())
                 continue
-            cells.is_described(number - 1)
-            keep = [cell for cell in range(min(fresh, cells.described)) if self._is_being_written(files, cells, cell)]
+            cells.is_described(record.cells - 1)
+            used = range(min(record.fresh, cells.described))
+            keep = [cell for cell in used if self.is_being_written(files, cells, cell)]
             if keep:
-                for cell in set(range(min(fresh, cells.described))).difference(keep):
+                for cell in set(used).difference(keep):
                     cells.put_free(section, cell, 0)
-                files.control.set_record(section, size_class, number, fresh, 0, 0)
+                files.control.set_record(size_class, Record(record.cells, record.fresh))
                 continue
-            for offset in range(layout.DESCRIPTOR_BYTES, cells.index.size, len(_ZEROS)):
-                section.put(cells.index, offset, _ZEROS[: cells.index.size - offset])
-            files.control.set_record(section, size_class, 0, 0, 0, 0)
+            section.zero(cells.index, layout.DESCRIPTOR_BYTES)
+            files.control.set_record(size_class, Record())
             os.truncate(cells.path, 0)
         files.hints.clear(section)
-        files.hints.grow(section, sum(record[1] for record in files.control.records()), files.hash_of)
+        files.hints.grow(section, sum(record.cells for _, record in files.control.records()), files.hash_of)
         files.control.resized(section)
         self._orders.clear()
 
 
-def recount(files: Files, section: Section) -> None:
-    """Count the pages of each size class, after somebody came to his end while he changed something."""
-    for size_class, number, fresh, free, _ in files.control.records():
+def recount(files: Files) -> None:
+    """Count what each size class holds, after somebody came to his end while he changed something."""
+    for size_class, record in files.control.records():
         cells = files.cells(size_class)
         if cells is None:
             continue
-        cells.is_described(number - 1)
-        number = min(number, cells.described, os.stat(cells.path).st_size // cells.size)
-        first = cells.word_at(0)
-        words = cells.index.words[first : first + 8 * number : 8].tolist()
-        pages = sum(word & Word.PUBLISHED for word in words)
-        files.control.set_record(section, size_class, number, min(fresh, number), free, pages)
+        cells.is_described(record.cells - 1)
+        number = min(record.cells, cells.described, cells.cells_in_file())
+        words, indices, lengths = cells.columns(0, number)
+        kept = [bool(word & Word.PUBLISHED) for word in words]
+        pinned = sum(length >> layout.FLAGS_SHIFT & layout.PINNED for length in lengths)
+        fresh = next((number - back for back, word in enumerate(reversed(words)) if word), 0)
+        counts = max(record.fresh, fresh), record.free, sum(kept), pinned, indices.count(NOTE)
+        files.control.set_record(size_class, Record(number, min(counts[0], number), *counts[1:]))

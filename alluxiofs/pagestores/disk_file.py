@@ -1,0 +1,155 @@
+"""The kept files of the page store on disk: what is read often is read here."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+
+from alluxiofs.interfaces import Deadline, KeptFile
+from alluxiofs.pagestores.claiming import check_page
+from alluxiofs.pagestores.failures import failure
+from alluxiofs.pagestores.ondisk.found import Found, read_fully
+
+if TYPE_CHECKING:
+    from alluxiofs.pagestores.disk import DiskPageStore
+
+__all__ = ["ATTEMPTS", "DiskFile", "VerifyingFile"]
+
+ATTEMPTS = 3  # to read what goes, and comes again, meanwhile
+
+
+class DiskFile(KeptFile):
+    """The pages of one version of one file.
+
+    Parameters
+    ----------
+    store:
+        Whose pages they are.
+    key, length, page_size:
+        As for every kept file.
+    """
+
+    def __init__(self, store: DiskPageStore, key: bytes, length: int, page_size: int) -> None:
+        super().__init__(key, length, page_size)
+        self._store = store
+        self._hit = store.hits.tick
+        self._miss = store.misses.tick
+        self._found: Dict[int, Found] = store.seen.of_file(key)
+
+    def read(
+        self,
+        index: int,
+        start: int,
+        stop: int,
+        # Bound here, for this is the hot path: a local name costs less than two global ones.
+        _read: Callable[[int, int, int], bytes] = getattr(os, "pread", None),  # type: ignore[assignment]
+        _now: Callable[[], int] = time.time_ns,
+    ) -> Optional[bytes]:
+        found = self._found.get(index)
+        if found is None:
+            return self._read_first(index, start, stop)
+        try:
+            data = _read(found.fd, stop - start, found.base + start)
+        except OSError as error:
+            raise failure(error, found.cells.path) from error
+        # Whoever gives the cell to another page changes this word first: if it is as it was, so were the bytes.
+        if found.words[found.at] != found.word or len(data) != stop - start:
+            return self._read_first(index, start, stop)
+        now = found.used = _now()
+        if now > found.due and not self._store.touch(self.key, index, found):
+            return self._read_first(index, start, stop)
+        self._hit()
+        return data
+
+    def read_into(self, index: int, start: int, view: memoryview) -> bool:
+        found = self._found.get(index)
+        if found is None:
+            return self._read_first_into(index, start, view)
+        try:
+            whole = read_fully(found.fd, found.base + start, view)
+        except OSError as error:
+            raise failure(error, found.cells.path) from error
+        if found.words[found.at] != found.word or not whole:
+            return self._read_first_into(index, start, view)
+        now = found.used = time.time_ns()
+        if now > found.due and not self._store.touch(self.key, index, found):
+            return self._read_first_into(index, start, view)
+        self._hit()
+        return True
+
+    def has(self, index: int) -> bool:
+        found = self._found.get(index)
+        if found is not None and found.words[found.at] == found.word:
+            return True
+        length = self.page_length(index)
+        return index >= 0 and length > 0 and self._store.is_kept(self.key, index, length)
+
+    def keep(self, index: int, page: memoryview) -> None:
+        check_page(self, index, page)
+        self._store.pages_of(self.key, index).keeping.keep(self.key, len(page), page, {index: 0})
+
+    def keep_run(self, first: int, pages: memoryview) -> None:
+        whole, rest = divmod(len(pages), self.page_size)
+        if rest:
+            check_page(self, first + whole, pages[whole * self.page_size :])
+        if whole:
+            for index in (first, first + whole - 1):
+                check_page(self, index, pages[: self.page_size])
+        self._store.keep_run(self.key, first, self.page_size, pages)
+
+    def claim(self, index: int) -> bool:
+        return self._store.pages_of(self.key, index).claims.claim(self.key, index)
+
+    def release(self, index: int) -> None:
+        self._store.pages_of(self.key, index).claims.release(self.key, index)
+
+    def wait(self, index: int, deadline: Deadline) -> None:
+        self._store.pages_of(self.key, index).claims.wait(self.key, index, deadline)
+
+    def _read_first(self, index: int, start: int, stop: int) -> Optional[bytes]:
+        """Read a page that this process has not read before, or that is not where it was."""
+        data = bytearray(stop - start)
+        return bytes(data) if self._read_first_into(index, start, memoryview(data)) else None
+
+    def _read_first_into(self, index: int, start: int, view: memoryview) -> bool:
+        length = self.page_length(index)
+        for _ in range(ATTEMPTS if index >= 0 and length > 0 else 0):  # it may go, and come again, meanwhile
+            whole = start == 0 and len(view) == length
+            found, filled = self._store.look_up(self.key, index, length, view if whole else None)
+            self._found = self._store.seen.of_file(self.key)
+            if found is None:
+                break
+            try:
+                filled = filled or read_fully(found.fd, found.base + start, view)
+            except OSError as error:
+                raise failure(error, found.cells.path) from error
+            if filled and found.words[found.at] == found.word:
+                found.used = time.time_ns()
+                if found.used > found.due:
+                    self._store.touch(self.key, index, found)
+                self._hit()
+                return True
+        self._miss()
+        return False
+
+
+class VerifyingFile(DiskFile):
+    """Each read verifies the whole page: a range of it is a copy out of it."""
+
+    def read(self, index: int, start: int, stop: int, *_: Any) -> Optional[bytes]:
+        data = bytearray(stop - start)
+        return bytes(data) if self.read_into(index, start, memoryview(data)) else None
+
+    def read_into(self, index: int, start: int, view: memoryview) -> bool:
+        length = self.page_length(index)
+        if index < 0 or length <= 0:
+            self._miss()
+            return False
+        if start == 0 and len(view) == length:
+            return self._read_first_into(index, start, view)
+        whole = memoryview(bytearray(length))
+        if not self._read_first_into(index, 0, whole):
+            return False
+        view[:] = whole[start : start + len(view)]
+        return True
