@@ -14,7 +14,7 @@ from attrs import define
 
 from alluxiofs.assembly.description import Description, describe_component
 from alluxiofs.assembly.sharing import Shared
-from alluxiofs.assembly.stores import ChosenStore, choose_stores
+from alluxiofs.assembly.stores import ChosenStore, choose_stores, warn_of_another_root
 from alluxiofs.assembly.telemetry import JoinedTelemetry
 from alluxiofs.assembly.workers import choose_membership, choose_transport
 from alluxiofs.errors import ConfigurationError
@@ -28,6 +28,10 @@ from alluxiofs.settings.canonical import canonical
 __all__ = ["gateway_for"]
 
 _ON_THIS_MACHINE = frozenset({"file", "local", "memory"})
+# What is in another file, or in the URL: when that has changed cannot be told, so that no page is found again.
+_IN_SOMETHING_ELSE = frozenset({"data", "git", "libarchive", "reference", "tar", "zip"})
+# What a filesystem that is named by its protocol stands in front of is not known; of a ready one it is.
+_IN_FRONT_OF_ANOTHER = frozenset({"dask", "dir"})
 
 _shared = Shared()
 
@@ -76,6 +80,7 @@ def _assemble(settings: Settings) -> Tuple[Gateway, Sequence[Component]]:
     builder = Builder(registry, logger, telemetry)
 
     mounts = tuple(Mount(store.prefix, _make_store(store, builder)) for store in selection.stores)
+    warn_of_another_root(settings, [mount.store for mount in mounts])
     kept = selection.page_store
     if settings.page_store is Automatic.AUTOMATIC:
         kept = _default_page_store(registry, selection, mounts)
@@ -183,13 +188,17 @@ def _shared_page_store(chosen: Chosen, builder: Builder, page_size: int) -> Page
 
 def _default_page_store(registry: Registry, selection: _Selection, mounts: Sequence[Mount]) -> Optional[Chosen]:
     """Pages on disk take the place of workers that are not there, if the data is not on this machine anyway."""
-    remote = any(
-        mount.store.capabilities.remote and mount.store.target.protocol not in _ON_THIS_MACHINE for mount in mounts
-    )
-    if selection.membership is not None or not remote:
+    if selection.membership is not None or not any(_is_worth_keeping(mount.store) for mount in mounts):
         return None
     # On Windows a file that is open cannot be replaced or removed, which the store on disk relies on.
     return choose(registry, point_named("page_store"), Choice("memory" if sys.platform == "win32" else "disk"))
+
+
+def _is_worth_keeping(store: UnderStore) -> bool:
+    """Whether pages of a store are found again by whoever opens its files next, and cost more to read anew."""
+    protocol = store.target.protocol
+    in_front = protocol in _IN_FRONT_OF_ANOTHER and store.target.client is None
+    return store.capabilities.remote and not (in_front or protocol in _ON_THIS_MACHINE | _IN_SOMETHING_ELSE)
 
 
 # --- description ------------------------------------------------------------------------------------------------

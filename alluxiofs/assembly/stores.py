@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Iterator, Mapping, Optional, Tuple
+import warnings
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple
+from urllib.parse import urlsplit
 
 from attrs import define
 from fsspec import AbstractFileSystem
@@ -11,12 +13,15 @@ from fsspec.registry import known_implementations
 
 from alluxiofs.errors import ConfigurationError, UnknownComponentError, nearest
 from alluxiofs.gateway.locations import canonical_url
-from alluxiofs.interfaces import Target
+from alluxiofs.interfaces import Target, UnderStore
 from alluxiofs.registry import Chosen, Registry, choose, point_named
-from alluxiofs.settings import Choice, Settings
+from alluxiofs.settings import Choice, HiddenDict, Settings
+from alluxiofs.settings.calling import level_of_caller
+from alluxiofs.settings.secrets import hidden_text
 
-__all__ = ["ChosenStore", "choose_stores"]
+__all__ = ["ChosenStore", "choose_stores", "warn_of_another_root"]
 
+_AT_A_HOST = frozenset({"hdfs", "webhdfs"})
 _POINT = point_named("under_store")
 
 
@@ -66,10 +71,36 @@ def _default(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
     elif settings.target_protocol is not None:
         protocol = settings.target_protocol
         chosen = _choose(registry, settings.under_store, protocol, "argument 'target_protocol'")
-        yield ChosenStore("", chosen, Target(protocol, settings.target_options))
+        options = {**_address(settings.ufs_root or "", protocol), **settings.target_options}
+        yield ChosenStore("", chosen, Target(protocol, HiddenDict(options)))
     elif settings.under_store is not None:
         chosen = choose(registry, _POINT, settings.under_store)
         yield ChosenStore("", chosen, None if chosen.given else _own_target(chosen, settings.target_options))
+
+
+def _address(root: str, protocol: str) -> Dict[str, Any]:
+    """Options that lead the client of a store to where the root of the cluster is: host, port and user of an HDFS. The
+    addresses of other stores are not in their URLs."""
+    parts = urlsplit(root)
+    if parts.scheme != protocol or protocol not in _AT_A_HOST:
+        return {}
+    found = {"host": parts.hostname, "port": parts.port, "user": parts.username}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def warn_of_another_root(settings: Settings, stores: Iterable[UnderStore]) -> None:
+    """Warn whoever names a root of the cluster that is in none of the under stores that are named: an argument beats an
+    option, but what is asked of the workers then is nothing they have."""
+    if settings.ufs_root is None:
+        return
+    scheme = canonical_url(settings.ufs_root).partition("://")[0]
+    schemes = sorted({one for store in stores for one in store.schemes()})
+    if schemes and scheme not in schemes:
+        warnings.warn(
+            f"option 'alluxio.dora.client.ufs.root': {hidden_text(settings.ufs_root)!r} is in none of the under stores "
+            f"that the arguments name, which serve {', '.join(schemes)}; the arguments count",
+            stacklevel=level_of_caller(),
+        )
 
 
 def _is_plain(client: AbstractFileSystem, protocol: str) -> bool:

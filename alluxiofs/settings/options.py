@@ -148,11 +148,14 @@ def _policy(value: Any, where: str) -> str:
 
 def _ufs_root(value: Any, where: str) -> str:
     root = _text(value, where).strip()
-    if not root.startswith("/") and not root.partition("://")[1]:
+    scheme, separator, rest = root.partition("://")
+    if root.startswith("/"):
+        return f"file://{root}"
+    if not separator or not scheme:
         raise ConfigurationError(
             f"{where}: {shown(value)} is neither a URL such as 's3://bucket/folder' nor a local path"
         )
-    return root
+    return f"{scheme.lower()}://{rest}"
 
 
 def _check_write_type(value: Any, where: str) -> None:

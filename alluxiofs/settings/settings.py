@@ -52,7 +52,7 @@ class Settings:
     """Every argument of a filesystem, converted and checked. Secrets are hidden in its ``repr``.
 
     The attributes are the arguments of the documentation, but for ``options``, which have gone into the others, and
-    ``page_size``, which comes from there. Two settings are equal if their arguments are.
+    ``page_size`` and ``ufs_root``, which come from there. Two settings are equal if their arguments are.
     """
 
     target_protocol: Optional[str] = None
@@ -80,6 +80,7 @@ class Settings:
     page_store: Union[Choice, Automatic, None] = Automatic.AUTOMATIC
     telemetry: Tuple[Choice, ...] = ()
     page_size: Size = attrs.field(default=Size("1MB"))
+    ufs_root: Optional[str] = attrs.field(default=None, repr=lambda root: repr(hidden(root)))
     replicas: int = 2
     fallback: bool = True
     metadata: str = "auto"
@@ -175,9 +176,10 @@ def _apply_options(values: Dict[str, Any], options: Options) -> None:
         settings = HiddenDict({**options.policy_settings[policy.name], **policy.settings})
         values["policy"] = Choice(policy.name, settings)
     named = ("target_protocol", "fs", "under_store", "under_stores")
-    if options.ufs_root is not None and not any(name in values for name in named):
-        scheme, found, _ = options.ufs_root.partition("://")
-        values["target_protocol"] = scheme.lower() if found else "file"
+    if options.ufs_root is not None:
+        values["ufs_root"] = options.ufs_root
+        if not any(name in values for name in named):
+            values["target_protocol"] = options.ufs_root.partition("://")[0]
 
 
 def _check_together(values: Mapping[str, Any]) -> None:

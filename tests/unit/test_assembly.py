@@ -8,11 +8,14 @@ from typing import Any, Dict
 
 import fsspec
 import pytest
+from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from alluxiofs.assembly import gateway_for
+from alluxiofs.assembly.stores import choose_stores
 from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownComponentError, UnknownSettingError
 from alluxiofs.gateway import Gateway
+from alluxiofs.registry import registry_for
 from alluxiofs.settings import Settings
 from alluxiofs.testing import InProcessWorkers, RecordingTelemetry, ScriptedMembership, stand_ins
 from alluxiofs.testing.guards import no_io
@@ -55,6 +58,18 @@ class TestChosenByDefault:
         shown = described(target_protocol=protocol)
         assert (shown["under_store"]["name"], shown["under_store"]["protocol"]) == (store, protocol)
         assert (shown["page_store"] or {}).get("name") == page_store
+
+    @pytest.mark.parametrize("protocol", ["zip", "tar", "reference", "dir", "data"])
+    def test_none_where_no_page_would_be_found_again(self, protocol: str) -> None:
+        assert described(target_protocol=protocol)["page_store"] is None
+        assert described(target_protocol=protocol, page_store="memory")["page_store"]["name"] == "memory"
+
+    def test_of_a_directory_of_a_ready_filesystem_that_of_the_filesystem(self) -> None:
+        class Remote(fsspec.AbstractFileSystem):
+            protocol = "far"
+
+        assert described(fs=DirFileSystem("/d", Remote()))["page_store"]["name"] == "disk"
+        assert described(fs=DirFileSystem("/d", MemoryFileSystem()))["page_store"] is None
 
     def test_no_page_store_where_the_user_wants_none_or_there_are_workers(self) -> None:
         assert described(target_protocol="s3", page_store=None)["page_store"] is None
@@ -123,6 +138,42 @@ class TestUnderStores:
     def test_a_protocol_there_that_nobody_serves(self) -> None:
         with pytest.raises(UnknownComponentError, match=r"'under_stores', at 'x://b': nobody serves the protocol 's4'"):
             gateway(under_stores={"x://b": {"protocol": "s4"}})
+
+
+class TestRoot:
+    """The property ``alluxio.dora.client.ufs.root``: what stands behind the cluster."""
+
+    def root(self, url: str, **arguments: Any) -> Gateway:
+        return gateway(options={"alluxio.dora.client.ufs.root": url}, **arguments)
+
+    @pytest.mark.parametrize(
+        ("url", "protocol"),
+        [("s3://bucket/dir", "s3"), ("S3A://bucket", "s3a"), ("/data", "file"), ("FILE:///d", "file")],
+    )
+    def test_its_scheme_is_the_protocol(self, url: str, protocol: str) -> None:
+        assert self.root(url).describe()["under_store"]["protocol"] == protocol
+
+    def test_names_are_not_relative_to_it(self) -> None:
+        assert self.root("s3://bucket/dir").locate("bucket/dir/key").url == "s3://bucket/dir/key"
+
+    def test_of_an_hdfs_it_has_the_address(self) -> None:
+        def options(**more: Any) -> Any:
+            settings = Settings.parse(options={"alluxio.dora.client.ufs.root": "hdfs://me@nn:8020/x"}, **more)
+            (store,) = choose_stores(settings, registry_for())
+            return dict(store.target.options) if store.target else None
+
+        assert options() == {"host": "nn", "port": 8020, "user": "me"}
+        assert options(target_options={"host": "other"}) == {"host": "other", "port": 8020, "user": "me"}
+
+    def test_arguments_beat_it_with_a_warning(self) -> None:
+        with pytest.warns(UserWarning, match=r"ufs\.root': 'hdfs://nn/x' is in none of .* which serve memory; the arg"):
+            made = self.root("hdfs://nn/x", target_protocol="memory", metadata_ttl=18)
+        assert made.describe()["under_store"]["protocol"] == "memory"
+
+    def test_and_without_where_they_say_the_same(self) -> None:
+        self.root("s3://bucket/x", target_protocol="s3a")
+        self.root("s3a://bucket/x", under_stores={"s3://bucket": {}})
+        self.root("memory://x", fs=MemoryFileSystem())
 
 
 class TestWorkers:
