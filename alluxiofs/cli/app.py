@@ -6,49 +6,25 @@ in it is ``alluxiofs load``. Nothing else needs to know of it.
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 import sys
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence
 
 import click
 
 from alluxiofs.cli import commands
 from alluxiofs.cli.failures import Code, OutputClosedError, OutputError, explain
+from alluxiofs.cli.folders import CommandFolder
 from alluxiofs.cli.notices import warnings_as_lines
 from alluxiofs.cli.output import flush
 from alluxiofs.cli.session import Session, filesystem_options
-from alluxiofs.errors import nearest
 
 __all__ = ["cli", "run"]
 
 
-class CommandFolder(click.Group):
-    """A group whose commands are the modules of a folder; only the one that runs is imported."""
-
-    def list_commands(self, ctx: click.Context) -> List[str]:
-        return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
-
-    def get_command(self, ctx: click.Context, name: str) -> Optional[click.Command]:
-        if name not in self.list_commands(ctx):
-            return None
-        module = importlib.import_module(f"{commands.__name__}.{name.replace('-', '_')}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: List[str]
-    ) -> Tuple[Optional[str], Optional[click.Command], List[str]]:
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            names = self.list_commands(ctx)
-            hint = nearest(args[0], names) or f"; there are {', '.join(names)}"
-            raise click.UsageError(f"no such command: {args[0]!r}{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
     cls=CommandFolder,
+    package=commands,
     context_settings={"max_content_width": 100},
     epilog="Paths are URLs (s3://bucket/key, file:///folder/name) or, with a configured under store, its bare names.",
 )

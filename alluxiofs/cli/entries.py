@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any, Dict
 
+from alluxiofs.cli.output import as_utc
 from alluxiofs.cli.session import Place, scheme_of
 
 __all__ = ["as_data", "shown"]
@@ -26,5 +26,5 @@ def as_data(place: Place, entry: Dict[str, Any]) -> Dict[str, Any]:
     data = {name: named[name] for name in (*filter(named.__contains__, _FIRST), *named)}
     for name in _SECONDS:
         if isinstance(data.get(name), (int, float)):
-            data[name] = datetime.datetime.fromtimestamp(data[name], tz=datetime.timezone.utc)
+            data[name] = as_utc(data[name])
     return data

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Iterable, Optional, Union
 
 from alluxiofs.cli.failures import OutputClosedError, OutputError
 
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
+    "age_text",
     "as_json",
+    "as_utc",
     "on_terminal",
     "printable",
     "size_text",
     "time_text",
     "write",
     "write_json",
+    "write_json_array",
     "write_line",
     "write_rich",
 ]
@@ -106,6 +109,16 @@ def write_json(value: Any, indent: Optional[int] = 2) -> None:
     write(as_json(value, indent).encode("utf-8", "backslashreplace") + b"\n")
 
 
+def write_json_array(values: Iterable[Any]) -> None:
+    """Write one JSON array, an element a line, as its elements come."""
+    before = "["
+    for value in values:
+        write(f"{before}\n  ".encode())
+        write(as_json(value, None).encode("utf-8", "backslashreplace"))
+        before = ","
+    write(b"[]\n" if before == "[" else b"\n]\n")
+
+
 def write_rich(*renderables: RenderableType) -> None:
     """Write tables and the like, in colour on a terminal only."""
     import io
@@ -140,10 +153,27 @@ def size_text(size: Optional[int], human: bool = True) -> str:
     return f"{value:.1f}{units[0]}" if value < 9.95 else f"{value:.0f}{units[0]}"
 
 
+def as_utc(seconds: float) -> datetime.datetime:
+    """Seconds since the epoch as a time."""
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc)
+
+
+_AGES = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def age_text(seconds: float) -> str:
+    """A length of time as people say it, in its largest unit: ``"3 hours"``."""
+    for unit, length in _AGES:
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count:,} {unit}{'s' if count != 1 else ''}"
+    return "a moment"
+
+
 def time_text(moment: Any) -> str:
     """A time of last change as ``2024-05-06 07:08:09`` in UTC; ``"-"`` where it is not known."""
     if isinstance(moment, (int, float)):
-        moment = datetime.datetime.fromtimestamp(moment, tz=datetime.timezone.utc)
+        moment = as_utc(moment)
     if not isinstance(moment, datetime.datetime):
         return "-"
     known: datetime.datetime = moment

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator, Optional
 
 from fsspec.callbacks import Callback
 
-__all__ = ["CountBytes", "errors_on_terminal", "progress_bar"]
+__all__ = ["CountBytes", "errors_on_terminal", "progress_bar", "telling"]
 
 _WORTH_BYTES = 8 << 20
 _WORTH_FILES = 16
@@ -71,3 +71,18 @@ def progress_bar(what: str, files: int, total: int) -> Iterator[Callable[[int], 
                 progress.advance(task, step)
 
         yield advance
+
+
+@contextlib.contextmanager
+def telling(what: str = "") -> Iterator[Callable[[str], None]]:
+    """Show what is being done while the block runs; what it gives is called with what is done from then on.
+
+    Nothing is shown where the standard error is not a terminal.
+    """
+    if not errors_on_terminal():
+        yield lambda what: None  # noqa: ARG005 - nobody is looking
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what) as status:
+        yield status.update

@@ -20,7 +20,7 @@ from alluxiofs.errors import InvalidPathError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["Place", "Session", "debug_option", "filesystem_options", "pass_session", "scheme_of"]
+__all__ = ["Place", "Session", "debug_option", "filesystem_options", "pass_session", "scheme_of", "without_our_scheme"]
 
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)(?:://|::)")
 _OURS = frozenset({"alluxio", "alluxiofs"})
@@ -127,12 +127,16 @@ def _without_chain(path: str) -> str:
 
 def scheme_of(path: str) -> str:
     """The scheme of the under store in a path, in small letters, or an empty text."""
+    found = _SCHEME.match(without_our_scheme(path))
+    return found["scheme"].lower() if found is not None and found[0].endswith("://") else ""
+
+
+def without_our_scheme(path: str) -> str:
+    """A path without ``alluxiofs://`` or ``alluxiofs::`` before it."""
     while True:
         found = _SCHEME.match(path)
-        if found is None:
-            return ""
-        if found["scheme"].lower() not in _OURS:
-            return found["scheme"].lower() if found[0].endswith("://") else ""
+        if found is None or found["scheme"].lower() not in _OURS:
+            return path
         path = path[found.end() :]
 
 

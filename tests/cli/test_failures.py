@@ -118,7 +118,7 @@ def test_completion_prints_a_script(shell: str, capfd: pytest.CaptureFixture[str
         ("put a", ["file,a"]),
         ("mv a b c", ["file,c"]),
         ("describe x", ["file,x"]),
-        ("ls --policy r", ["plain,rendezvous"]),
+        ("ls --policy ren", ["plain,rendezvous"]),
         ("ls --page-store me", ["plain,memory"]),
         ("ls --page-store no", ["plain,none"]),
         ("plugins di", ["plain,direct", "plain,disk"]),

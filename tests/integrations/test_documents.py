@@ -15,6 +15,7 @@ import pytest
 from attrs import fields_dict
 
 from alluxiofs.cli.app import cli
+from alluxiofs.cli.commands.cache import command as cache
 from alluxiofs.cli.failures import Code
 from alluxiofs.interfaces import Call, Event
 from tests.integrations.needed import needed
@@ -118,6 +119,8 @@ def test_the_page_of_the_command_names_all_commands_and_exit_codes() -> None:
     page = text_of("docs/cli.md")
     commands = {found.split()[0] for found in re.findall(r"^\| `([a-z][^`]*)` \|", page, re.MULTILINE)}
     assert commands == set(cli.list_commands(click.Context(cli)))
+    subcommands = set(re.findall(r"^\| `cache ([a-z]+)", page, re.MULTILINE))
+    assert subcommands == set(cache.list_commands(click.Context(cache)))
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
     assert codes == {value for name, value in vars(Code).items() if name.isupper()}
 

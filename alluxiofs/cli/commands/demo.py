@@ -7,13 +7,13 @@ import json
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Dict, Optional
 
 import click
 
 from alluxiofs.cli.failures import Code, UsageError
 from alluxiofs.cli.output import write_json
-from alluxiofs.cli.progress import errors_on_terminal
+from alluxiofs.cli.progress import telling
 from alluxiofs.cli.session import Place, Session, filesystem_options, pass_session, scheme_of
 from alluxiofs.errors import not_found
 
@@ -45,7 +45,7 @@ def command(session: Session, under_store: Optional[str], keep: bool, with_ray: 
         raise UsageError("--keep: without --under-store the data are in a temporary folder; say where to leave them")
     if "page_store" in session.arguments:
         raise UsageError("the demo has a page store of its own, on disk, which it takes away in the end")
-    with _telling() as tell, tempfile.TemporaryDirectory(prefix="alluxiofs-demo-") as temporary:
+    with telling() as tell, tempfile.TemporaryDirectory(prefix="alluxiofs-demo-") as temporary:
         tell("loading the data")
         flights = load_flights()
         pages = Path(temporary, "pages")
@@ -91,19 +91,3 @@ def _own_client(url: str, arguments: Dict[str, Any]) -> Any:
     protocol = arguments.get("target_protocol") or url.partition("://")[0]
     options = arguments.get("target_options") or {}
     return fsspec.filesystem(protocol, **(json.loads(options) if isinstance(options, str) else options))
-
-
-@contextlib.contextmanager
-def _telling() -> Iterator[Callable[[str], None]]:
-    """Show which step is being done, on a terminal."""
-    if not errors_on_terminal():
-        yield _nobody_looks
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("") as status:
-        yield status.update
-
-
-def _nobody_looks(step: str) -> None:
-    """Show nothing."""

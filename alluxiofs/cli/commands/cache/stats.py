@@ -1,0 +1,83 @@
+"""``alluxiofs cache stats``: how much is kept."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+import click
+
+from alluxiofs.cli.kept.stores import OpenedStore, open_stores, path_option
+from alluxiofs.cli.kept.tally import kept_versions
+from alluxiofs.cli.output import age_text, as_utc, size_text, write_json, write_line
+from alluxiofs.cli.progress import telling
+from alluxiofs.cli.session import Session, filesystem_options, pass_session
+
+__all__ = ["command"]
+
+
+@click.command("stats")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, sizes in bytes.")
+@path_option
+@filesystem_options
+@pass_session
+def command(session: Session, folders: Tuple[str, ...], as_json: bool) -> None:
+    """Show how much is kept: pages, bytes, files, what is pinned, by folder and together."""
+    opened = open_stores(session, folders)
+    if not opened:
+        return
+    with telling("counting"):
+        stats = _stats(opened)
+    if as_json:
+        write_json(stats)
+    else:
+        _write(stats)
+
+
+def _stats(opened: List[OpenedStore]) -> Dict[str, Any]:
+    folders = [_folder(one) for one in opened]
+    files = unknown = pinned = 0
+    oldest: Optional[int] = None
+    for version in kept_versions(opened):
+        files += 1
+        pinned += version.pinned
+        if version.name is None:
+            unknown += 1
+        else:
+            oldest = version.name.kept_since if oldest is None else min(oldest, version.name.kept_since)
+    capacities = [folder["capacity"] for folder in folders]
+    return {
+        "pages": sum(folder["pages"] for folder in folders),
+        "bytes": sum(folder["bytes"] for folder in folders),
+        "capacity": None if None in capacities else sum(capacities),
+        "files": files,
+        "files_of_unknown_name": unknown,
+        "pinned_pages": pinned,
+        "oldest": None if oldest is None else as_utc(oldest),
+        "folders": folders,
+    }
+
+
+def _folder(one: OpenedStore) -> Dict[str, Any]:
+    counters = one.store.counters()
+    return {"path": one.where, "pages": counters["pages"], "bytes": counters["bytes"], "capacity": one.capacity}
+
+
+def _write(stats: Dict[str, Any]) -> None:
+    unknown = stats["files_of_unknown_name"]
+    write_line(f"pages     {stats['pages']:,}")
+    write_line(f"bytes     {_of(stats)}")
+    write_line(f"files     {stats['files']:,}" + (f" ({unknown:,} of unknown name)" if unknown else ""))
+    write_line(f"pinned    {stats['pinned_pages']:,} pages")
+    oldest = stats["oldest"]
+    if oldest is not None:
+        write_line(f"oldest    kept {age_text(time.time() - oldest.timestamp())} ago")
+    for folder in stats["folders"]:
+        write_line(f"{folder['path']}: {folder['pages']:,} pages, {_of(folder)}")
+
+
+def _of(counts: Dict[str, Any]) -> str:
+    size, capacity = counts["bytes"], counts["capacity"]
+    if not capacity:
+        return size_text(size)
+    return f"{size_text(size)} of {size_text(capacity)} ({100 * size // capacity} %)"

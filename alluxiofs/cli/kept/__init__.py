@@ -1,0 +1,1 @@
+"""Looking after page stores: which ones, what is in them, and whose it is."""

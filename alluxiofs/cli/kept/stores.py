@@ -1,0 +1,126 @@
+"""The page stores that a command looks after: one for each folder, opened without making anything."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar
+
+import click
+from attrs import evolve, frozen
+
+from alluxiofs.cli.failures import UsageError
+from alluxiofs.cli.session import Session
+from alluxiofs.cli.stores import check_names
+from alluxiofs.errors import not_found
+from alluxiofs.interfaces import PageStore
+from alluxiofs.logs import LOGGER_NAME
+from alluxiofs.pagestores.ondisk.layout import LAYOUT
+from alluxiofs.pagestores.whereabouts import default_folder
+from alluxiofs.registry import Builder, Chosen, choose, point_named, registry_for, silent_telemetry
+from alluxiofs.settings import Automatic, Choice, Settings
+
+__all__ = ["OpenedStore", "open_stores", "path_option"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_ARGUMENTS = ("page_store", "options", "plugins", "disable_plugins")
+
+
+@frozen
+class OpenedStore:
+    """A page store, by one of its folders.
+
+    Parameters
+    ----------
+    where:
+        The folder; of a page store of another kind, its name.
+    store:
+        Of this folder alone. What is in it is found whatever share of the pages other programs put into it.
+    capacity:
+        Bytes, where the configuration says it: the folder itself does not.
+    """
+
+    where: str
+    store: PageStore
+    capacity: Optional[int]
+
+
+def path_option(function: _Command) -> _Command:
+    """Add the option ``--path``, as the argument ``folders``."""
+    return click.option(
+        "--path",
+        "folders",
+        metavar="DIR",
+        multiple=True,
+        type=click.Path(file_okay=False),
+        help="A folder of a page store on disk (repeatable). By default the one of the configuration.",
+    )(function)
+
+
+def open_stores(session: Session, folders: Sequence[str]) -> List[OpenedStore]:
+    """The page stores that the command line or the configuration names, each folder by itself.
+
+    A folder that is missing is told among the failures of the session; nothing is made.
+
+    Raises
+    ------
+    UsageError
+        If no page store is named that outlives its process.
+    """
+    arguments = session.configured()
+    check_names(arguments)
+    if folders and "page_store" in session.arguments:
+        raise UsageError("--path and --page-store both say which page store; give one of them")
+    settings = Settings.parse(**{name: arguments[name] for name in _ARGUMENTS if name in arguments})
+    choice = Choice("disk", {"path": tuple(folders)}) if folders else _choice(settings.page_store)
+    registry = registry_for(settings.plugins, settings.disable_plugins)
+    logger = logging.getLogger(LOGGER_NAME)
+    builder = Builder(registry, logger, silent_telemetry(registry, logger))
+    chosen = choose(registry, point_named("page_store"), choice)
+    if chosen.cls.name == "tiered":  # what is in memory is that of a process; all of it is on disk, too
+        chosen = choose(registry, point_named("page_store"), Choice("disk", chosen.settings.disk))
+
+    def make(one: Chosen) -> PageStore:
+        store: PageStore = builder.make(one, page_size=int(settings.page_size))
+        click.get_current_context().call_on_close(store.close)
+        return store
+
+    if chosen.cls.name != "disk":
+        return [OpenedStore(chosen.cls.name, make(chosen), None)]
+    opened = []
+    for folder, capacity in _folders(chosen.settings, known=not folders):
+        with session.failures.guard(folder):
+            _check(folder)
+            alone = evolve(chosen, settings=evolve(chosen.settings, path=(folder,), capacity=()))
+            opened.append(OpenedStore(folder, make(alone), capacity))
+    return opened
+
+
+def _choice(configured: Any) -> Choice:
+    if configured is Automatic.AUTOMATIC:
+        return Choice("disk")
+    if configured is None:
+        raise UsageError("the configuration has no page store; name one with --path DIR or --page-store")
+    choice: Choice = configured
+    if choice.name == "memory":
+        raise UsageError("a page store in memory is that of one process; name one on disk with --path DIR")
+    return choice
+
+
+def _folders(settings: Any, known: bool) -> List[Tuple[str, Optional[int]]]:
+    """The folders that settings of the page store on disk name, and the capacity of each, where they say it."""
+    paths = [os.path.abspath(os.path.expanduser(path)) for path in settings.path or (default_folder(),)]
+    given = [int(capacity) for capacity in settings.capacity]
+    capacities: List[Optional[int]] = [None] * len(paths)
+    if known and given:
+        capacities = [*given] if len(given) == len(paths) else [given[0] // len(paths)] * len(paths)
+    return list(dict(zip(paths, capacities)).items())
+
+
+def _check(folder: str) -> None:
+    if not os.path.isdir(folder):
+        raise not_found(folder, "there is no page store here: no such folder. --path names another one")
+    if not os.path.isdir(os.path.join(folder, LAYOUT)):
+        raise not_found(
+            folder, "there is no page store here: the folder is another one, or nothing was kept in it by this version"
+        )
