@@ -73,6 +73,7 @@ def alluxiofs_under_stores() -> Sequence[BuiltIn]:
         BuiltIn("local", "alluxiofs.plugins.under_store_local:LocalUnderStore", ("file", "local")),
         BuiltIn("s3", "alluxiofs.plugins.under_store_s3:S3UnderStore", ("s3", "s3a")),
         BuiltIn("gcs", "alluxiofs.plugins.under_store_gcs:GcsUnderStore", ("gs", "gcs")),
+        BuiltIn("oss", "alluxiofs.plugins.under_store_oss:OssUnderStore", ("oss",)),
     )
 
 

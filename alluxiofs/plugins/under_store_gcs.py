@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable, Coroutine, Dict, Iterator, List, Optional, Union
+from typing import IO, Any, Callable, Coroutine, Dict, Iterator, List, Optional, Union
 from urllib.parse import quote
 
 from attrs import define
 
 from alluxiofs.errors import BadAnswerError, FileChangedError, denied
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStoreCapabilities, Version, Writer
+from alluxiofs.plugins._fsspec.appending import RewritingWriter, found_file, rewrite
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.versions import epoch
@@ -82,6 +83,23 @@ class GcsUnderStore(ObjectStore):
         except (FileChangedError, FileNotFoundError):
             self._client.forget(name)
             raise
+
+    def append(self, name: str) -> Writer:
+        """A new object of the old content and the new, made only in the place of the very one that was read."""
+        self._check_key(name, Deadline.after(self.write_timeout))
+
+        def attempt(spool: IO[bytes], size: int) -> None:
+            old = found_file(self, name, self.write_timeout)
+            if old is not None and not size:
+                return
+            generation = "0" if old is None else (old.version.tag or "").partition(":")[2]
+            writer = self._writer_over(generation, name)
+            try:
+                rewrite(self, old, writer, spool, block=self.block, timeout=self.write_timeout)
+            except FileExistsError as error:
+                raise FileChangedError("made by somebody else meanwhile", name) from error
+
+        return RewritingWriter(self, name, attempt, self.write_timeout)
 
     def sign(self, name: str, expiration: int) -> str:
         """A URL that is signed with the key of a service account; other credentials cannot sign."""
@@ -199,13 +217,11 @@ class GcsUnderStore(ObjectStore):
             raise BadAnswerError(f"{target}: {size} bytes were copied of {source.size}")
 
     def _writer(self, name: str, check_free: Callable[[], None], exclusive: bool, size_hint: Optional[int]) -> Writer:
-        return GcsWriter(
-            self._client,
-            name,
-            exclusive=exclusive,
-            part_size=self.settings.part_size,
-            timeout=self.settings.write_timeout,
-        )
+        return self._writer_over("0" if exclusive else None, name)
+
+    def _writer_over(self, generation: Optional[str], name: str) -> GcsWriter:
+        part_size, timeout = self.settings.part_size, self.settings.write_timeout
+        return GcsWriter(self._client, name, generation=generation, part_size=part_size, timeout=timeout)
 
     def _forget(self, name: str) -> None:
         self._client.forget(name)

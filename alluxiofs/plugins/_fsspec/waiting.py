@@ -141,8 +141,24 @@ class Threads:
     def __init__(self, limit: int) -> None:
         self._places = threading.BoundedSemaphore(limit)
 
-    def run(self, call: Callable[[], T], deadline: Deadline) -> T:
-        """What ``call`` returns, or :class:`~alluxiofs.errors.DeadlineExceededError`."""
+    def run(self, call: Callable[[], T], deadline: Deadline, destination: Optional[Destination] = None) -> T:
+        """What ``call`` returns, or :class:`~alluxiofs.errors.DeadlineExceededError`.
+
+        Parameters
+        ----------
+        call, deadline:
+            What to do, and until when.
+        destination:
+            Where the call puts bytes, each arrival of which the stall limit counts from; closed when this returns.
+        """
+        try:
+            return result(self.start(call, deadline), deadline, destination)
+        finally:
+            if destination is not None:
+                destination.close()
+
+    def start(self, call: Callable[[], T], deadline: Deadline) -> Future[T]:
+        """Begin ``call``; :func:`result` waits for what it returns. The deadline is for the place to do it in."""
         if not self._places.acquire(timeout=deadline.wait()):
             raise DeadlineExceededError("an earlier call to the same client has not come back")
         future: Future[T] = Future()
@@ -158,7 +174,7 @@ class Threads:
                 self._places.release()
 
         threading.Thread(target=work, name="alluxiofs-under-store", daemon=True).start()
-        return result(future, deadline, None)
+        return future
 
 
 def _forget_loop_of_parent() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import io
 import itertools
 import json
 import os
@@ -163,8 +164,9 @@ class Connection:
 
         # The deadline of the operation is the limit, not a number of seconds for whatever size the body has.
         no_limit = aiohttp.ClientTimeout(total=None)
+        body = io.BytesIO(data) if data else None  # written a piece at a time, so that other requests have their turn
         return await self._session.request(
-            method, URL(url, encoded=True), headers=headers, data=data or None, timeout=no_limit, allow_redirects=False
+            method, URL(url, encoded=True), headers=headers, data=body, timeout=no_limit, allow_redirects=False
         )
 
     async def _authorised(self, headers: Optional[Mapping[str, str]]) -> Dict[str, str]:

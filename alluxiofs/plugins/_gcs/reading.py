@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Mapping, Optional
 
-from alluxiofs.errors import BadAnswerError, FileChangedError
+from alluxiofs.errors import BadAnswerError
 from alluxiofs.interfaces import Entry, Version
 from alluxiofs.plugins._fsspec.versions import epoch, version_of
 from alluxiofs.plugins._gcs.failures import refused
+from alluxiofs.plugins._objects.ranges import changed, check_range
 from alluxiofs.plugins._objects.store import bucket_and_key
 from alluxiofs.settings.secrets import without_secrets
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FIELDS", "entry_of", "fetch"]
 
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _CHUNK = 1 << 20
 _SHOWN = ("cacheControl", "contentEncoding", "contentType", "crc32c", "etag", "generation", "md5Hash", "metadata")
 _TOLD = ("name", "size", "updated", "timeCreated", "storageClass", *_SHOWN)
@@ -64,7 +63,9 @@ async def fetch(connection: Connection, name: str, version: Version, offset: int
     async with connection.opened("GET", url, headers=span) as response:
         if response.status not in (200, 206):
             await _refuse(response, name, version)
-        _check(response, name, version, condition, offset, destination.size)
+        if _another(response.headers, version, condition):
+            raise changed(name)
+        check_range(name, response.headers, version, offset, destination.size)
         while destination.missing:
             chunk = await response.content.read(min(destination.missing, _CHUNK))
             if not chunk:
@@ -74,40 +75,17 @@ async def fetch(connection: Connection, name: str, version: Version, offset: int
             raise BadAnswerError(f"{name}: the body has more than the {destination.size} bytes that were asked for")
 
 
+def _another(headers: Mapping[str, str], version: Version, generation: Optional[str]) -> bool:
+    """Whether this is surely another version. Times count only where no generation was asked for: they change with what
+    is said of an object too."""
+    if generation is not None:
+        return headers.get("X-Goog-Generation") not in (None, generation)
+    return version.same_as(version_of({"Last-Modified": headers.get("Last-Modified")})) is False
+
+
 async def _refuse(response: ClientResponse, name: str, version: Version) -> None:
     body = await response.read()
     error = refused(response.status, body, name, "GET")
     if response.status == 412 or (response.status == 416 and version.length is not None):
-        raise FileChangedError("the file has changed since it was opened", name) from error
+        raise changed(name) from error
     raise error
-
-
-def _check(
-    response: ClientResponse, name: str, version: Version, condition: Optional[str], offset: int, size: int
-) -> None:
-    headers = response.headers
-    sent = headers.get("X-Goog-Generation")
-    if condition is not None and sent is not None and sent != condition:
-        raise FileChangedError("the file has changed since it was opened", name)
-    declared, length = headers.get("Content-Range"), headers.get("Content-Length")
-    total: Optional[str]
-    if declared is None:  # the whole object: right only if the whole was asked for
-        total = length
-        if offset != 0 or total not in (None, str(size)):
-            _check_length(name, version, total)
-            raise BadAnswerError(f"{name}: the store ignored the range, and sent all {total} bytes")
-    else:
-        match = _RANGE.fullmatch(declared)
-        if match is None or (int(match[1]), int(match[2])) != (offset, offset + size - 1):
-            if match is not None:
-                _check_length(name, version, match[3])
-            raise BadAnswerError(f"{name}: {declared!r} was answered to bytes {offset}-{offset + size - 1}")
-        total = match[3]
-    _check_length(name, version, total)
-    if length is not None and length != str(size):
-        raise BadAnswerError(f"{name}: a body of {length} bytes where {size} were asked for")
-
-
-def _check_length(name: str, version: Version, total: Optional[str]) -> None:
-    if total is not None and total.isdigit() and version.length not in (None, int(total)):
-        raise FileChangedError("the file has changed since it was opened", name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from alluxiofs.errors import BadAnswerError, FileChangedError, exists
 from alluxiofs.interfaces import Deadline, Writer
-from alluxiofs.plugins._gcs.failures import AGAIN, refused
+from alluxiofs.plugins._gcs.failures import AGAIN, refused, translated
 from alluxiofs.plugins._objects.store import bucket_and_key
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class GcsWriter(Writer):
     ----------
     client, name:
         Whose object it is.
-    exclusive:
-        The store itself makes it only if there is no such object.
+    generation:
+        The store itself makes it only in the place of this one; ``"0"``: only if there is none.
     part_size:
         Bytes of a part; twice that many are held in memory.
     timeout:
@@ -48,13 +48,13 @@ class GcsWriter(Writer):
         client: GcsClient,
         name: str,
         *,
-        exclusive: bool,
+        generation: Optional[str] = None,
         part_size: int,
         timeout: float,
     ) -> None:
         self._client = client
         self._name = name
-        self._exclusive = exclusive
+        self._generation = generation
         self._part_size = max(UNIT, part_size // UNIT * UNIT)
         self._timeout = timeout
         self._buffer = bytearray()
@@ -83,6 +83,8 @@ class GcsWriter(Writer):
             self._check(answer)
         except FileChangedError as error:  # what a failed condition is called
             self.abort()
+            if self._generation != "0":
+                raise
             raise exists(self._name) from error
         except BaseException:
             self.abort()
@@ -114,17 +116,18 @@ class GcsWriter(Writer):
 
     def _url(self, connection: Connection, kind: str) -> str:
         bucket, key = bucket_and_key(self._name)
-        condition = "0" if self._exclusive else None
         service = "upload/storage/v1"
-        return connection.url("b", bucket, "o", service=service, uploadType=kind, name=key, ifGenerationMatch=condition)
+        return connection.url(
+            "b", bucket, "o", service=service, uploadType=kind, name=key, ifGenerationMatch=self._generation
+        )
 
     def _whole(self) -> Answer:
         data = bytes(self._buffer)
 
         async def send(connection: Connection) -> Answer:
             headers = {"Content-Type": "application/octet-stream"}
-            # Sent again on condition that there is none, it would find itself.
-            url, again = self._url(connection, "media"), not self._exclusive
+            # On a condition it would be refused the second time, by what it wrote itself the first.
+            url, again = self._url(connection, "media"), self._generation is None
             return await connection.send("POST", url, self._name, headers=headers, data=data, again=again)
 
         return self._client.run(send, self._deadline(), self._name)
@@ -204,14 +207,18 @@ async def _send(connection: Connection, url: str, name: str, part: bytes, start:
 
 
 async def _attempt(connection: Connection, url: str, name: str, span: str, data: bytes) -> Optional[Answer]:
-    """An answer, or ``None`` where it says that it would be another the next time."""
+    """An answer, or ``None`` where how much the store has of it must be asked."""
 
     def good(status: int) -> bool:
         return status < 300 or status == _INCOMPLETE or status in AGAIN
 
-    answer = await connection.send(
-        "PUT", url, name, headers={"Content-Range": span}, data=data, again=not data, good=good
-    )
+    headers = {"Content-Range": span}
+    try:
+        answer = await connection.send("PUT", url, name, headers=headers, data=data, again=not data, good=good)
+    except Exception as error:
+        if data and isinstance(translated(error, name), ConnectionError):
+            return None
+        raise
     if answer.status in AGAIN:
         if not data:
             raise refused(answer.status, answer.body, name, "PUT")
