@@ -44,8 +44,8 @@ class FileReader(AlluxioFile):
     ) -> None:
         super().__init__(fs, opened.location, "rb", block_size)
         self._file = opened
-        self._cached_by = (cache_type, cache_options)
-        self._source = source_for(opened, self.blocksize, cache_type, cache_options)
+        self._asked = (block_size, cache_type, cache_options)
+        self._source = source_for(opened, self.blocksize, block_size is not None, cache_type, cache_options)
         if isinstance(self._source, CacheSource):
             self.cache = self._source.cache
         self._random = self._source.random
@@ -209,7 +209,7 @@ class FileReader(AlluxioFile):
 
     def __reduce__(self) -> Tuple[Any, ...]:
         self._check_open()
-        return _reopened, (self.fs, self.path, self._file.version, self.loc, self.blocksize, *self._cached_by)
+        return _reopened, (self.fs, self.path, self._file.version, self.loc, *self._asked)
 
 
 def _reopened(
@@ -217,7 +217,7 @@ def _reopened(
     path: str,
     version: Version,
     position: int,
-    block_size: int,
+    block_size: Optional[Union[int, str]],
     cache_type: Optional[str],
     cache_options: Optional[Dict[str, Any]],
 ) -> FileReader:

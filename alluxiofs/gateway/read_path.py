@@ -40,7 +40,9 @@ class ReadPath(Looking):
         super().__init__(parts, limits)
         self.page_size = parts.page_size
         self._generation = threads.forks
-        self._counted = {"bytes_from_workers": 0, "bytes_from_under_stores": 0}
+        self._counted = dict.fromkeys(
+            ("bytes_from_workers", "bytes_from_under_stores", "readahead_used", "readahead_wasted"), 0
+        )
         self._counting = threading.Lock()
         parts.telemetry.watch("gateway", self.counters)
         if parts.page_store is not None:
@@ -103,8 +105,7 @@ class ReadPath(Looking):
             else:
                 self.parts.transport.read_into(side.worker, location, version, offset, view, deadline)
             source = "bytes_from_under_stores" if side.worker is None else "bytes_from_workers"
-            with self._counting:
-                self._counted[source] += len(view)
+            self.count(**{source: len(view)})
 
         self.line.ask(
             "read",
@@ -124,8 +125,15 @@ class ReadPath(Looking):
 
     # --- about itself -----------------------------------------------------------------------------------------
 
+    def count(self, **amounts: int) -> None:
+        """Add to the counters."""
+        with self._counting:
+            for name, amount in amounts.items():
+                self._counted[name] += amount
+
     def counters(self) -> Dict[str, int]:
-        """Bytes that came over the wire, by their source; they only grow."""
+        """Bytes that came over the wire, by their source, and those fetched ahead of readers, by whether they were read
+        in the end; they only grow."""
         return dict(self._counted)
 
     def describe(self) -> Dict[str, Any]:

@@ -85,6 +85,25 @@ class OpenFile:
         """Whether pages are kept: what is read ahead is then not lost when the reader goes elsewhere."""
         return self._pinned.kept is not None
 
+    @property
+    def page_size(self) -> int:
+        """Bytes a page."""
+        return self._page_size
+
+    @property
+    def parallel(self) -> bool:
+        """Whether several ranges are worth reading at a time."""
+        return self._pinned.gateway.parallel(self._pinned.location)
+
+    def patience(self) -> float:
+        """Seconds to wait for what another thread reads."""
+        return self._pinned.gateway.limits.deadline
+
+    def count_ahead(self, used: int, wasted: int) -> None:
+        """Count bytes that were fetched ahead of a reader: read by it, or not any more."""
+        if self._generation == threads.forks:  # else the parent's gateway, whose lock may be held
+            self._pinned.gateway.count(readahead_used=used, readahead_wasted=wasted)
+
     def read(self, offset: int, size: int) -> bytes:
         """Exactly the bytes from ``offset`` on: ``size`` of them, or those up to the end of the file."""
         if self._served_in == threads.forks:

@@ -1,0 +1,305 @@
+"""Reading ahead of a reader that goes from front to back.
+
+How far ahead is in proportion to what was read in one go: twice as much, up to a bound, so that from one fetch to the
+next the window doubles and more, and nothing is fetched for those who read here and there. What was fetched and never
+read makes it less from then on.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Deque, List, Optional, Tuple
+
+from alluxiofs.fileobjects.source import Source
+from alluxiofs.gateway import threads
+
+if TYPE_CHECKING:
+    from alluxiofs.gateway import OpenFile
+
+__all__ = ["KeptAhead", "MemoryAhead", "Pace"]
+
+_MOST = 32 * 2**20  # bytes ahead: at 20 ms a round trip enough for 1.6 GB/s
+_LEAST = 128 * 2**10  # bytes that a fetch into memory has at least
+_UNIT = 4 * 2**20  # bytes that one request has at the most
+_BOLDEST, _SHYEST = 2.0, 0.25
+_NEVER = 1 << 63
+
+
+class Pace:
+    """How far ahead of a reader to be.
+
+    Parameters
+    ----------
+    fixed:
+        Bytes, where the user has said so.
+    """
+
+    def __init__(self, fixed: Optional[int]) -> None:
+        self.fixed = fixed
+        self._boldness = _BOLDEST
+
+    def ahead(self, streak: int) -> int:
+        """Bytes to be ahead of a reader that has read ``streak`` bytes without a gap."""
+        return min(_MOST, int(streak * self._boldness)) if self.fixed is None else self.fixed
+
+    def streak_for(self, ahead: int) -> int:
+        """What must be read without a gap until :meth:`ahead` is so much."""
+        return int(ahead / self._boldness) if self.fixed is None else 0
+
+    def was_used(self) -> None:
+        """All of a fetch was read."""
+        self._boldness = min(_BOLDEST, self._boldness * 1.5)
+
+    def was_wasted(self) -> None:
+        """Some of it was not."""
+        self._boldness = max(_SHYEST, self._boldness / 2)
+
+
+class KeptAhead(Source):
+    """For files whose pages are kept: other threads fetch the next pages while these are read, so that what is read
+    ahead needs no memory here, and is not lost when the reader goes elsewhere.
+
+    Parameters
+    ----------
+    opened:
+        The file.
+    pace:
+        How far ahead.
+    """
+
+    def __init__(self, opened: OpenFile, pace: Pace) -> None:
+        super().__init__(opened)
+        self._opened = opened
+        self._pace = pace
+        self._begin = 0  # where the reader began to go from front to back
+        self._position = -1  # where it is now
+        self._ready = 0  # up to where pages are kept or on their way
+        self._trigger = 0  # the position at which to look further ahead
+        self._sent: Deque[Tuple[int, int, int]] = deque()  # from, to and bytes of what was sent for, and not yet read
+        self.sequential = self._sequential
+        self.sequential_into = self._sequential_into
+
+    def close(self) -> None:
+        """What was fetched and not read will not be read."""
+        self._settle(self._position, gone=True)
+
+    def _sequential(self, offset: int, size: int) -> bytes:
+        data = self._opened.read(offset, size)
+        end = offset + len(data)
+        if offset != self._position:
+            self._start(offset)
+        self._position = end
+        if end >= self._trigger:
+            self._look_ahead(end)
+        return data
+
+    def _sequential_into(self, offset: int, view: memoryview) -> int:
+        filled = self._opened.read_into(offset, view)
+        end = offset + filled
+        if offset != self._position:
+            self._start(offset)
+        self._position = end
+        if end >= self._trigger:
+            self._look_ahead(end)
+        return filled
+
+    def _start(self, offset: int) -> None:
+        """The reader has been elsewhere."""
+        self._settle(self._position, gone=True)
+        self._begin = self._ready = self._trigger = offset
+
+    def _look_ahead(self, end: int) -> None:
+        self._settle(end)
+        length, page = self._opened.length, self._opened.page_size
+        begin = max(self._ready, end)
+        if begin >= length:
+            self._trigger = _NEVER
+            return
+        ahead = self._pace.ahead(end - self._begin)
+        if self._pace.fixed is None and ahead < page:
+            # Small reads have the rest of a page with its second one: until pages go by, that is ahead enough.
+            self._trigger = self._begin + self._pace.streak_for(page)
+            return
+        goal = -(-(end + ahead) // page) * page
+        if goal <= begin:
+            self._trigger = end + page
+            return
+        self._ready, sent = self._opened.prefetch(begin, goal - begin)
+        if sent:
+            self._sent.append((begin, self._ready, sent))
+        # What was refused may be had a little later.
+        self._trigger = max(self._ready - ahead // 2, end + 1) if self._ready >= min(goal, length) else end + page
+
+    def _settle(self, position: int, gone: bool = False) -> None:
+        """Count what was fetched ahead and has been read by now or, as the reader is ``gone``, never will be."""
+        used = wasted = 0
+        while self._sent and (gone or self._sent[0][1] <= position):
+            begin, end, sent = self._sent.popleft()
+            unread = sent * max(0, end - max(begin, position)) // max(1, end - begin)
+            used, wasted = used + sent - unread, wasted + unread
+        if wasted:
+            self._pace.was_wasted()
+        elif used:
+            self._pace.was_used()
+        if used or wasted:
+            self._opened.count_ahead(used, wasted)
+
+
+class _Block:
+    """A piece of a file that is being fetched into memory."""
+
+    __slots__ = ("begin", "data", "done", "end")
+
+    def __init__(self, begin: int, end: int) -> None:
+        self.begin = begin
+        self.end = end
+        self.done = threading.Event()
+        self.data: Optional[bytes] = None  # still, once it is done: it could not be had
+
+
+class MemoryAhead(Source):
+    """For files of which nothing is kept: the next pieces are fetched into memory, by other threads where the store is
+    far away, and a reader of small pieces is served from there.
+
+    Parameters
+    ----------
+    opened:
+        The file.
+    pace:
+        How far ahead.
+    """
+
+    def __init__(self, opened: OpenFile, pace: Pace) -> None:
+        super().__init__(opened)
+        self._opened = opened
+        self._pace = pace
+        self._far = opened.parallel
+        self._forget()
+        self.random = self._random
+        self.sequential = self._sequential
+        self.random_into = self._random_into
+        self.sequential_into = self._sequential_into
+
+    def close(self) -> None:
+        """Give back what is held."""
+        self._drop()
+
+    def _forget(self) -> None:
+        """Begin anew, as in a forked child: the parent's threads fetch nothing there, and its locks may be held."""
+        self._forks = threads.forks
+        self._lock = threading.Lock()
+        self._blocks: Deque[_Block] = deque()
+        self._begin = self._position = -1
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def _random(self, offset: int, size: int) -> bytes:
+        for block in tuple(self._blocks):
+            if block.data is not None and block.begin <= offset and offset + size <= block.end:
+                return block.data[offset - block.begin : offset + size - block.begin]
+        return self._opened.read(offset, size)
+
+    def _random_into(self, offset: int, view: memoryview) -> int:
+        for block in tuple(self._blocks):
+            if block.data is not None and block.begin <= offset and offset + len(view) <= block.end:
+                view[:] = memoryview(block.data)[offset - block.begin : offset + len(view) - block.begin]
+                return len(view)
+        return self._opened.read_into(offset, view)
+
+    def _sequential(self, offset: int, size: int) -> bytes:
+        blocks = self._plan(offset, size)
+        pieces: List[memoryview] = []
+        at, end = offset, offset + size
+        for block in blocks:
+            data = self._data_of(block)
+            if data is None or block.begin > at:
+                break
+            stop = min(end, block.end)
+            if len(blocks) == 1 and stop == end:
+                return data[at - block.begin : stop - block.begin]
+            pieces.append(memoryview(data)[at - block.begin : stop - block.begin])
+            at = stop
+        rest = self._opened.read(at, end - at) if at < end else b""
+        return b"".join([*pieces, rest]) if pieces else rest
+
+    def _sequential_into(self, offset: int, view: memoryview) -> int:
+        filled = 0
+        for block in self._plan(offset, len(view)):
+            data = self._data_of(block)
+            start = offset + filled - block.begin
+            if data is None or start < 0:
+                break
+            piece = memoryview(data)[start : start + len(view) - filled]
+            view[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        if filled < len(view):
+            with view[filled:] as rest:
+                filled += self._opened.read_into(offset + filled, rest)
+        return filled
+
+    def _data_of(self, block: _Block) -> Optional[bytes]:
+        # A fetch has a limit of its own; this one is for a thread that is not there any more.
+        block.done.wait(self._opened.patience())
+        return block.data
+
+    # --- fetching -----------------------------------------------------------------------------------------------
+
+    def _plan(self, offset: int, size: int) -> List[_Block]:
+        """Have more fetched if it is time to. Returns the blocks that a read has its bytes from, without a gap; what
+        comes after them it reads by itself."""
+        if self._forks != threads.forks:
+            self._forget()
+        with self._lock:
+            if not self._begin <= offset == self._position:
+                self._drop()
+                self._begin = offset
+            end = min(offset + size, self._opened.length)
+            self._position = max(offset, end)
+            used = 0
+            while self._blocks and self._blocks[0].end <= offset:
+                block = self._blocks.popleft()
+                used += block.end - block.begin
+            if used:
+                self._pace.was_used()
+                self._opened.count_ahead(used, 0)
+            self._look_ahead(offset, end)
+            return [block for block in self._blocks if block.begin < end and block.end > offset]
+
+    def _look_ahead(self, offset: int, end: int) -> None:
+        ready = self._blocks[-1].end if self._blocks else offset
+        ahead = self._pace.fixed or (max(_LEAST, self._pace.ahead(end - self._begin)) if self._far else _LEAST)
+        if end - ready >= min(ahead, _LEAST):
+            ready = end  # large enough to be read straight to where it is wanted
+        if ready - end >= ahead // 2 or (not self._far and ready >= end):
+            return
+        goal = min(ready + ahead if self._pace.fixed else end + ahead, self._opened.length)
+        while ready < goal:
+            block = _Block(ready, min(ready + _UNIT, goal))
+            fetch = functools.partial(self._fetch, block)
+            if not self._far:
+                fetch()
+            elif not threads.try_submit(fetch):
+                return
+            self._blocks.append(block)
+            ready = block.end
+
+    def _fetch(self, block: _Block) -> None:
+        try:
+            data = self._opened.read(block.begin, block.end - block.begin)
+            block.data = data if len(data) == block.end - block.begin else None
+        except Exception:
+            pass  # the reader meets the failure itself
+        finally:
+            block.done.set()
+
+    def _drop(self) -> None:
+        """Nobody reads on where these are."""
+        unread = sum(block.end - max(block.begin, self._position) for block in self._blocks)
+        whole = sum(block.end - block.begin for block in self._blocks)
+        self._blocks.clear()
+        if unread:
+            self._pace.was_wasted()
+        if whole:
+            self._opened.count_ahead(whole - unread, unread)

@@ -1,0 +1,31 @@
+"""Where a reader gets its bytes.
+
+A source has two ways in, ``random`` and ``sequential``, and both again as ``…_into`` a buffer. The reader takes the
+sequential one when a read begins where the last one ended. All of them take an offset, give exactly the bytes that are
+there, fewer only at the end of the file, and may be called from several threads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable
+
+if TYPE_CHECKING:
+    from alluxiofs.gateway import OpenFile
+
+__all__ = ["Source"]
+
+
+class Source:
+    """Reads what is asked for and no more.
+
+    Its ways in are attributes, so that a reader calls the open file itself and nothing in between.
+    """
+
+    def __init__(self, opened: OpenFile) -> None:
+        self.random: Callable[[int, int], bytes] = opened.read
+        self.sequential: Callable[[int, int], bytes] = opened.read
+        self.random_into: Callable[[int, memoryview], int] = opened.read_into
+        self.sequential_into: Callable[[int, memoryview], int] = opened.read_into
+
+    def close(self) -> None:
+        """Give back what is held."""
