@@ -76,8 +76,7 @@ class Gateway(ReadPath):
                 store, "rm", location.url, lambda deadline: store.remove_directory(location.name, deadline, recursive)
             )
         finally:
-            # What was below is not known by name here.
-            self.metadata.clear_in_process()
+            self._changed_below(location)
 
     # --- from one place to another ----------------------------------------------------------------------------
 
@@ -99,7 +98,7 @@ class Gateway(ReadPath):
             self._ask(store, "mv", source.url, lambda deadline: store.move(source.name, target.name, deadline))
         finally:
             if directory:
-                self.metadata.clear_in_process()
+                self._changed_below(source)
             self._changed(source)
             self._changed(target)
 
@@ -143,8 +142,19 @@ class Gateway(ReadPath):
         """A path was changed by this client: believe nothing of it, and have the cluster forget it."""
         self._changed(location)
 
+    def _changed_below(self, location: Location) -> None:
+        """What was below a directory is not known by name here."""
+        self.metadata.clear_in_process()
+        mount = self.locations.mount_of(location)
+        if mount is not None:
+            self.shared.changed_everywhere(mount)
+
     def _changed(self, location: Location) -> None:
-        self.metadata.forget_in_process(*self._above(location))
+        above = self._above(location)
+        self.metadata.forget_in_process(*above)
+        mount = self.locations.mount_of(location)
+        if mount is not None:
+            self.shared.changed(mount, self.locations.parent(location).url, above)
         if not self.parts.transport.capabilities.drop:
             return
         for worker in self._workers(location.url, None, fallback=True):

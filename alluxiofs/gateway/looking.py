@@ -8,12 +8,15 @@ from alluxiofs.errors import ConfigurationError, TemporaryError, UnavailableErro
 from alluxiofs.gateway.keeping import Keeper
 from alluxiofs.gateway.line import Line, Side
 from alluxiofs.gateway.locations import Locations
-from alluxiofs.gateway.metadata import MetadataCache
-from alluxiofs.gateway.parts import Limits, Metadata, Parts
+from alluxiofs.gateway.metadata import MetadataCache, forgotten_since
+from alluxiofs.gateway.parts import Limits, Metadata, Mount, Parts
 from alluxiofs.gateway.placement import Placement
+from alluxiofs.gateway.shared_metadata import SharedMetadata
 from alluxiofs.interfaces import Deadline, Entry, Event, Location, UnderStore, Worker
 
 __all__ = ["Looking"]
+
+_RECURSIVE = "\0recursive"  # behind the URL of a directory: all files below it. No URL has a NUL in it
 
 
 class Looking:
@@ -33,6 +36,7 @@ class Looking:
         self.keeper = Keeper(parts.page_store, parts.telemetry, parts.logger)
         self.metadata = MetadataCache(limits.metadata_ttl, limits.metadata_capacity)
         self.line = Line(limits, parts.telemetry, parts.logger)
+        self.shared = SharedMetadata(self.keeper, limits.metadata_ttl, limits.metadata_capacity)
         self._placement = Placement(parts.membership, parts.policy)
 
     # --- paths ------------------------------------------------------------------------------------------------
@@ -90,6 +94,12 @@ class Looking:
             if known is not None:
                 return known
         epoch = self.metadata.epoch(location.url)
+        sharing = self._shared_mount(location)
+        if sharing is not None and not refresh:
+            known = self._noted_entry(sharing, location, epoch)
+            if known is not None:
+                return known
+        asked = self.shared.now()
 
         def question(side: Side, deadline: Deadline) -> Entry:
             return self._stat(side, location, deadline)
@@ -97,9 +107,11 @@ class Looking:
         try:
             entry = self.line.ask("info", self._sides_for_metadata(location, "stat"), question, about=location.url)
         except FileNotFoundError:
-            self.metadata.forget(location.url)
+            self._forget_absent(location, location.url)
             raise
         self.metadata.put_entry(location.url, entry, epoch)
+        if sharing is not None:
+            self.shared.note_entry(sharing, location.url, entry, asked)
         return entry
 
     def list(self, location: Location, refresh: bool = False) -> Tuple[Entry, ...]:
@@ -107,23 +119,24 @@ class Looking:
         if self.locations.is_above_mounts(location):
             return tuple(_directory(url) for url in sorted(self.locations.mounted_urls()))
         if not refresh:
-            known = self.metadata.listing(location.url)
+            known = self._known_listing(location, location.url)
             if known is not None:
                 return known
-        return self._list(location, recursive=False)
+        return self._list(location, location.url)
 
     def list_recursive(self, location: Location, refresh: bool = False) -> Optional[Tuple[Entry, ...]]:
         """All files below a directory, or ``None`` where the store cannot list them in one go."""
         mount = self.locations.mount_of(location)
         if mount is None or not mount.store.capabilities.recursive_list or not self._under_store_decides(location):
             return None
-        key = location.url + "\0recursive"
-        known = None if refresh else self.metadata.listing(key)
-        return self._list(location, recursive=True) if known is None else known
+        key = location.url + _RECURSIVE
+        known = None if refresh else self._known_listing(location, key)
+        return self._list(location, key) if known is None else known
 
-    def _list(self, location: Location, recursive: bool) -> Tuple[Entry, ...]:
-        key = location.url + "\0recursive" if recursive else location.url
+    def _list(self, location: Location, key: str) -> Tuple[Entry, ...]:
+        recursive = key.endswith(_RECURSIVE)
         epoch, changes = self.metadata.epoch(key), self.metadata.changes()
+        asked = self.shared.now()
 
         def question(side: Side, deadline: Deadline) -> List[Entry]:
             entries: List[Entry] = []
@@ -133,16 +146,20 @@ class Looking:
                     deadline.progress()
             return entries
 
-        entries = self.line.ask("ls", self._sides_for_metadata(location, "list"), question, about=location.url)
+        try:
+            entries = self.line.ask("ls", self._sides_for_metadata(location, "list"), question, about=location.url)
+        except FileNotFoundError:
+            self._forget_absent(location, key)
+            raise
         listing = tuple(sorted(entries, key=_name_of))
         self.metadata.put_listing(key, listing, epoch)
         mount = self.locations.mount_of(location)
         if mount is not None:
-            # A stat can be spared only where the listing says all that the stat would say of the version.
-            known = [
-                entry for entry in listing if not entry.is_file or entry.version.knows(mount.store.capabilities.version)
-            ]
+            known = _as_good_as_stats(mount, listing)
             self.metadata.put_children([mount.store.url(entry.name) for entry in known], known, changes)
+        sharing = self._shared_mount(location)
+        if sharing is not None:
+            self.shared.note_listing(sharing, key, listing, asked)
         return listing
 
     def _entries(self, side: Side, location: Location, deadline: Deadline, recursive: bool) -> Iterator[Entry]:
@@ -175,7 +192,54 @@ class Looking:
                 break
             urls.append(parent.url)
             location = parent
-        return [*urls, *(url + "\0recursive" for url in urls)]
+        return [*urls, *(url + _RECURSIVE for url in urls)]
+
+    # --- what other processes have asked ----------------------------------------------------------------------
+
+    def _shared_mount(self, location: Location) -> Optional[Mount]:
+        """The mount of a location, if what its under store answers is everybody's."""
+        mount = self.locations.mount_of(location)
+        if mount is None or not mount.store.capabilities.remote or not self._under_store_decides(location):
+            return None
+        return mount
+
+    def _noted_entry(self, mount: Mount, location: Location, epoch: int) -> Optional[Entry]:
+        """What another process was told of a path: by a stat, or by a listing of its directory."""
+        above = self.locations.parent(location)
+        noted = self.shared.entry(mount, location.url, above.url)
+        if noted is not None:
+            entry = noted.entries[0]
+            self.metadata.put_entry(location.url, entry, epoch, noted.until)
+            return entry
+        if above.url != location.url and self.metadata.listing(above.url) is None:
+            self._noted_listing(mount, above, above.url)
+            return self.metadata.entry(location.url)
+        return None
+
+    def _known_listing(self, location: Location, key: str) -> Optional[Tuple[Entry, ...]]:
+        known = self.metadata.listing(key)
+        if known is not None:
+            return known
+        mount = self._shared_mount(location)
+        return None if mount is None else self._noted_listing(mount, location, key)
+
+    def _noted_listing(self, mount: Mount, location: Location, key: str) -> Optional[Tuple[Entry, ...]]:
+        epoch, changes = self.metadata.epoch(key), self.metadata.changes()
+        noted = self.shared.listing(mount, key, (location.url, self.locations.parent(location).url))
+        if noted is None:
+            return None
+        self.metadata.put_listing(key, noted.entries, epoch, noted.until)
+        children = [(mount.store.url(entry.name), entry) for entry in _as_good_as_stats(mount, noted.entries)]
+        believed = [(url, entry) for url, entry in children if not forgotten_since(url, noted.asked)]
+        self.metadata.put_children([url for url, _ in believed], [entry for _, entry in believed], changes, noted.until)
+        return noted.entries
+
+    def _forget_absent(self, location: Location, key: str) -> None:
+        """There is nothing, whatever was said before."""
+        self.metadata.forget(key)
+        mount = self._shared_mount(location)
+        if mount is not None:
+            self.shared.drop(mount, (key,))
 
     # --- who is asked -----------------------------------------------------------------------------------------
 
@@ -227,6 +291,12 @@ class Looking:
 
 def _directory(name: str) -> Entry:
     return Entry(name, "directory", 0)
+
+
+def _as_good_as_stats(mount: Mount, listing: Sequence[Entry]) -> Sequence[Entry]:
+    """Those of which the listing says all that a stat would say of the version: only there it can be spared."""
+    parts = mount.store.capabilities.version
+    return [entry for entry in listing if not entry.is_file or entry.version.knows(parts)]
 
 
 def _name_of(entry: Entry) -> str:

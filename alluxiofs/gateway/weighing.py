@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Mapping
+from datetime import datetime
+from typing import Any
 
 from alluxiofs.interfaces import Entry
 
@@ -13,24 +14,26 @@ __all__ = ["weight_of"]
 # measured with tracemalloc, rounded up.
 _ENTRY = 368
 _COLLECTED = 16
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None), datetime})
 _size = sys.getsizeof
 
 
 def weight_of(entry: Entry) -> int:
     """Bytes that an entry and what it holds take: an estimate, a little above what they do. What several entries may
     share (the words of an owner, a time zone) counts for each."""
-    weight = _ENTRY + _size(entry.name)
-    for text in (entry.version.tag, entry.owner, entry.group):
-        if text is not None:
-            weight += _size(text)
-    return weight + _inner(entry.extra) if entry.extra else weight + _size(entry.extra)
+    weight = _ENTRY + _size(entry.name) + _size(entry.version.tag) + _size(entry.owner) + _size(entry.group)
+    extra = entry.extra
+    weight += _size(extra) + _COLLECTED
+    for value in extra.values():
+        weight += _size(value) if type(value) in _PLAIN else _inner(value)
+    return weight
 
 
 def _inner(value: Any) -> int:
     """A value of what else is known of a file: plain data, however deep."""
     weight = _size(value)
-    if isinstance(value, Mapping):
-        return weight + _COLLECTED + sum(_inner(inner) for inner in value.values())
+    if isinstance(value, dict):
+        return weight + _COLLECTED + sum(map(_inner, value.values()))
     if isinstance(value, (list, tuple)):
         return weight + _COLLECTED + sum(map(_inner, value))
     return weight

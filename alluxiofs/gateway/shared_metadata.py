@@ -1,0 +1,234 @@
+"""Stats and listings that one process has asked for, and others of the machine find warm: notes in the page store.
+
+Who asks an under store notes the answer, with the moment at which it asked. A process believes a note for as long as
+its own time to live says, counted from that moment, and only if nothing speaks against it:
+
+- the process itself has forgotten the path since then: what it has written it reads back at once, whatever others note;
+- another process that shares the page store says that it has changed something there since then;
+- the moment is not of this start of the machine, lies in the future, or the clocks do not agree about it.
+
+Absence is not noted. Answers of workers are not either: these keep them themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+from attrs import frozen
+
+from alluxiofs.errors import PageStoreError
+from alluxiofs.gateway.keeping import PAUSE, Keeper
+from alluxiofs.gateway.metadata import forgotten_since
+from alluxiofs.gateway.notes import Moment, decode, decode_moment, encode, encode_moment
+from alluxiofs.gateway.parts import Mount
+from alluxiofs.gateway.tenant import tenant_of
+from alluxiofs.interfaces import Entry, PageStore
+
+__all__ = ["Noted", "SharedMetadata"]
+
+_MOST_ENTRIES = 30_000  # of a listing; a longer one costs others more to read than they may need of it
+_MOST_BYTES = 8 * 2**20
+_DISAGREEMENT = 1.0  # seconds by which two clocks may differ about an age
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_EVERYTHING = "\0everything"  # in the place of a URL: none has a NUL in it
+
+
+@frozen
+class Noted:
+    """Entries that a process of this machine has asked for.
+
+    Parameters
+    ----------
+    entries:
+        One for a stat.
+    asked:
+        When, as ``time.monotonic()``.
+    until:
+        Until when they are believed, as ``time.monotonic()``.
+    """
+
+    entries: Tuple[Entry, ...]
+    asked: float
+    until: float
+
+
+class SharedMetadata:
+    """Notes what under stores have answered, and finds what others have noted.
+
+    Parameters
+    ----------
+    keeper:
+        Of the page store that takes the notes; one without a place for them shares nothing.
+    ttl:
+        Seconds for which a stat or a listing is believed; with 0 nothing is noted, and no note is believed.
+    capacity:
+        Bytes that what is believed may take in this process: notes that would not find room are left where they are.
+    """
+
+    def __init__(self, keeper: Keeper, ttl: float, capacity: int) -> None:
+        self._keeper = keeper
+        self._ttl = ttl
+        self._largest = min(_MOST_BYTES, capacity // 8)
+        store = keeper.store
+        self._store = store if store is not None and type(store).put_note is not PageStore.put_note else None
+        self._resume_at = 0.0
+        self._tenants: Dict[str, Optional[bytes]] = {}
+        self._start: Optional[str] = None
+
+    def now(self) -> Moment:
+        """What to tell :meth:`note`, read before the under store is asked."""
+        return Moment(self._this_start(), time.monotonic(), time.time())
+
+    def entry(self, mount: Mount, url: str, above: str) -> Optional[Noted]:
+        """What somebody has noted of a stat of ``url``, whose directory is ``above``."""
+        return self._noted(mount, "stat", url, (above,))
+
+    def listing(self, mount: Mount, key: str, above: Sequence[str]) -> Optional[Noted]:
+        """What somebody has noted of a listing. ``above``: the directory itself, and the one that it is in."""
+        return self._noted(mount, "list", key, above)
+
+    def note_entry(self, mount: Mount, url: str, entry: Entry, asked: Moment) -> None:
+        """Have others know a stat."""
+        self._note(mount, "stat", url, (entry,), asked)
+
+    def note_listing(self, mount: Mount, key: str, listing: Tuple[Entry, ...], asked: Moment) -> None:
+        """Have others know a listing, unless it is too long."""
+        if len(listing) <= _MOST_ENTRIES:
+            self._note(mount, "list", key, listing, asked)
+
+    def drop(self, mount: Mount, urls: Iterable[str]) -> None:
+        """What was noted of these is not so any more."""
+        if not self._usable(mount):
+            return
+        tenant = self._tenant(mount)
+        if tenant is not None:
+            self._drop([_key(kind, tenant, url) for url in urls for kind in ("stat", "list")])
+
+    def changed(self, mount: Mount, directory: str, urls: Iterable[str]) -> None:
+        """This process has changed something in a directory: nobody believes what was asked before now of what is in
+        it, nor a note of that which somebody is about to make. ``urls``: what else may be noted that is not so any
+        more."""
+        if self._usable(mount):
+            self._put(_change_key(mount, directory), encode_moment(self.now()))
+            self.drop(mount, urls)
+
+    def changed_everywhere(self, mount: Mount) -> None:
+        """This process has changed what it does not know the names of."""
+        self.changed(mount, _EVERYTHING, ())
+
+    # --- notes --------------------------------------------------------------------------------------------------
+
+    def _noted(self, mount: Mount, kind: str, key: str, above: Sequence[str]) -> Optional[Noted]:
+        if self._ttl <= 0 or not self._usable(mount):
+            return None
+        tenant = self._tenant(mount)
+        note = None if tenant is None else self._get(_key(kind, tenant, key))
+        if note is None or len(note) > self._largest:
+            return None
+        found = decode(note, key)
+        if found is None:
+            return None
+        asked, entries = found
+        age = self._age(asked)
+        if age is None or age >= self._ttl or forgotten_since(key, asked.monotonic):
+            return None
+        if any(self._changed_since(mount, url, asked) for url in (*above, _EVERYTHING)):
+            return None
+        return Noted(entries, asked.monotonic, asked.monotonic + self._ttl)
+
+    def _note(self, mount: Mount, kind: str, key: str, entries: Tuple[Entry, ...], asked: Moment) -> None:
+        if self._ttl <= 0 or not self._usable(mount) or forgotten_since(key, asked.monotonic):
+            return
+        tenant = self._tenant(mount)
+        note = None if tenant is None else encode(key, asked, entries)
+        if tenant is None:
+            return
+        if note is not None and len(note) <= _MOST_BYTES:
+            self._put(_key(kind, tenant, key), note)
+        else:
+            self._drop([_key(kind, tenant, key)])  # an older answer is none any more
+
+    def _age(self, asked: Moment) -> Optional[float]:
+        """Seconds since a moment; ``None`` if that cannot be told."""
+        now = self.now()
+        age, by_the_wall = now.monotonic - asked.monotonic, now.wall - asked.wall
+        if now.start != asked.start or age < 0 or abs(age - by_the_wall) > _DISAGREEMENT:
+            return None
+        return age
+
+    def _changed_since(self, mount: Mount, url: str, asked: Moment) -> bool:
+        note = self._get(_change_key(mount, url))
+        if note is None:
+            return False
+        change = decode_moment(note)
+        # One that cannot be read may be of any moment; one of another start of the machine is of an earlier one.
+        return change is None or (change.start == asked.start and change.monotonic >= asked.monotonic)
+
+    def _this_start(self) -> str:
+        start = self._start
+        if start is None:
+            try:
+                with open(_BOOT_ID, encoding="ascii") as file:
+                    start = file.read().strip()
+            except (OSError, ValueError):  # a system that has none: the two clocks tell starts apart
+                start = ""
+            self._start = start
+        return start
+
+    # --- the page store -----------------------------------------------------------------------------------------
+
+    def _usable(self, mount: Mount) -> bool:
+        """Whether answers of an under store are worth sharing, and can be at the moment."""
+        if self._store is None or not mount.store.capabilities.remote:
+            return False
+        return time.monotonic() >= self._resume_at and self._keeper.working
+
+    def _tenant(self, mount: Mount) -> Optional[bytes]:
+        try:
+            return self._tenants[mount.prefix]
+        except KeyError:
+            return self._tenants.setdefault(mount.prefix, tenant_of(mount.store))
+
+    def _get(self, key: bytes) -> Optional[bytes]:
+        if self._store is None:
+            return None
+        try:
+            return self._store.note(key)
+        except PageStoreError as error:
+            self._failed(error)
+            return None
+
+    def _put(self, key: bytes, note: bytes) -> None:
+        if self._store is not None:
+            try:
+                self._store.put_note(key, note)
+            except PageStoreError as error:
+                self._failed(error)
+
+    def _drop(self, keys: List[bytes]) -> None:
+        if self._store is not None:
+            try:
+                self._store.drop_notes(keys)
+            except PageStoreError as error:
+                self._failed(error)
+
+    def _failed(self, error: PageStoreError) -> None:
+        """A while without notes. Pages may do all the same: where nothing can be written they can still be read."""
+        self._resume_at = time.monotonic() + PAUSE
+        self._keeper.tell(error)
+
+
+def _key(kind: str, tenant: bytes, url: str) -> bytes:
+    # A digest that nobody can find another text for, unlike that of pages: tenants must not get at one another's.
+    return hashlib.sha256(b"\0".join((b"metadata", kind.encode(), tenant, _encoded(url)))).digest()[:16]
+
+
+def _change_key(mount: Mount, url: str) -> bytes:
+    """Every tenant's changes are everybody's."""
+    return hashlib.sha256(b"\0".join((b"change", _encoded(mount.store.identity()), _encoded(url)))).digest()[:16]
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
