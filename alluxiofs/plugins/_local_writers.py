@@ -67,13 +67,16 @@ class ReplaceWriter(Writer):
         # What a link leads to is replaced, not the link.
         self._name = os.path.realpath(name) if os.path.islink(name) else name
         self._exclusive = exclusive
-        if check_target(self._name) is not None and exclusive:
+        self._old = check_target(self._name)
+        if self._old is not None and exclusive:
             raise exists(name)
         os.makedirs(os.path.dirname(self._name), exist_ok=True)
         self._partial = temporary(os.path.dirname(self._name))
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
         try:
-            self._descriptor: Optional[int] = os.open(self._partial, flags, 0o666)
+            # Who may not read the old file may not read what is to replace it either.
+            mode = 0o666 if self._old is None else 0o600
+            self._descriptor: Optional[int] = os.open(self._partial, flags, mode)
         except OSError as error:
             raise failed_write(self._name, error) from error
 
@@ -93,7 +96,7 @@ class ReplaceWriter(Writer):
             raise ValueError("a file can be committed once")
         try:
             try:
-                old = check_target(self._name)
+                old = check_target(self._name) or self._old
                 if old is not None:
                     take_after(descriptor, old)
             finally:

@@ -8,6 +8,7 @@ import functools
 import os
 import shutil
 import stat
+import sys
 from typing import Any, Iterator, Optional
 
 from alluxiofs.errors import (
@@ -15,7 +16,6 @@ from alluxiofs.errors import (
     FileChangedError,
     UnknownSettingError,
     denied,
-    failed_write,
     is_a_directory,
     nearest,
 )
@@ -135,10 +135,7 @@ class LocalUnderStore(UnderStore):
         if os.path.islink(name) and os.path.isdir(name):
             os.unlink(name)
         elif recursive:
-            try:
-                shutil.rmtree(name)
-            except OSError as error:
-                raise failed_write(name, error) from error  # its own names only the last part
+            _remove_tree(name)
         else:
             os.rmdir(name)
 
@@ -175,7 +172,7 @@ class LocalUnderStore(UnderStore):
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        shutil.rmtree(source)
+        _remove_tree(source)
 
     def copy(self, source: str, target: str, deadline: Deadline, preserve: bool = True) -> None:
         before = os.stat(source)
@@ -210,6 +207,23 @@ class LocalUnderStore(UnderStore):
 
     def make_writable(self, name: str, deadline: Deadline) -> None:
         os.chmod(name, stat.S_IMODE(os.stat(name).st_mode) | stat.S_IWUSR)
+
+
+def _remove_tree(name: str) -> None:
+    """Remove a directory with what is in it. An error names what could not be removed, in full."""
+
+    def failed(_function: Any, path: str, info: Any) -> None:
+        error = info if isinstance(info, BaseException) else info[1]
+        if isinstance(error, FileNotFoundError) and path != name:
+            return  # somebody else has removed it
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror or str(error), path) from error
+        raise error
+
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(name, onexc=failed)
+    else:
+        shutil.rmtree(name, onerror=failed)
 
 
 def _version(found: os.stat_result) -> Version:

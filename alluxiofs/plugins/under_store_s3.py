@@ -344,8 +344,11 @@ class S3UnderStore(UnderStore):
     def _remove_keys(self, bucket: str, keys: List[str], deadline: Deadline) -> None:
         objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
         answer = self._client.call("delete_objects", deadline, bucket, Bucket=bucket, Delete=objects)
-        for failure in answer.get("Errors", ()):
+        failures = answer.get("Errors") or ()
+        for failure in failures:
             code, message = str(failure.get("Code") or ""), str(failure.get("Message") or "")
+            if len(failures) > 1:
+                message = f"{message or 'no message'}; {len(failures) - 1} more were not removed either"
             raise refused(code, message, 0, f"{bucket}/{failure.get('Key')}")
         deadline.progress()
 

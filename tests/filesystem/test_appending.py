@@ -331,44 +331,6 @@ def test_nothing_appended_changes_nothing(files: AlluxioFileSystem, tmp_path: Pa
     assert (tmp_path / "new").read_bytes() == b""
 
 
-@forks
-@pytest.mark.parametrize(
-    ("folder", "file", "says"), [(0o555, 0o666, "directory"), (0o777, 0o222, "read"), (0o777, 0o444, "read-only")]
-)
-def test_without_the_rights_that_it_takes_nothing_happens(
-    files: AlluxioFileSystem, tmp_path_factory: Any, folder: int, file: int, says: str
-) -> None:
-    place = tmp_path_factory.mktemp("rights")
-    path = place / "file"
-    path.write_bytes(OLD)
-    append(files, place / "warm", b"x")
-    path.chmod(file)
-    place.chmod(folder)
-
-    def without_privileges() -> None:
-        if os.geteuid() == 0:
-            os.chdir(place)
-            os.setuid(65534)
-        with pytest.raises(PermissionError, match=says) as caught:
-            append(files, str(path), b"more")
-        assert caught.value.filename == str(path)
-
-    above = [
-        parent for parent in path.parents if parent.stat().st_uid == os.getuid() and str(parent) not in ("/", "/tmp")
-    ]
-    modes = {parent: stat.S_IMODE(parent.stat().st_mode) for parent in above if parent != place}
-    try:
-        for parent, mode in modes.items():
-            parent.chmod(mode | 0o011)
-        assert ended_well(forked(without_privileges))
-    finally:
-        place.chmod(0o755)
-        for parent, mode in modes.items():
-            parent.chmod(mode)
-    assert path.stat().st_size == len(OLD)
-    assert names(place) == ["file", "warm"]
-
-
 def test_what_is_no_file_is_not_appended_to(files: AlluxioFileSystem, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError, match="not a regular file"):

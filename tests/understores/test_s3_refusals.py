@@ -175,3 +175,17 @@ def test_an_option_that_s3fs_does_not_have_names_the_nearest(wrong: str, right: 
 
 def test_options_of_s3fs_of_fsspec_and_of_the_session_are_known() -> None:
     make({"profile": None, "requester_pays": True, "use_listings_cache": True, "session": None, "max_paths": 3})
+
+
+def test_keys_that_were_not_removed_are_named(s3_server: S3Server, entry: Entry) -> None:
+    key = entry.name.partition("/")[2]
+    errors = "".join(
+        f"<Error><Key>{each}</Key><Code>AccessDenied</Code><Message>no</Message></Error>" for each in (key, "another")
+    )
+    with FaultProxy(s3_server.host, s3_server.port) as proxy:
+        proxy.fault(status(200, f"<DeleteResult>{errors}</DeleteResult>".encode()), method="POST")
+        store = make(s3_server.options_at(f"http://{proxy.host}:{proxy.port}"))
+        with pytest.raises(PermissionError, match="no; 1 more were not removed either") as caught:
+            store.remove_directory(entry.name.rpartition("/")[0], Deadline.after(10), recursive=True)
+        assert caught.value.filename == entry.name
+        store.close()
