@@ -18,6 +18,7 @@ __all__ = [
     "age_text",
     "as_json",
     "as_utc",
+    "count_text",
     "on_terminal",
     "printable",
     "size_text",
@@ -158,6 +159,11 @@ def as_utc(seconds: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc)
 
 
+def count_text(count: int, what: str) -> str:
+    """``"1 page"``, ``"2,000 pages"``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 _AGES = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
@@ -165,8 +171,7 @@ def age_text(seconds: float) -> str:
     """A length of time as people say it, in its largest unit: ``"3 hours"``."""
     for unit, length in _AGES:
         if seconds >= length:
-            count = int(seconds // length)
-            return f"{count:,} {unit}{'s' if count != 1 else ''}"
+            return count_text(int(seconds // length), unit)
     return "a moment"
 
 

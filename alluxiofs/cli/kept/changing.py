@@ -7,7 +7,7 @@ from typing import Callable, Dict, Sequence
 from alluxiofs.cli.kept.chosen import Chosen
 from alluxiofs.cli.kept.stores import OpenedStore
 from alluxiofs.cli.kept.tally import kept_versions
-from alluxiofs.cli.output import size_text, write_json, write_line
+from alluxiofs.cli.output import count_text, size_text, write_json, write_line
 from alluxiofs.cli.progress import telling
 from alluxiofs.cli.session import Session
 
@@ -26,25 +26,29 @@ def for_each(
     Parameters
     ----------
     pinned:
-        Only those of which something is pinned; what is pinned of them is counted.
+        Only those of which something is pinned; the pages that are pinned are counted.
 
     Returns
     -------
     dict
-        How many files and pages these were, and the bytes of the pages.
+        How many files and pages these were, and, where all of a file's pages are meant, their bytes.
     """
-    totals = {"files": 0, "pages": 0, "bytes": 0}
+    totals = {"files": 0, "pages": 0} if pinned else {"files": 0, "pages": 0, "bytes": 0}
     with telling("looking"):
         for version in kept_versions(opened):
             if not chosen.takes(version) or (pinned and not version.pinned):
                 continue
             with session.failures.guard(version.shown):
                 for one in opened:
-                    for key in version.keys:
+                    for key, page_size in version.keys.items():
+                        if version.name is not None:
+                            # A store that knows how many pages there may be need not search for them.
+                            one.store.file(key, version.name.length, page_size)
                         work(one, key)
                 totals["files"] += 1
                 totals["pages"] += version.pinned if pinned else version.pages
-                totals["bytes"] += version.size
+                if not pinned:
+                    totals["bytes"] += version.size
     chosen.tell_passed_over(session)
     return totals
 
@@ -54,4 +58,5 @@ def write_totals(done: str, totals: Dict[str, int], as_json: bool) -> None:
     if as_json:
         write_json(totals)
     else:
-        write_line(f"{done} {totals['files']:,} files, {totals['pages']:,} pages ({size_text(totals['bytes'])})")
+        what = f"{count_text(totals['files'], 'file')}, {count_text(totals['pages'], 'page')}"
+        write_line(f"{done} {what}" + (f" ({size_text(totals['bytes'])})" if "bytes" in totals else ""))

@@ -12,6 +12,7 @@ from attrs import define, field
 from alluxiofs.cli.completing import PathType
 from alluxiofs.cli.failures import UsageError
 from alluxiofs.cli.kept.tally import KeptVersion
+from alluxiofs.cli.output import count_text
 from alluxiofs.cli.session import Session, scheme_of, without_our_scheme
 from alluxiofs.errors import is_a_directory
 from alluxiofs.gateway.locations import canonical_url
@@ -69,8 +70,8 @@ class Chosen:
     def tell_passed_over(self, session: Session) -> None:
         """Tell of paths below which something is kept, where that was not asked for."""
         for url, files in self._passed_over.items():
-            what = "a kept file is" if files == 1 else f"{files} kept files are"
-            session.failures.tell(is_a_directory(self.urls[url], f"{what} below it (use -r to take what is below)"))
+            what = f"is a directory with {count_text(files, 'kept file')} below it (use -r to take these)"
+            session.failures.tell(is_a_directory(self.urls[url], what))
 
 
 def _itself_and_above(url: str) -> Iterator[str]:

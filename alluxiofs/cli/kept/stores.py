@@ -37,7 +37,8 @@ class OpenedStore:
     store:
         Of this folder alone. What is in it is found whatever share of the pages other programs put into it.
     capacity:
-        Bytes, where the configuration says it: the folder itself does not.
+        Bytes that a program with this configuration has it take; ``None`` where only a folder is named, which does not
+        say it.
     """
 
     where: str
@@ -88,7 +89,8 @@ def open_stores(session: Session, folders: Sequence[str]) -> List[OpenedStore]:
     if chosen.cls.name != "disk":
         return [OpenedStore(chosen.cls.name, make(chosen), None)]
     opened = []
-    for folder, capacity in _folders(chosen.settings, known=not folders):
+    total = None if folders else make(chosen).counters()["capacity"]
+    for folder, capacity in _folders(chosen.settings, total):
         with session.failures.guard(folder):
             _check(folder)
             alone = evolve(chosen, settings=evolve(chosen.settings, path=(folder,), capacity=()))
@@ -107,13 +109,12 @@ def _choice(configured: Any) -> Choice:
     return choice
 
 
-def _folders(settings: Any, known: bool) -> List[Tuple[str, Optional[int]]]:
-    """The folders that settings of the page store on disk name, and the capacity of each, where they say it."""
+def _folders(settings: Any, total: Optional[int]) -> List[Tuple[str, Optional[int]]]:
+    """The folders that settings of the page store on disk name, and what each may take, if together it is ``total``."""
     paths = [os.path.abspath(os.path.expanduser(path)) for path in settings.path or (default_folder(),)]
-    given = [int(capacity) for capacity in settings.capacity]
-    capacities: List[Optional[int]] = [None] * len(paths)
-    if known and given:
-        capacities = [*given] if len(given) == len(paths) else [given[0] // len(paths)] * len(paths)
+    capacities: List[Optional[int]] = [None if total is None else total // len(paths)] * len(paths)
+    if total is not None and len(settings.capacity) == len(paths):
+        capacities = [int(capacity) for capacity in settings.capacity]
     return list(dict(zip(paths, capacities)).items())
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, Optional, Sequence, Tuple
 
 from attrs import define, field
 
 from alluxiofs.cli.kept.stores import OpenedStore
+from alluxiofs.gateway.keeping import PART
 from alluxiofs.gateway.naming import KeptName, decode_name, part_key
 
 __all__ = ["KeptVersion", "kept_versions"]
@@ -21,7 +22,7 @@ class KeptVersion:
     name:
         Whose it is; ``None`` if no note says so.
     keys:
-        Under which its pages are kept: whole ones, and parts of pages.
+        Under which its pages are kept, whole ones and parts of pages, and the bytes of a page under each, where known.
     pages, size:
         How many, and their bytes.
     pinned:
@@ -29,7 +30,7 @@ class KeptVersion:
     """
 
     name: Optional[KeptName]
-    keys: List[bytes] = field(factory=list)
+    keys: Dict[bytes, Optional[int]] = field(factory=dict)
     pages: int = 0
     size: int = 0
     pinned: int = 0
@@ -37,7 +38,7 @@ class KeptVersion:
     @property
     def shown(self) -> str:
         """The URL, or the key in hexadecimal digits."""
-        return self.keys[0].hex() if self.name is None else self.name.url
+        return next(iter(self.keys)).hex() if self.name is None else self.name.url
 
     @property
     def percent(self) -> Optional[int]:
@@ -45,9 +46,9 @@ class KeptVersion:
         # Parts that were kept before the page they are parts of count twice.
         return None if self.name is None else min(100, 100 * self.size // self.name.length)
 
-    def add(self, key: bytes, counts: _Counts) -> None:
+    def add(self, key: bytes, page_size: Optional[int], counts: _Counts) -> None:
         """Add what is kept under a key."""
-        self.keys.append(key)
+        self.keys[key] = page_size
         self.pages += counts.pages
         self.size += counts.size
         self.pinned += counts.pinned
@@ -67,18 +68,26 @@ def kept_versions(opened: Sequence[OpenedStore]) -> Iterator[KeptVersion]:
     page; programs may keep and drop pages meanwhile."""
     counted = _counted(opened)
     named: Dict[Tuple[str, str, int], KeptVersion] = {}
-    unnamed: Dict[bytes, KeptVersion] = {}
+    unnamed: Dict[bytes, _Counts] = {}
     while counted:
         key, counts = counted.popitem()
         name = _name_of(opened, key)
         if name is None:
-            version = unnamed[key] = KeptVersion(None)
+            unnamed[key] = counts
         else:
             version = named.setdefault((name.url, name.version, name.length), KeptVersion(name))
             version.name = _older(version.name, name)
-        version.add(key, counts)
-    yield from _with_parts(named.values(), unnamed)
-    yield from unnamed.values()
+            version.add(key, name.page_size, counts)
+    for version in named.values():
+        # Parts of pages whose own note has made room.
+        for key in [] if not unnamed else [part_key(one) for one in version.keys]:
+            if key in unnamed:
+                version.add(key, PART, unnamed.pop(key))
+        yield version
+    for key, counts in unnamed.items():
+        version = KeptVersion(None)
+        version.add(key, None, counts)
+        yield version
 
 
 def _counted(opened: Iterable[OpenedStore]) -> Dict[bytes, _Counts]:
@@ -105,13 +114,3 @@ def _name_of(opened: Iterable[OpenedStore], key: bytes) -> Optional[KeptName]:
 
 def _older(one: Optional[KeptName], other: KeptName) -> KeptName:
     return other if one is None or other.kept_since < one.kept_since else one
-
-
-def _with_parts(named: Iterable[KeptVersion], unnamed: Dict[bytes, KeptVersion]) -> Iterator[KeptVersion]:
-    """Versions that have a name, with the parts of their pages whose own note has made room."""
-    for version in named:
-        for key in [] if not unnamed else list(version.keys):
-            parts = unnamed.pop(part_key(key), None)
-            if parts is not None:
-                version.add(parts.keys[0], _Counts(parts.pages, parts.size, parts.pinned))
-        yield version

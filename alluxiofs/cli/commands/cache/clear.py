@@ -9,7 +9,7 @@ import click
 
 from alluxiofs.cli.failures import UsageError
 from alluxiofs.cli.kept.stores import OpenedStore, open_stores, path_option
-from alluxiofs.cli.output import size_text, write_json, write_line
+from alluxiofs.cli.output import count_text, size_text, write_json, write_line
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 
 __all__ = ["command"]
@@ -38,7 +38,7 @@ def command(session: Session, yes: bool, folders: Tuple[str, ...], as_json: bool
     if as_json:
         write_json({"pages": pages, "bytes": size})
     else:
-        write_line(f"dropped {pages:,} pages ({size_text(size)})")
+        write_line(f"dropped {count_text(pages, 'page')} ({size_text(size)})")
 
 
 def _confirmed(opened: List[OpenedStore]) -> bool:
@@ -46,4 +46,4 @@ def _confirmed(opened: List[OpenedStore]) -> bool:
         raise UsageError("this drops everything; there is no terminal to ask on, so say --yes")
     pages = sum(one.store.counters()["pages"] for one in opened)
     where = ", ".join(one.where for one in opened)
-    return click.confirm(f"Drop all {pages:,} pages in {where}?", err=True)
+    return click.confirm(f"Drop {count_text(pages, 'page')}, all there is, in {where}?", err=True)

@@ -59,7 +59,7 @@ def _data(version: KeptVersion) -> Dict[str, Any]:
         "pages": version.pages,
         "pinned_pages": version.pinned,
         "kept_since": None if name is None else as_utc(name.kept_since),
-        "keys": [key.hex() for key in version.keys],
+        "keys": sorted(key.hex() for key in version.keys),
     }
 
 
@@ -72,9 +72,10 @@ def _lines(versions: List[KeptVersion]) -> Iterator[str]:
 
 
 def _cells(version: KeptVersion) -> Tuple[str, ...]:
+    length = None if version.name is None else version.name.length
     return (
-        size_text(version.size),
-        "-" if version.name is None else size_text(version.name.length),
+        size_text(version.size if length is None else min(version.size, length)),
+        size_text(length),
         "-" if version.percent is None else str(version.percent),
         str(version.pages),
         str(version.pinned) if version.pinned else "-",

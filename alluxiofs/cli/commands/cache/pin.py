@@ -9,7 +9,7 @@ from fsspec.callbacks import Callback
 
 from alluxiofs.cli.completing import paths_argument
 from alluxiofs.cli.kept.pinning import keep_and_pin
-from alluxiofs.cli.output import size_text, write_json, write_line
+from alluxiofs.cli.output import count_text, size_text, write_json, write_line
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.cli.transfer import Pair, jobs_option, transfer
 from alluxiofs.cli.trees import RemoteTree
@@ -47,7 +47,7 @@ def command(session: Session, paths: Tuple[str, ...], recursive: bool, jobs: int
     if as_json:
         write_json({"files": len(pinned), "pages": pages, "bytes": size})
     else:
-        write_line(f"pinned {len(pinned):,} files, {pages:,} pages ({size_text(size)})")
+        write_line(f"pinned {count_text(len(pinned), 'file')}, {count_text(pages, 'page')} ({size_text(size)})")
 
 
 def _files(tree: RemoteTree, recursive: bool) -> Iterator[_Pin]:

@@ -9,7 +9,7 @@ import click
 
 from alluxiofs.cli.kept.stores import OpenedStore, open_stores, path_option
 from alluxiofs.cli.kept.tally import kept_versions
-from alluxiofs.cli.output import age_text, as_utc, size_text, write_json, write_line
+from alluxiofs.cli.output import age_text, as_utc, count_text, size_text, write_json, write_line
 from alluxiofs.cli.progress import telling
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 
@@ -36,11 +36,12 @@ def command(session: Session, folders: Tuple[str, ...], as_json: bool) -> None:
 
 def _stats(opened: List[OpenedStore]) -> Dict[str, Any]:
     folders = [_folder(one) for one in opened]
-    files = unknown = pinned = 0
+    files = unknown = pinned = size = 0
     oldest: Optional[int] = None
     for version in kept_versions(opened):
         files += 1
         pinned += version.pinned
+        size += version.size
         if version.name is None:
             unknown += 1
         else:
@@ -50,6 +51,7 @@ def _stats(opened: List[OpenedStore]) -> Dict[str, Any]:
         "pages": sum(folder["pages"] for folder in folders),
         "bytes": sum(folder["bytes"] for folder in folders),
         "capacity": None if None in capacities else sum(capacities),
+        "page_bytes": size,
         "files": files,
         "files_of_unknown_name": unknown,
         "pinned_pages": pinned,
@@ -66,14 +68,14 @@ def _folder(one: OpenedStore) -> Dict[str, Any]:
 def _write(stats: Dict[str, Any]) -> None:
     unknown = stats["files_of_unknown_name"]
     write_line(f"pages     {stats['pages']:,}")
-    write_line(f"bytes     {_of(stats)}")
+    write_line(f"disk      {_of(stats)}")
     write_line(f"files     {stats['files']:,}" + (f" ({unknown:,} of unknown name)" if unknown else ""))
-    write_line(f"pinned    {stats['pinned_pages']:,} pages")
+    write_line(f"pinned    {count_text(stats['pinned_pages'], 'page')}")
     oldest = stats["oldest"]
     if oldest is not None:
         write_line(f"oldest    kept {age_text(time.time() - oldest.timestamp())} ago")
     for folder in stats["folders"]:
-        write_line(f"{folder['path']}: {folder['pages']:,} pages, {_of(folder)}")
+        write_line(f"{folder['path']}: {count_text(folder['pages'], 'page')}, {_of(folder)}")
 
 
 def _of(counts: Dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import click
 
 from alluxiofs.cli.failures import Code
 from alluxiofs.cli.kept.stores import open_stores, path_option
-from alluxiofs.cli.output import size_text, write_json, write_line
+from alluxiofs.cli.output import count_text, size_text, write_json, write_line
 from alluxiofs.cli.progress import telling
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 
@@ -31,7 +31,7 @@ def command(session: Session, folders: Tuple[str, ...], as_json: bool) -> None:
         for one in opened:
             with session.failures.guard(one.where):
                 counters = one.store.counters()
-                tell(f"{one.where}: reading {counters['pages']:,} pages, {size_text(counters['bytes'])}")
+                tell(f"{one.where}: reading {count_text(counters['pages'], 'page')}, {size_text(counters['bytes'])}")
                 right, broken = one.store.verify()
                 results.append({"path": one.where, "right": right, "broken": broken})
     if as_json and opened:
@@ -40,6 +40,6 @@ def command(session: Session, folders: Tuple[str, ...], as_json: bool) -> None:
     elif not as_json:
         for result in results:
             end = f"{result['broken']:,} broken, and dropped" if result["broken"] else "none broken"
-            write_line(f"{result['path']}: {result['right']:,} pages right, {end}")
+            write_line(f"{result['path']}: {count_text(result['right'], 'page')} right, {end}")
     if any(result["broken"] for result in results):
         session.failures.code = session.failures.code or Code.FAILED
