@@ -70,6 +70,19 @@ class PinnedFile:
                 self._fetch_unclaimed(missing, offset, view)
                 return
 
+    def fill_kept(self, offset: int, view: memoryview) -> bool:
+        """Fill ``view`` if all of it is kept; else ``False``, and the view as it may be."""
+        kept = self.kept
+        if not len(view):
+            return True
+        if kept is None or not self.gateway.keeper.working:
+            return False
+        try:
+            return all(self._copy(kept, index, offset, view) for index in self._pages_of(offset, offset + len(view)))
+        except PageStoreError as error:
+            self.gateway.keeper.failed(error)
+            return False
+
     def _pages_of(self, begin: int, end: int) -> range:
         return range(begin // self._page_size, (end - 1) // self._page_size + 1)
 

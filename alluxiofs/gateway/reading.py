@@ -126,6 +126,17 @@ class OpenFile:
             self._served_in = threads.forks
             return data
 
+    def read_kept(self, offset: int, size: int) -> Optional[bytes]:
+        """The same bytes as :meth:`read` gives, if all of them are kept on this machine, and else ``None``. Fetches
+        nothing."""
+        if self._served_in == threads.forks:
+            return self._read_kept(offset, size)
+        with self._first():
+            data = self._read_kept(offset, size)
+            if data:
+                self._served_in = threads.forks
+            return data
+
     def read_into(self, offset: int, view: memoryview) -> int:
         """Fill ``view`` from ``offset`` on. Returns the bytes filled, fewer than its length only at the end."""
         if self._served_in == threads.forks:
@@ -152,6 +163,14 @@ class OpenFile:
         except PageStoreError as error:
             self._pinned.gateway.keeper.failed(error)
             return None
+
+    def _read_kept(self, offset: int, size: int) -> Optional[bytes]:
+        wanted = max(0, min(size, self._size - offset))
+        holder = io.BytesIO(bytes(wanted))
+        with holder.getbuffer() as view:
+            if not self._current().fill_kept(offset, view):
+                return None
+        return holder.getvalue()
 
     def _read(self, offset: int, size: int) -> bytes:
         wanted = max(0, min(size, self._size - offset))

@@ -10,6 +10,7 @@ from alluxiofs.operations.arguments import count_of, path_text, whole_number
 from alluxiofs.operations.base import Path
 from alluxiofs.operations.listing import Listing
 from alluxiofs.operations.parallel import attempt_each
+from alluxiofs.operations.ranges import GAP, read_ranges
 from alluxiofs.settings.conversion import shown
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Content(Listing):
         starts, ends:
             One for each path, or one for all.
         max_gap:
-            fsspec's hint for joining ranges that are near each other; here each is read as it is.
+            Bytes between two ranges of a file that may be fetched along with them, in one request; 64 kB where it is
+            not said. What is kept on this machine is not fetched at all.
         on_error:
             ``"return"`` the error in the place of what could not be read, or ``"raise"`` it.
         refresh:
@@ -102,20 +104,16 @@ class Content(Listing):
         if not isinstance(paths, (list, tuple)):
             raise SettingTypeError(f"paths is a list, one path for each range, not {type(paths).__name__}")
         paths = [path_text(path) for path in paths]
-        ranges = list(zip(paths, _bounds("starts", starts, len(paths)), _bounds("ends", ends, len(paths))))
+        bounds = zip(_bounds("starts", starts, len(paths)), _bounds("ends", ends, len(paths)))
         names = list(dict.fromkeys(paths))
         found = attempt_each(lambda name: self._opened(name, refresh), names)
         opened = dict(zip(names, found))
-
-        def read(wanted: Tuple[Path, Optional[int], Optional[int]]) -> bytes:
-            name, start, end = wanted
-            file = opened[name]
-            if isinstance(file, Exception):
-                raise file
-            return _range_of(file, start, end)
-
-        threads = self._threads_to_read([file.location for file in found if not isinstance(file, Exception)])
-        return attempt_each(read, ranges, threads, stop_at_failure=on_error == "raise")
+        return read_ranges(
+            [(opened[name], start, end) for name, (start, end) in zip(paths, bounds)],
+            GAP if max_gap is None else max_gap,
+            self._threads_to_read([file.location for file in found if not isinstance(file, Exception)]),
+            stop_at_failure=on_error == "raise",
+        )
 
     def head(
         self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **others: Any
@@ -170,16 +168,6 @@ class Content(Listing):
 
     def _opened(self, path: Path, refresh: bool) -> OpenFile:
         return self.gateway.open(self._locate(path), refresh=refresh)
-
-
-def _range_of(file: OpenFile, start: Optional[int], end: Optional[int]) -> bytes:
-    wanted = slice(start, end)
-    while True:
-        first, last, _ = wanted.indices(file.length)
-        data: bytes = file.read(first, max(0, last - first))
-        # The first read of a file may have found that it is of another length by now.
-        if wanted.indices(file.length)[:2] == (first, last):
-            return data
 
 
 def _refuse_misspelt(method: str, others: Iterable[str], names: Tuple[str, ...]) -> None:
