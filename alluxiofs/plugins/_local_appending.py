@@ -12,7 +12,7 @@ from typing import IO, Any, Iterator, Optional
 from alluxiofs.errors import DeadlineExceededError, FileChangedError, denied, failed_write
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._fsspec.names import temporary
-from alluxiofs.plugins._fsspec.spooling import SpoolingWriter, blocks
+from alluxiofs.plugins._fsspec.spooling import Spool, SpoolingWriter
 from alluxiofs.plugins._local_writers import NO_LINKS, check_target, take_after
 
 try:
@@ -54,7 +54,7 @@ class AppendWriter(SpoolingWriter):
             raise denied(name, "an append makes a new file, which needs the right to write its directory")
         super().__init__(target, directory)
 
-    def _finish(self, spool: IO[bytes]) -> None:
+    def _finish(self, spool: Spool) -> None:
         try:
             for _ in range(_ATTEMPTS):
                 with _held(self._name) as old:
@@ -68,7 +68,7 @@ class AppendWriter(SpoolingWriter):
         message = f"nothing was appended: somebody changed the file during each of {_ATTEMPTS} attempts"
         raise FileChangedError(message, self._name)
 
-    def _make(self, spool: IO[bytes]) -> bool:
+    def _make(self, spool: Spool) -> bool:
         """Make the file that was not there; whether that is so still."""
         with self._partial(0o666) as (partial, file):
             _write(spool, file)
@@ -86,9 +86,9 @@ class AppendWriter(SpoolingWriter):
                 return False
             return True
 
-    def _remake(self, spool: IO[bytes], old: IO[bytes]) -> bool:
+    def _remake(self, spool: Spool, old: IO[bytes]) -> bool:
         """Put a longer file in the place of one; whether it was what it was until then."""
-        if not self._size:
+        if not spool.size:
             return True
         before = os.fstat(old.fileno())
         with self._partial(0o600) as (partial, file):
@@ -203,8 +203,8 @@ def _copy_in_kernel(source: int, target: int, size: int) -> int:
     return done
 
 
-def _write(spool: IO[bytes], file: IO[bytes]) -> None:
-    for block in blocks(spool):
+def _write(spool: Spool, file: IO[bytes]) -> None:
+    for block in spool.blocks():
         view = block
         while view:
             view = view[file.write(view) :]

@@ -7,7 +7,7 @@ import functools
 import os
 from datetime import datetime, timezone
 from glob import has_magic
-from typing import IO, Any, Callable, Dict, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -40,6 +40,7 @@ from alluxiofs.plugins._fsspec.names import (
     temporary,
 )
 from alluxiofs.plugins._fsspec.replacing import replace
+from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.versions import epoch, settled, version_of, wait_until_settled
 from alluxiofs.plugins._fsspec.writers import CollectingWriter, MovingWriter, StreamingWriter
 from alluxiofs.settings.secrets import is_secret_name, without_secrets
@@ -208,10 +209,10 @@ class FsspecUnderStore(UnderStore):
         """
         return RewritingWriter(self, name, functools.partial(self._append, name), self.settings.write_timeout)
 
-    def _append(self, name: str, spool: IO[bytes], size: int) -> None:
+    def _append(self, name: str, spool: Spool) -> None:
         timeout = self.settings.write_timeout
         old = found_file(self, name, timeout)
-        if old is None or size:
+        if old is None or spool.size:
             writer = self._writer(name, functools.partial(check_unchanged, self, name, old, timeout))
             rewrite(self, old, writer, spool, block=_COPY_BLOCK, timeout=timeout)
 

@@ -140,6 +140,21 @@ def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(
 
 
 @forks
+def test_a_child_forked_meanwhile_adds_nothing(fs: AlluxioFileSystem, place: Place) -> None:
+    path = place.path("file")
+    fs.pipe_file(path, OLD)
+    block = os.urandom(MEBIBYTE)
+    held = [fs.open(path, "ab", block_size=1000)]
+    for number in range(40):
+        held[0].write(block)
+        held[0].write(b"%02d" % number)
+        if number == 30:
+            assert ended_well(forked(held.clear))
+    held[0].close()
+    assert fs.cat_file(path) == OLD + b"".join(block + b"%02d" % number for number in range(40))
+
+
+@forks
 def test_a_full_disk_leaves_the_old_file(files: AlluxioFileSystem, tmp_path: Path) -> None:
     path = tmp_path / "file"
     old = os.urandom(MEBIBYTE)

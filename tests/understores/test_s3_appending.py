@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator
 import pytest
 
 from alluxiofs.errors import FileChangedError
-from alluxiofs.interfaces import Target, UnderStore
+from alluxiofs.interfaces import Deadline, Target, UnderStore
 from alluxiofs.plugins.under_store_s3 import S3UnderStore
 from alluxiofs.settings.types import Seconds, Size
 from alluxiofs.testing import make_context
@@ -211,6 +211,13 @@ def test_the_store_itself_copies_what_is_large(make: Any, proxy: FaultProxy, s3_
     assert s3_client.cat_file(name) == LARGE + LARGE
     assert not [request for request in proxy.requests if request.method == "GET" and request.path.endswith("/file")]
     assert [request for request in proxy.requests if "x-amz-copy-source" in request.headers]
+
+
+def test_a_key_that_looks_like_a_version_is_appended_to(make: Any, s3_client: Any, s3_bucket: str) -> None:
+    name, store = f"{s3_bucket}/file?versionId=1", make()
+    append(store, name, LARGE)
+    append(store, name)
+    assert store.stat(name, Deadline.after(10)).size == len(LARGE + ADDED)
 
 
 @SIZES

@@ -9,11 +9,11 @@ import random
 import threading
 import time
 import weakref
-from typing import IO, Any, Callable, Iterator, MutableMapping, Optional
+from typing import Any, Callable, Iterator, MutableMapping, Optional
 
 from alluxiofs.errors import DeadlineExceededError, FileChangedError, is_a_directory
 from alluxiofs.interfaces import Deadline, Entry, UnderStore, Writer
-from alluxiofs.plugins._fsspec.spooling import SpoolingWriter, blocks
+from alluxiofs.plugins._fsspec.spooling import Spool, SpoolingWriter
 
 __all__ = ["RewritingWriter", "check_unchanged", "found_file", "pour", "rewrite", "rewriting"]
 
@@ -39,20 +39,20 @@ class RewritingWriter(SpoolingWriter):
         Seconds after which it is not called again. Three attempts are made in any case.
     """
 
-    def __init__(self, store: UnderStore, name: str, attempt: Callable[[IO[bytes], int], None], timeout: float) -> None:
+    def __init__(self, store: UnderStore, name: str, attempt: Callable[[Spool], None], timeout: float) -> None:
         found_file(store, name, timeout)  # what cannot be appended to is told before anything is written
         super().__init__(name)
         self._url = store.url(name)
         self._attempt = attempt
         self._timeout = timeout
 
-    def _finish(self, spool: IO[bytes]) -> None:
+    def _finish(self, spool: Spool) -> None:
         deadline = Deadline.after(self._timeout)
         pause, attempts = _PAUSE, 0
         while True:
             try:
                 with _turns.of(self._url, self._timeout):
-                    self._attempt(spool, self._size)
+                    self._attempt(spool)
             except FileChangedError as error:
                 attempts += 1
                 if attempts >= _LEAST_ATTEMPTS and not deadline.remaining():
@@ -110,9 +110,9 @@ def rewriting(store: UnderStore, name: str, *, block: int, timeout: float) -> Wr
         Seconds that one read may take, and after which a file that others keep changing is given up.
     """
 
-    def attempt(spool: IO[bytes], size: int) -> None:
+    def attempt(spool: Spool) -> None:
         old = found_file(store, name, timeout)
-        if old is None or size:
+        if old is None or spool.size:
             check = functools.partial(check_unchanged, store, name, old, timeout)
             rewrite(store, old, store.create(name), spool, block=block, timeout=timeout, check=check)
 
@@ -123,7 +123,7 @@ def rewrite(
     store: UnderStore,
     old: Optional[Entry],
     writer: Writer,
-    spool: IO[bytes],
+    spool: Spool,
     *,
     block: int,
     timeout: float,
@@ -150,7 +150,7 @@ def rewrite(
                 pour(store, old, writer, block=block, timeout=timeout)
             except FileNotFoundError as error:
                 raise FileChangedError("removed while it was copied", old.name) from error
-        for view in blocks(spool):
+        for view in spool.blocks():
             writer.write(view)
         check()
         writer.commit()

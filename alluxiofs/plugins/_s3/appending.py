@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import functools
-from typing import IO, TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from alluxiofs.errors import FileChangedError, NotSupportedError
 from alluxiofs.interfaces import Entry, UnderStore
 from alluxiofs.plugins._fsspec.appending import check_unchanged, found_file, rewrite
-from alluxiofs.plugins._fsspec.spooling import blocks
+from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._s3.copying import CARRIED
 from alluxiofs.plugins._s3.writer import S3Writer
 
@@ -45,8 +45,8 @@ class Appending:
         self._name = name
         self._settings = settings
 
-    def attempt(self, spool: IO[bytes], size: int) -> None:
-        """Append what was collected, so many bytes.
+    def attempt(self, spool: Spool) -> None:
+        """Append what was collected.
 
         Raises
         ------
@@ -54,21 +54,21 @@ class Appending:
             If somebody else has changed the object meanwhile; nothing was appended.
         """
         old = found_file(self._store, self._name, self._settings.write_timeout)
-        if old is not None and not size:
+        if old is not None and not spool.size:
             return
         try:
-            self._replace(old, spool, size, plainly=False)
+            self._replace(old, spool, plainly=False)
         except NotSupportedError:
-            self._replace(old, spool, size, plainly=True)
+            self._replace(old, spool, plainly=True)
 
-    def _replace(self, old: Optional[Entry], spool: IO[bytes], size: int, *, plainly: bool) -> None:
+    def _replace(self, old: Optional[Entry], spool: Spool, *, plainly: bool) -> None:
         writer = self._writer(old, conditional=not plainly)
         # In the name of a copy's source some stores take this for the version to copy, however it is quoted.
         copied = (
             not plainly and old is not None and (old.size or 0) >= _SMALLEST_PART and "?versionId=" not in self._name
         )
         try:
-            if size:
+            if spool.size:
                 writer.in_parts()
             if old is None or not copied:
                 part_size, timeout = self._settings.part_size, self._settings.write_timeout
@@ -76,7 +76,7 @@ class Appending:
                 return
             try:
                 writer.copy(old)
-                for block in blocks(spool):
+                for block in spool.blocks():
                     writer.write(block)
                 writer.commit()
             except BaseException:
