@@ -156,22 +156,23 @@ def test_a_page_store_that_nobody_can_look_into(command: Command, words: list[st
 
 def test_several_folders_are_added_up(command: Command, kept: Kept, tmp_path: Path) -> None:
     folders = [str(tmp_path / "disk 1"), str(tmp_path / "disk 2")]
-    store = {"name": "disk", "path": folders, "capacity": ["100MB", "30MB"]}
+    store = {"name": "disk", "path": folders, "capacity": ["100MB", "80MB"]}
     fs = AlluxioFileSystem(**{**kept.arguments(), "page_store": store})
-    fs.cat_file(f"{kept.files}/large")
+    write(kept.files / "wide", content("wide", 100 * PAGE))  # so many pages that each folder gets some
+    fs.cat_file(f"{kept.files}/wide")
     paths = [word for folder in folders for word in ("--path", folder)]
     by_path = command("cache", "stats", "--json", *paths).json()
     by_choice = command("cache", "stats", "--json", "--page-store", json.dumps(store)).json()
-    assert by_path["pages"] == by_choice["pages"] == 11
+    assert by_path["pages"] == by_choice["pages"] == 100
     assert [folder["path"] for folder in by_path["folders"]] == folders
-    assert all(0 < folder["pages"] < 11 for folder in by_path["folders"])
+    assert all(0 < folder["pages"] < 100 for folder in by_path["folders"])
     assert by_path["capacity"] is None
-    assert [folder["capacity"] for folder in by_choice["folders"]] == [100 << 20, 30 << 20]
+    assert [folder["capacity"] for folder in by_choice["folders"]] == [100 << 20, 80 << 20]
     # The note is in one of them, whatever the order that they are named in.
     for order in (paths, [*paths[2:], *paths[:2]]):
         (entry,) = command("cache", "ls", "--json", *order).json()
-        assert (entry["url"], entry["percent"]) == (f"{kept.url}/large", 100)
-    assert command("cache", "evict", f"{kept.url}/large", *paths).lines == ["dropped 1 file, 11 pages (160K)"]
+        assert (entry["url"], entry["percent"]) == (f"{kept.url}/wide", 100)
+    assert command("cache", "evict", f"{kept.url}/wide", *paths).lines == ["dropped 1 file, 100 pages (1.6M)"]
     beside = command("cache", "stats", "--json", "--path", folders[0], "--path", tmp_path / "missing")
     assert (beside.code, beside.json()["pages"]) == (3, 0)
 

@@ -46,4 +46,9 @@ def _confirmed(opened: List[OpenedStore]) -> bool:
         raise UsageError("this drops everything; there is no terminal to ask on, so say --yes")
     pages = sum(one.store.counters()["pages"] for one in opened)
     where = ", ".join(one.where for one in opened)
-    return click.confirm(f"Drop {count_text(pages, 'page')}, all there is, in {where}?", err=True)
+    # Not by click, whose releases differ in what of a question goes to the standard output.
+    click.echo(f"Drop {count_text(pages, 'page')}, all there is, in {where}? [y/N]: ", err=True, nl=False)
+    answer = sys.stdin.readline()
+    if not answer:
+        raise click.Abort
+    return answer.strip().lower() in ("y", "yes")
