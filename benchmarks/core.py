@@ -116,7 +116,7 @@ class Benchmark:
     turns, quick_turns:
         How many count; the second for a run that is to be quick.
     warm_up:
-        Whether a turn comes first that does not count.
+        Whether a turn comes first that does not count; not if it is to be quick.
     cases:
         Given a folder of its own, and whether to be quick, a context with the cases, the baseline first.
     """
@@ -173,7 +173,7 @@ def run(chosen: Benchmark, turns: Optional[int] = None, quick: bool = False) -> 
     with tempfile.TemporaryDirectory(prefix="alluxiofs-benchmark-") as folder:
         try:
             with chosen.cases(Path(folder), quick) as cases:
-                samples = _measure(cases, turns, chosen.warm_up)
+                samples = _measure(cases, turns, chosen.warm_up and not quick)
         except UnavailableError as reason:
             return Result(chosen.name, chosen.what, chosen.unit, skipped=str(reason))
     phases = evaluate(cases, samples)
