@@ -74,6 +74,7 @@ def alluxiofs_under_stores() -> Sequence[BuiltIn]:
         BuiltIn("s3", "alluxiofs.plugins.under_store_s3:S3UnderStore", ("s3", "s3a")),
         BuiltIn("gcs", "alluxiofs.plugins.under_store_gcs:GcsUnderStore", ("gs", "gcs")),
         BuiltIn("oss", "alluxiofs.plugins.under_store_oss:OssUnderStore", ("oss",)),
+        BuiltIn("hdfs", "alluxiofs.plugins.under_store_hdfs:HdfsUnderStore", ("hdfs",)),
     )
 
 
