@@ -23,7 +23,8 @@ __all__ = ["KeptAhead", "MemoryAhead", "Pace"]
 _MOST = 32 * 2**20  # bytes ahead: at 20 ms a round trip enough for 1.6 GB/s
 _LEAST = 128 * 2**10  # bytes that a fetch into memory has at least
 _UNIT = 4 * 2**20  # bytes that one request has at the most
-_BOLDEST, _SHYEST = 2.0, 0.25
+_BOLDEST, _SHYEST = 2.0, 0.25  # bytes ahead for each byte read in one go
+_PENANCE = 4
 _NEVER = 1 << 63
 
 
@@ -39,6 +40,7 @@ class Pace:
     def __init__(self, fixed: Optional[int]) -> None:
         self.fixed = fixed
         self._boldness = _BOLDEST
+        self._owed = 0  # bytes that have to be of use before it is bolder again
 
     def ahead(self, streak: int) -> int:
         """Bytes to be ahead of a reader that has read ``streak`` bytes without a gap."""
@@ -48,13 +50,16 @@ class Pace:
         """What must be read without a gap until :meth:`ahead` is so much."""
         return int(ahead / self._boldness) if self.fixed is None else 0
 
-    def was_used(self) -> None:
-        """All of a fetch was read."""
-        self._boldness = min(_BOLDEST, self._boldness * 1.5)
-
-    def was_wasted(self) -> None:
-        """Some of it was not."""
-        self._boldness = max(_SHYEST, self._boldness / 2)
+    def told(self, used: int, wasted: int) -> None:
+        """So much of what was fetched ahead has been read, and so much never will be. Confidence that was lost comes
+        back when a multiple of what was wasted has been of use."""
+        if wasted:
+            self._boldness = max(_SHYEST, self._boldness / 2)
+            self._owed = wasted * _PENANCE
+        elif used:
+            self._owed = max(0, self._owed - used)
+            if not self._owed:
+                self._boldness = min(_BOLDEST, self._boldness * 1.5)
 
 
 class KeptAhead(Source):
@@ -139,11 +144,8 @@ class KeptAhead(Source):
             begin, end, sent = self._sent.popleft()
             unread = sent * max(0, end - max(begin, position)) // max(1, end - begin)
             used, wasted = used + sent - unread, wasted + unread
-        if wasted:
-            self._pace.was_wasted()
-        elif used:
-            self._pace.was_used()
         if used or wasted:
+            self._pace.told(used, wasted)
             self._opened.count_ahead(used, wasted)
 
 
@@ -262,7 +264,7 @@ class MemoryAhead(Source):
                 block = self._blocks.popleft()
                 used += block.end - block.begin
             if used:
-                self._pace.was_used()
+                self._pace.told(used, 0)
                 self._opened.count_ahead(used, 0)
             self._look_ahead(offset, end)
             return [block for block in self._blocks if block.begin < end and block.end > offset]
@@ -299,7 +301,6 @@ class MemoryAhead(Source):
         unread = sum(block.end - max(block.begin, self._position) for block in self._blocks)
         whole = sum(block.end - block.begin for block in self._blocks)
         self._blocks.clear()
-        if unread:
-            self._pace.was_wasted()
         if whole:
+            self._pace.told(whole - unread, unread)
             self._opened.count_ahead(whole - unread, unread)

@@ -1,0 +1,172 @@
+"""Reading ahead: nothing for who reads here and there, more and more for who goes on, less for who does not."""
+
+from __future__ import annotations
+
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alluxiofs.errors import UnavailableError
+from alluxiofs.fileobjects.source import Source
+from alluxiofs.fileobjects.sources import source_for
+from alluxiofs.pagestores.memory import MemoryPageStore
+from alluxiofs.settings.types import Size
+from alluxiofs.testing import make_context
+from tests.unit.gateway.conftest import Assembled
+
+PAGE = 2**16
+MIB = 2**20
+LENGTH = 12 * MIB + 100
+DATA = os.urandom(MIB) * 12 + os.urandom(100)
+
+Make = Callable[..., Tuple[Assembled, Source]]
+
+
+@pytest.fixture
+def reading(assemble: Callable[..., Assembled]) -> Make:
+    def make(pages: bool, readahead: Any = "unasked", **limits: Any) -> Tuple[Assembled, Source]:
+        store = MemoryPageStore(MemoryPageStore.Settings(capacity=Size(64 * MIB)), make_context(), PAGE)
+        assembled = assemble(pages=pages, page_store=store if pages else None, page_size=PAGE, **limits)
+        assembled.store.put("f", DATA)
+        opened = assembled.gateway.open(assembled.gateway.locate("f"))
+        opened.read(0, 1)
+        options = None if readahead == "unasked" else {"readahead": readahead}
+        return assembled, source_for(opened, 4 * MIB, False, None, options)
+
+    return make
+
+
+def counters(assembled: Assembled) -> Dict[str, int]:
+    return assembled.gateway.counters()
+
+
+def stream(source: Source, begin: int, end: int, size: int) -> bytes:
+    pieces = []
+    for offset in range(begin, end, size):
+        read = source.sequential if offset > begin else source.random
+        pieces.append(read(offset, min(size, end - offset)))
+    return b"".join(pieces)
+
+
+@pytest.mark.parametrize("pages", [False, True], ids=["no pages", "pages"])
+@pytest.mark.parametrize("size", [1000, 50_000, MIB, 5 * MIB])
+def test_a_stream_is_fetched_once_and_mostly_ahead(reading: Make, pages: bool, size: int) -> None:
+    assembled, source = reading(pages)
+    assert stream(source, 0, LENGTH, size) == DATA
+    source.close()
+    counted = counters(assembled)
+    assert counted["bytes_from_under_stores"] <= 1.01 * LENGTH
+    assert counted["readahead_wasted"] == 0
+    if size <= MIB:
+        assert counted["readahead_used"] > LENGTH // 2
+
+
+@pytest.mark.parametrize("pages", [False, True], ids=["no pages", "pages"])
+def test_nothing_is_fetched_ahead_of_random_reads(reading: Make, pages: bool) -> None:
+    assembled, source = reading(pages)
+    chosen = random.Random(1)
+    for _ in range(50):
+        offset = chosen.randrange(LENGTH - 4096)
+        assert source.random(offset, 4096) == DATA[offset : offset + 4096]
+    counted = counters(assembled)
+    assert counted["readahead_used"] == counted["readahead_wasted"] == 0
+    if not pages:
+        assert counted["bytes_from_under_stores"] == 1 + 50 * 4096
+
+
+@pytest.mark.parametrize("pages", [False, True], ids=["no pages", "pages"])
+def test_what_is_fetched_in_vain_makes_it_less(reading: Make, pages: bool) -> None:
+    assembled, source = reading(pages)
+    wasted = [0]
+    for begin in range(0, 12 * MIB, 2 * MIB):
+        assert stream(source, begin, begin + 8 * PAGE, PAGE) == DATA[begin : begin + 8 * PAGE]
+        source.random(begin, 1)
+        source.sequential(begin + 2 * MIB - 5, 5)
+        wasted.append(counters(assembled)["readahead_wasted"])
+    source.close()
+    steps = [after - before for before, after in zip(wasted, wasted[1:])]
+    assert steps[0] > 0
+    assert sum(steps[3:]) / len(steps[3:]) < steps[0]
+
+
+@pytest.mark.parametrize("pages", [False, True], ids=["no pages", "pages"])
+def test_a_number_of_bytes_is_what_is_read_ahead(reading: Make, pages: bool) -> None:
+    assembled, source = reading(pages, readahead=4 * PAGE)
+    stream(source, PAGE, 2 * PAGE, 1000)
+    source.close()
+    counted = counters(assembled)
+    assert 4 * PAGE <= counted["readahead_used"] + counted["readahead_wasted"] <= 8 * PAGE
+    assembled, source = reading(pages, readahead=None)
+    stream(source, PAGE, 2 * PAGE, 1000)
+    assert counters(assembled)["bytes_from_under_stores"] <= (2 * PAGE if pages else PAGE + 1)
+
+
+@pytest.mark.parametrize("pages", [False, True], ids=["no pages", "pages"])
+def test_what_fails_ahead_is_read_by_who_wants_it(reading: Make, pages: bool) -> None:
+    assembled, source = reading(pages, retries=0)
+    opened_late = source.random(0, 1)
+    assert opened_late == DATA[:1]
+
+    def fail() -> None:
+        raise UnavailableError("reset")
+
+    got = source.sequential(1, 4 * PAGE)
+    assembled.store.before_read = [fail]  # ahead of the reader
+    for offset in range(1 + 4 * PAGE, LENGTH, 4 * PAGE):
+        try:
+            got += source.sequential(offset, 4 * PAGE)
+        except ConnectionError:
+            got += source.random(offset, 4 * PAGE)
+    assert got == DATA[1:]
+
+
+Step = st.tuples(
+    st.sampled_from(["random", "sequential", "sequential", "into"]),
+    st.integers(0, LENGTH + 5),
+    st.one_of(st.integers(0, 5000), st.integers(0, MIB), st.sampled_from([PAGE, 5 * MIB])),
+)
+
+
+@pytest.mark.parametrize("pages", [False, True], ids=["no pages", "pages"])
+@pytest.mark.parametrize("readahead", ["unasked", 100, 300_000, 10 * MIB])
+def test_any_way_of_reading_gives_the_bytes(reading: Make, pages: bool, readahead: Any) -> None:
+    @settings(max_examples=15, deadline=None)
+    @given(st.lists(Step, max_size=30))
+    def holds(steps: List[Tuple[str, int, int]]) -> None:
+        _, source = reading(pages, readahead)
+        position: Optional[int] = None
+        for what, at, size in steps:
+            offset = at if position is None or what == "random" else position
+            if what == "into":
+                buffer = bytearray(size)
+                filled = source.sequential_into(offset, memoryview(buffer))
+                data = bytes(buffer[:filled])
+            else:
+                data = (source.random if what == "random" else source.sequential)(offset, size)
+            assert data == DATA[offset : offset + size]
+            position = offset + len(data)
+        source.close()
+
+    holds()
+
+
+@pytest.mark.parametrize("pages", [False, True], ids=["no pages", "pages"])
+def test_threads_that_share_a_position_still_get_their_bytes(reading: Make, pages: bool) -> None:
+    _, source = reading(pages)
+
+    def read(seed: int) -> None:
+        chosen = random.Random(seed)
+        offset = chosen.randrange(LENGTH)
+        for _ in range(30):
+            if chosen.random() < 0.2:
+                offset = chosen.randrange(LENGTH)
+            assert source.sequential(offset, 30_000) == DATA[offset : offset + 30_000]
+            offset += 30_000
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(read, range(8)))
