@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence, Tuple
+import warnings
+from typing import Any, Callable, Sequence, Tuple
 
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.pagestores.folders import list_in_json
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.hints import BUCKET_BYTES, FIRST_BUCKETS
+from alluxiofs.settings.calling import level_of_caller
 from alluxiofs.settings.types import Size, size_text
 
 __all__ = ["capacities_of", "check_capacity", "check_folders", "least_on_disk"]
@@ -44,15 +46,15 @@ def check_folders(capacities: Sequence[int], folders: int, page_size: int) -> No
     ConfigurationError
         If a folder would have no room for a page.
     """
-    least = least_on_disk(page_size)
-    if len(capacities) == 1 and folders > 1:
-        check_capacity("disk", capacities[0], page_size, least * folders, f" in each of {folders} folders")
-        return
+    shared = len(capacities) == 1
+    where = f" in each of {folders} folders" if shared and folders > 1 else ""
     for capacity in capacities:
-        check_capacity("disk", capacity, page_size, least)
+        check_capacity(
+            "disk", capacity, page_size, lambda size: least_on_disk(size) * (folders if shared else 1), where
+        )
 
 
-def check_capacity(store: str, capacity: int, page_size: int, least: int, where: str = "") -> None:
+def check_capacity(store: str, capacity: int, page_size: int, least_for: Callable[[int], int], where: str = "") -> None:
     """Check that a page fits into a capacity.
 
     Parameters
@@ -61,20 +63,32 @@ def check_capacity(store: str, capacity: int, page_size: int, least: int, where:
         The name of the page store.
     capacity, page_size:
         In bytes.
-    least:
-        Bytes with which there is room for a page.
+    least_for:
+        Bytes with which there is room for a page of a size.
     where:
         What else the message says of the page.
 
     Raises
     ------
     ConfigurationError
-        If it does not fit; the message has what is needed.
+        If not even a small file fits; the message has what is needed.
+
+    Warns
+    -----
+    UserWarning
+        If nothing but small files and parts of pages fits.
     """
-    if capacity < least:
-        in_whole_kilobytes = -(-least // 1024) * 1024
-        raise ConfigurationError(
-            f"argument 'page_store': setting 'capacity' of page store {store!r}: {size_text(capacity)} holds no page "
-            f"of {size_text(page_size)}{where}; give at least {size_text(in_whole_kilobytes)}, or have smaller pages "
-            "(option 'alluxio.worker.page.store.page.size') or none (page_store=None)"
-        )
+    least = least_for(page_size)
+    if capacity >= least:
+        return
+    in_whole_kilobytes = -(-least // 1024) * 1024
+    message = (
+        f"argument 'page_store': setting 'capacity' of page store {store!r}: {size_text(capacity)} holds no page "
+        f"of {size_text(page_size)}{where}; give at least {size_text(in_whole_kilobytes)}, or have smaller pages "
+        "(option 'alluxio.worker.page.store.page.size') or none (page_store=None)"
+    )
+    if capacity < least_for(min(page_size, _BLOCK)):
+        raise ConfigurationError(message)
+    warnings.warn(
+        f"{message}; as it is, small files and parts of pages are all that is kept", stacklevel=level_of_caller()
+    )

@@ -75,7 +75,7 @@ class MemoryPageStore(PageStore):
 
     def __init__(self, settings: Any, context: Context, page_size: int) -> None:
         super().__init__(settings, context, page_size)
-        check_capacity("memory", settings.capacity, page_size, _charge(page_size) + _FILE_OVERHEAD)
+        check_capacity("memory", settings.capacity, page_size, lambda size: _charge(size) + _FILE_OVERHEAD)
         self._claims = Claims()
         self._hits = Tally()  # its numbers are also the stamps of use
         self._misses = Tally()

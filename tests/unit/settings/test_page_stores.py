@@ -36,17 +36,20 @@ class TestCapacity:
     @pytest.mark.parametrize(
         ("choice", "message"),
         [
-            ({"name": "memory", "capacity": "100KB"}, "'memory': 100KB holds no page of 1MB; give at least 1029KB"),
+            ({"name": "memory", "capacity": "4KB"}, "'memory': 4KB holds no page of 1MB; give at least 1029KB"),
             ({"name": "memory", "capacity": 0}, "'memory': 0B holds no page of 1MB; give at least 1029KB"),
-            ({"name": "disk", "path": "/p", "capacity": "1MB"}, "'disk': 1MB holds no page of 1MB; give at least 11"),
+            (
+                {"name": "disk", "path": "/p", "capacity": "100KB"},
+                "'disk': 100KB holds no page of 1MB; give at least 11",
+            ),
             ({"name": "disk", "path": "/p", "capacity": 0}, "'disk': 0B holds no page of 1MB; give at least 11"),
             (
-                {"name": "disk", "path": ["/p", "/q"], "capacity": "2MB"},
-                "'disk': 2MB holds no page of 1MB in each of 2 folders; give at least 23",
+                {"name": "disk", "path": ["/p", "/q"], "capacity": "200KB"},
+                "'disk': 200KB holds no page of 1MB in each of 2 folders; give at least 23",
             ),
-            ({"name": "disk", "path": ["/p", "/q"], "capacity": ["9MB", "1MB"]}, "'disk': 1MB holds no page of 1MB;"),
-            ({"name": "tiered", "memory": "1MB", "disk": {"path": "/p"}}, "'memory': 1MB holds no page of 1MB"),
-            ({"name": "tiered", "disk": {"path": "/p", "capacity": "1MB"}}, "'disk': 1MB holds no page of 1MB"),
+            ({"name": "disk", "path": ["/p", "/q"], "capacity": ["9MB", "1KB"]}, "'disk': 1KB holds no page of 1MB;"),
+            ({"name": "tiered", "memory": "1KB", "disk": {"path": "/p"}}, "'memory': 1KB holds no page of 1MB"),
+            ({"name": "tiered", "disk": {"path": "/p", "capacity": "1KB"}}, "'disk': 1KB holds no page of 1MB"),
         ],
     )
     def test_one_that_holds_no_page_is_an_error_that_says_what_would(self, choice: Any, message: str) -> None:
@@ -54,6 +57,13 @@ class TestCapacity:
             page_store(choice)
         assert f"argument 'page_store': setting 'capacity' of page store {message}" in str(caught.value)
         assert PAGE_SIZE in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "choice", [{"name": "memory", "capacity": "1MB"}, {"name": "disk", "path": "/p", "capacity": "1MB"}]
+    )
+    def test_one_that_holds_parts_of_pages_alone_is_a_warning(self, choice: Any) -> None:
+        with pytest.warns(UserWarning, match="1MB holds no page of 1MB; give at least .* parts of pages are all"):
+            assert page_store(choice)["settings"]["capacity"] in (2**20, [2**20])
 
     def test_it_depends_on_the_size_of_a_page(self) -> None:
         assert page_store({"name": "memory", "capacity": "100KB"}, page_size="64KB")["settings"]["capacity"] == 102400
