@@ -104,7 +104,7 @@ class SharedMetadata:
             return
         tenant = self._tenant(mount)
         if tenant is not None:
-            self._drop([_key(kind, tenant, url) for url in urls for kind in ("stat", "list")])
+            self._drop([_key(kind, tenant, url) for url in urls for kind in _kinds(url)])
 
     def changed(self, mount: Mount, directory: str, urls: Iterable[str]) -> None:
         """This process has changed something in a directory: nobody believes what was asked before now of what is in
@@ -218,6 +218,11 @@ class SharedMetadata:
         """A while without notes. Pages may do all the same: where nothing can be written they can still be read."""
         self._resume_at = time.monotonic() + PAUSE
         self._keeper.tell(error)
+
+
+def _kinds(key: str) -> Sequence[str]:
+    """What may be noted under a key: a listing of all that is below a directory has one of its own."""
+    return ("list",) if "\0" in key else ("stat", "list")
 
 
 def _key(kind: str, tenant: bytes, url: str) -> bytes:
