@@ -61,7 +61,7 @@ def path_option(function: _Command) -> _Command:
 def open_stores(session: Session, folders: Sequence[str]) -> List[OpenedStore]:
     """The page stores that the command line or the configuration names, each folder by itself.
 
-    A folder that is missing is told among the failures of the session; nothing is made.
+    A folder that is missing or cannot be used is told among the failures of the session; nothing is made.
 
     Raises
     ------
@@ -86,16 +86,21 @@ def open_stores(session: Session, folders: Sequence[str]) -> List[OpenedStore]:
         click.get_current_context().call_on_close(store.close)
         return store
 
+    def opened(where: str, one: Chosen, capacity: Optional[int]) -> OpenedStore:
+        store = make(one)
+        next(store.list_pages(), None)  # whatever is wrong with it is known before anything is done
+        return OpenedStore(where, store, capacity)
+
     if chosen.cls.name != "disk":
-        return [OpenedStore(chosen.cls.name, make(chosen), None)]
-    opened = []
+        return [opened(chosen.cls.name, chosen, None)]
+    found = []
     total = None if folders else make(chosen).counters()["capacity"]
     for folder, capacity in _folders(chosen.settings, total):
         with session.failures.guard(folder):
             _check(folder)
             alone = evolve(chosen, settings=evolve(chosen.settings, path=(folder,), capacity=()))
-            opened.append(OpenedStore(folder, make(alone), capacity))
-    return opened
+            found.append(opened(folder, alone, capacity))
+    return found
 
 
 def _choice(configured: Any) -> Choice:
