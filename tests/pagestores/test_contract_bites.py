@@ -12,6 +12,7 @@ import pytest
 from alluxiofs.interfaces import Claims, Deadline, KeptFile, PageStore
 from alluxiofs.testing import page_stores
 from alluxiofs.testing.context import make_context
+from alluxiofs.testing.page_store_upkeep import NotesAndUpkeep
 from alluxiofs.testing.page_stores import PageStoreContract
 
 Contract = PageStoreContract
@@ -251,12 +252,9 @@ class OpensAtOnce(PlainStore):
 
 
 def test_of_plain_store_nothing_is_wrong(plain: Callable[[str, Any], None]) -> None:
-    for name in dir(PageStoreContract):
-        if (
-            name.startswith("test_")
-            and name in vars(PageStoreContract)
-            and not hasattr(getattr(Contract, name), "pytestmark")
-        ):
+    own = {**vars(NotesAndUpkeep), **vars(PageStoreContract)}
+    for name in own:
+        if name.startswith("test_") and not hasattr(getattr(Contract, name), "pytestmark"):
             plain(name, PlainStore)
 
 

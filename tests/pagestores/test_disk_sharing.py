@@ -45,6 +45,15 @@ for step in range(steps):
             keep(kept, index)
         finally:
             kept.release(index)
+    if step % 20 == 7:
+        key = key_of(2000 + chance.randrange(8))
+        store.put_note(key, key + bytes([chance.randrange(256)]) * chance.randrange(9000))
+    if step % 5 == 3:
+        key = key_of(2000 + chance.randrange(8))
+        note = store.note(key)
+        assert note is None or (note[:16] == key and len(set(note[16:])) < 2), "a wrong note"
+    if step % 50 == 25:
+        store.pin(key_of(chance.randrange(4)), chance.random() < 0.5)
     if step % 500 == 499:
         store.forget(kept.key)
 print(hits, store.counters()["corrupt"], store.counters()["evictions"])
@@ -119,9 +128,14 @@ def test_processes_that_are_killed_at_any_moment_leave_nothing_to_repair(
     assert (steady.returncode, corrupt) == (0, 0)
     assert hits > 0
     store = make_disk_store(CAPACITY)
+    for number in range(4):
+        store.pin(key_of(number), False)
+    assert not any(page.pinned for page in store.list_pages())
+    store.drop_notes(key_of(2000 + number) for number in range(8))
     keep(store.file(key_of(5000), PAGE), 0)
     counters = store.counters()
-    assert counters["pages"] == len(readable(store)) + 1
+    assert counters["pages"] == len(readable(store)) + 1 == len(list(store.list_pages()))
+    assert store.verify() == (counters["pages"], 0)
     assert store.counters()["corrupt"] == 0
     kept = store.file(key_of(6000), 1500 * PAGE)
     keep(kept, *range(1500))

@@ -172,7 +172,7 @@ class Control:
         """The size classes that have cells, each with its record."""
         at, width = layout.RECORDS_AT // 8, len(Record._fields)
         words = self.words[at : at + width * layout.CLASSES].tolist()
-        for size_class, record in list(self._changed.items()):
+        for size_class, record in self._changed.copy().items():
             words[width * size_class : width * (size_class + 1)] = record
         # A number of cells that no disk can have is a broken one.
         return [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Callable, Dict, List, Optional, Set, Tuple
 
 from alluxiofs.pagestores.eviction import Candidate, Eviction
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.cells import Cells
+from alluxiofs.pagestores.ondisk.control import Record
 from alluxiofs.pagestores.ondisk.folder import Files
 from alluxiofs.pagestores.ondisk.layout import FREE, NOTE, Word
 from alluxiofs.pagestores.ondisk.section import Section
@@ -19,6 +21,7 @@ _SHARE = 8  # of a window that is not all, the first eighth may go before others
 _WORDS = layout.DESCRIPTOR_BYTES // 8
 _OWNER_WORD = 5
 _FIRST_PAGES = 4
+_REST = 1.0
 
 
 class Order:
@@ -40,11 +43,17 @@ class Order:
         self._used_here = used_here
         self._queue: List[Candidate] = []  # the first one last
         self._at = 0
+        # All may be pinned: a search in vain is not made again for each page that comes.
+        self._searched = Record()
+        self._search_again = 0.0
+        self._empty = 0
 
     def peek(self, files: Files, section: Section, cells: Cells, writing: Set[Tuple[int, int]]) -> Optional[Candidate]:
         """The page to go next; ``None`` if none can."""
         record = files.control.record(cells.size_class)
-        if record.pinned and record.pinned >= record.kept:
+        if record != self._searched or time.monotonic() > self._search_again:
+            self._searched, self._search_again, self._empty = record, time.monotonic() + _REST, 0
+        elif self._empty * _WINDOW >= record.fresh:
             return None
         for left in reversed(range(_WINDOWS)):
             while self._queue:
@@ -57,6 +66,7 @@ class Order:
                 self._queue.pop()
             if left:
                 self._look(files, cells, writing)
+                self._empty = 0 if self._queue else self._empty + 1
         return None
 
     def next(self, files: Files, section: Section, cells: Cells, writing: Set[Tuple[int, int]]) -> Optional[Candidate]:

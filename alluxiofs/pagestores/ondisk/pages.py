@@ -145,19 +145,18 @@ class Pages:
 
     def pin(self, key: bytes, pinned: bool, shape: Optional[Shape] = None) -> int:
         """Have what is kept of a file version stay, or not any more; how many pages these are."""
-        pages = 0
+        pages = set()
 
         def change(files: Files, section: Section, cells: Cells, cell: int) -> None:
-            nonlocal pages
             found = cells.descriptor(cell)
             if found is not None and found.key == key:
                 if found.is_pinned is not pinned:
                     cells.put_flags(section, cell, found, PINNED if pinned else 0)
                     files.control.count(cells.size_class, 0, pinned=1 if pinned else -1)
-                pages += found.index != NOTE
+                pages.add(found.index)
 
         self._change_each(key, shape, change)
-        return pages
+        return len(pages - {NOTE})
 
     def _change_each(
         self, key: bytes, shape: Optional[Shape], change: Callable[[Files, Section, Cells, int], None]
@@ -167,15 +166,21 @@ class Pages:
             files = self.folder.files()
             if files is None:
                 return
-            places = places_by_hints(files, key, *shape) if shape is not None else None
-            places = places_by_search(files, key) if places is None else places
-            for begin in range(0, len(places), _AT_ONCE):
-                with self.folder.section() as opened:
-                    if opened is None or opened[0] is not files:
-                        return
-                    for cells, cell, word in places[begin : begin + _AT_ONCE]:
-                        if cells.word(cell) == word and word & Word.STATES & Word.PUBLISHED:
-                            change(files, opened[1], cells, cell)
+            for _ in range(_ATTEMPTS):
+                places = places_by_hints(files, key, *shape) if shape is not None else None
+                places = places_by_search(files, key) if places is None else places
+                moved = False
+                for begin in range(0, len(places), _AT_ONCE):
+                    with self.folder.section() as opened:
+                        if opened is None or opened[0] is not files:
+                            return
+                        for cells, cell, word in places[begin : begin + _AT_ONCE]:
+                            if cells.word(cell) != word:
+                                moved = True  # or gone
+                            elif word & Word.STATES & Word.PUBLISHED:
+                                change(files, opened[1], cells, cell)
+                if not moved:
+                    break
 
     def clear(self) -> None:
         """Drop all pages and notes."""

@@ -220,16 +220,20 @@ class Space:
                 break
         homes = [cell for cell in self._free_cells(files, cells) if cell < target]
         tail = {cell for cell in range(target, fresh) if cells.word(cell) != FREE}
+        emptied: List[int] = []
         while len(homes) < len(tail):
             given = self._evict_next(files, section, cells)
             if given is None:
                 break
+            self.reserve(files, section, cells, given)  # or its turn might come again
             if given < target:
                 homes.append(given)
-                self.reserve(files, section, cells, given)  # or its turn might come again
             else:
                 tail.discard(given)
-        self.writing.difference_update((size_class, cell) for cell in homes)
+                emptied.append(given)
+        self.writing.difference_update((size_class, cell) for cell in homes + emptied)
+        for cell in emptied:
+            cells.put_free(section, cell, 0)
         pinned = sorted(cell for cell in tail if cells.is_pinned(cell))
         staying = pinned[: max(0, len(pinned) - len(homes))]  # they have no other place: less is cut
         raised = staying[-1] + 1 if staying else target
