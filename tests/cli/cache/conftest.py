@@ -12,6 +12,7 @@ import pytest
 from attrs import frozen
 
 from alluxiofs.filesystem import AlluxioFileSystem
+from alluxiofs.interfaces import PageStore
 from tests.cli.conftest import Command, Outcome
 
 __all__ = ["PAGE", "SIZES", "Kept", "content", "kept", "write"]
@@ -48,6 +49,12 @@ class Kept:
     def program(self, capacity: str = "100MB") -> AlluxioFileSystem:
         """What a program reads with."""
         return AlluxioFileSystem(**self.arguments(capacity))
+
+    def store(self) -> PageStore:
+        """The page store of a program."""
+        store = self.program().gateway.parts.page_store
+        assert store is not None
+        return store
 
     def read(self, *names: str) -> None:
         """Have a program read files."""

@@ -109,7 +109,7 @@ def test_an_age(kept: Kept) -> None:
     kept.read("one")
     entry = kept.listed()["one"]
     name = {"url": entry["url"], "version": "", "length": 1, "page_size": PAGE, "kept_since": int(time.time()) - 7200}
-    kept.program().gateway.parts.page_store.put_note(bytes.fromhex(entry["keys"][0]), json.dumps(name).encode())
+    kept.store().put_note(bytes.fromhex(entry["keys"][0]), json.dumps(name).encode())
     kept.read("large")
     assert "oldest    kept 2 hours ago" in kept("stats").lines
     assert kept("evict", "--older-than", "3h", "--json").json()["files"] == 0

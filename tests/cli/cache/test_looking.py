@@ -47,7 +47,7 @@ def test_by_default_it_is_the_one_in_the_cache_folder(
     stats = command("cache", "stats", "--json").json()
     assert (stats["pages"], stats["files"]) == (1, 1)
     # A tenth of what is free, which others use meanwhile, or 10 GB.
-    assert stats["capacity"] == pytest.approx(fs.gateway.parts.page_store.counters()["capacity"], rel=0.1)
+    assert stats["capacity"] == pytest.approx(fs.describe()["counters"]["page_store"]["capacity"], rel=0.1)
     assert str(tmp_path) in stats["folders"][0]["path"]
 
 
@@ -178,7 +178,7 @@ def test_two_versions_of_a_file_are_two_entries(kept: Kept) -> None:
 
 def test_pages_of_unknown_files_are_listed_by_their_key(kept: Kept) -> None:
     kept.read("large", "one")
-    store = kept.program().gateway.parts.page_store
+    store = kept.store()
     key = kept.listed()["large"]["keys"][0]
     store.drop_notes([bytes.fromhex(key)])
     store.put_note(bytes(16), b"no name")
