@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
@@ -89,8 +90,7 @@ class S3UnderStore(UnderStore):
         return f"s3://{name}"
 
     def identity(self) -> str:
-        endpoint = self._client.endpoint
-        return store_identity("s3", {"endpoint_url": endpoint} if endpoint else {})
+        return _identity_at(self._client.endpoint)
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -351,6 +351,11 @@ class S3UnderStore(UnderStore):
                 message = f"{message or 'no message'}; {len(failures) - 1} more were not removed either"
             raise refused(code, message, 0, f"{bucket}/{failure.get('Key')}")
         deadline.progress()
+
+
+@functools.lru_cache(maxsize=64)  # it is asked for with each open
+def _identity_at(endpoint: str) -> str:
+    return store_identity("s3", {"endpoint_url": endpoint} if endpoint else {})
 
 
 def _file(name: str, answer: Mapping[str, Any], size: Optional[int]) -> Entry:
