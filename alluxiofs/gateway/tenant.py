@@ -7,6 +7,7 @@ the same one.
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import json
 import os
@@ -124,6 +125,8 @@ def _state(path: str) -> Any:
 
 def _plain(value: Any) -> Any:
     """A value whose JSON is another one if the value is."""
+    if isinstance(value, enum.Enum):
+        return ["enum", value.name]
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, bytes):
