@@ -12,6 +12,7 @@ from alluxiofs.interfaces import KeptFile
 __all__ = ["Need", "need_of", "runs_of"]
 
 _FEW = 2  # a page of so many parts is fetched whole
+_SMALL = PART // 4  # bytes of a read at random places, of which more are to come; column chunks are larger
 
 
 @frozen
@@ -44,7 +45,7 @@ def need_of(run: range, page_size: int, size: int, begin: int, end: int, parts: 
         return Need(first, last)
     have = frozenset(number for number in range(first // PART, _after(last)) if parts.has(number))
     begin, end = max(begin, first), min(end, last)
-    small = end - begin <= PART
+    small = end - begin <= _SMALL
     head = _of_page(run[0], page_size, size, begin, end, have, small)
     tail = head if len(run) == 1 else _of_page(run[-1], page_size, size, begin, end, have, small)
     needed = range(head.start, tail.stop)
@@ -59,7 +60,8 @@ def _of_page(index: int, page_size: int, size: int, begin: int, end: int, have: 
     known = have.intersection(page)
     if not known and len(page) > _FEW:
         return wanted
-    goes_on = wanted.start - 1 in known
+    # Where what was read before ends, as far as parts can tell: within this part, or with the one before.
+    goes_on = wanted.start in known or (begin % PART == 0 and wanted.start - 1 in known)
     return page if small or goes_on or len(page) <= _FEW or len(known.union(wanted)) == len(page) else wanted
 
 
