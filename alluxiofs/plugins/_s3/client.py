@@ -15,6 +15,7 @@ from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
 from alluxiofs.plugins._s3.failures import translated
 from alluxiofs.plugins._s3.options import check_options
+from alluxiofs.plugins._s3.times import parse_time
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -127,6 +128,9 @@ class S3Client:
                 self._made = self._make()
             if not self._connected:
                 run_coroutine(self._made.loop, self._made.set_session(), deadline)
+                if self._target.client is None:
+                    parsers = self._made.session.get_component("response_parser_factory")
+                    parsers.set_parser_defaults(timestamp_parser=parse_time)
                 self._connected = True
             return self._made
         finally:
