@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import IO, Any, Callable, Coroutine, Dict, Iterator, List, Optional, Union
+from typing import Any, Callable, Coroutine, Dict, Iterator, List, Optional, Union
 from urllib.parse import quote
 
 from attrs import define
@@ -13,6 +13,7 @@ from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStoreCap
 from alluxiofs.plugins._fsspec.appending import RewritingWriter, found_file, rewrite
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.identity import store_identity
+from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins._fsspec.waiting import Destination, Threads
 from alluxiofs.plugins._gcs.client import Connection, GcsClient
@@ -88,9 +89,9 @@ class GcsUnderStore(ObjectStore):
         """A new object of the old content and the new, made only in the place of the very one that was read."""
         self._check_key(name, Deadline.after(self.write_timeout))
 
-        def attempt(spool: IO[bytes], size: int) -> None:
+        def attempt(spool: Spool) -> None:
             old = found_file(self, name, self.write_timeout)
-            if old is not None and not size:
+            if old is not None and not spool.size:
                 return
             generation = "0" if old is None else (old.version.tag or "").partition(":")[2]
             writer = self._writer_over(generation, name)

@@ -114,7 +114,7 @@ class HdfsUnderStore(UnderStore):
         while True:
             some: List[FileStatus] = self._client.run(lambda _: list(itertools.islice(found, _ENTRIES)), deadline, name)
             for status in some:
-                if not is_temporary(status.path):
+                if not is_temporary(status.path) and not (recursive and status.isdir):
                     yield _entry(status, normalised(status.path))
             if len(some) < _ENTRIES:
                 return
