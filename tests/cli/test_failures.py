@@ -123,6 +123,8 @@ def test_completion_prints_a_script(shell: str, capfd: pytest.CaptureFixture[str
         ("ls --page-store no", ["plain,none"]),
         ("plugins di", ["plain,direct", "plain,disk"]),
         ("plugins page", ["plain,page-store"]),
+        ("cache p", ["plain,pin"]),
+        ("cache pin a", ["file,a"]),
     ],
 )
 def test_what_is_completed(words: str, items: list[str]) -> None:
