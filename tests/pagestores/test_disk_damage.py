@@ -101,6 +101,9 @@ def test_bits_flipped_anywhere_never_give_wrong_bytes(
     files = [first.file(key_of(number), 60 * PAGE + 7) for number in range(8)]
     for kept in files:
         keep(kept, *range(61))
+        first.put_note(kept.key, kept.key * 9)
+        first.pin(kept.key, True)
+    first.pin(kept.key, False)
     for path in sorted((folder / "v3").iterdir()):
         if path.name.endswith(name):
             # Without its first bytes, which say what it is, a file is a clear error: that is another test.
@@ -111,6 +114,10 @@ def test_bits_flipped_anywhere_never_give_wrong_bytes(
             kept, index = store.file(chance.choice(files).key, 60 * PAGE + 7), chance.randrange(61)
             if not read_whole(kept, index):
                 keep(kept, index)
+            if index % 9 == 0:
+                assert store.note(kept.key) in (None, kept.key * 9)
+                store.pin(kept.key, False)
+    store.verify()
     store.clear()
     keep(kept, *range(61))
     assert sum(read_whole(kept, index) for index in range(61)) > 50, "and it goes on keeping"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from pathlib import Path
@@ -143,7 +144,6 @@ def test_pinned_pages_stay_for_every_process_and_policy(
     kept = one.file(key_of(1), 1000 * PAGE)
     keep(kept, *range(100))
     one.put_note(key_of(1), b"name")
-    one.forget(key_of(2))
     assert one.pin(key_of(1), True) == 100
     for size in (PAGE, 600, 50_000, 2**18):  # those of other sizes cut the file that the pinned ones are in
         for number in range(2 * TIGHT // size):
@@ -255,3 +255,21 @@ def test_others_read_keep_and_evict_during_verification(make_disk_store: MakeDis
         thread.join()
     assert all(broken == 0 and right > 500 for right, broken in found)
     assert not listed
+
+
+def test_a_store_of_half_of_what_is_read_serves_right_bytes(make_disk_store: MakeDiskStore) -> None:
+    store = make_disk_store(TIGHT)
+    files = [store.file(key_of(number), 10 * size + 7, size) for number in range(6) for size in (64, PAGE, 20_000)]
+    chance, hits = random.Random(5), 0
+    for turn in range(150):
+        number = chance.randrange(len(files))
+        store.put_note(key_of(100 + number), b"%d" % turn * 500)
+        for index in range(11):
+            if read_whole(files[number], index):
+                hits += 1
+            else:
+                keep(files[number], index)
+        assert store.note(key_of(100 + number)) in (None, b"%d" % turn * 500)
+    assert store.counters()["evictions"] > 100
+    assert hits > 100
+    assert store.counters()["corrupt"] == 0

@@ -95,8 +95,12 @@ class Files:
     def notes(self, key: bytes) -> List[Tuple[Cells, int, Descriptor]]:
         """The cells with what is noted under a key, the last one first. There is more than one only while another
         takes its place, or when somebody came to his end then."""
+        return self.notes_at(key, self.hints.find_any(layout.page_hash(key, NOTE)))
+
+    def notes_at(self, key: bytes, places: List[Tuple[int, int]]) -> List[Tuple[Cells, int, Descriptor]]:
+        """The same, where the hints say that they may be."""
         found = []
-        for size_class, cell in self.hints.find_any(layout.page_hash(key, NOTE)):
+        for size_class, cell in places:
             cells = self.cells(size_class)
             descriptor = None if cells is None else cells.descriptor(cell)
             if (
@@ -107,7 +111,7 @@ class Files:
                 and descriptor.length <= cells.size
             ):
                 found.append((cells, cell, descriptor))
-        return sorted(found, key=lambda note: note[2].word, reverse=True)
+        return found if len(found) < 2 else sorted(found, key=lambda note: note[2].word, reverse=True)
 
     def owner(self, section: Section) -> int:
         """This process's number among the owners, which are told apart from the dead."""

@@ -64,16 +64,18 @@ class Pages:
 
     def find_note(self, key: bytes) -> Optional[Found]:
         """A note, not verified; ``None`` if there is none."""
-        with failures(self.path):
-            files = self.folder.files()
-            for _ in range(0 if files is None else _ATTEMPTS):
-                assert files is not None  # noqa: S101  # or there is no attempt
-                notes = files.notes(key)
-                if notes:
-                    return Found(*notes[0])
-                if not files.hints.find_any(layout.page_hash(key, NOTE)):
-                    break  # else it may have been replaced just now
+        files = self.folder.files()
+        if files is None:
             return None
+        page_hash = layout.page_hash(key, NOTE)
+        for _ in range(_ATTEMPTS):
+            places = files.hints.find_any(page_hash)
+            notes = files.notes_at(key, places)
+            if notes:
+                return Found(*notes[0])
+            if not places:
+                break  # else it may have been replaced just now
+        return None
 
     def is_fresh_since_boot(self, found: Found) -> bool:
         """Whether a page came since the machine started."""
