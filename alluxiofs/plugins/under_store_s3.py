@@ -26,7 +26,7 @@ from alluxiofs.plugins._fsspec.names import check, contained, split_scheme
 from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._s3.appending import Appending
-from alluxiofs.plugins._s3.client import S3Client, bucket_and_key
+from alluxiofs.plugins._s3.client import S3Client, bucket_and_key, finish
 from alluxiofs.plugins._s3.copying import CARRIED, LARGEST_COPY, copy_object
 from alluxiofs.plugins._s3.failures import refused
 from alluxiofs.plugins._s3.reading import fetch, version_of
@@ -316,17 +316,24 @@ class S3UnderStore(UnderStore):
         bucket, key = bucket_and_key(name)
         prefix = f"{key}/" if key else ""
         parameters: Dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "Delimiter": delimiter}
-        while True:
-            page = self._client.call("list_objects_v2", deadline, name, **parameters)
-            yield from page.get("CommonPrefixes", ())
-            yield from page.get("Contents", ())
-            if not page.get("IsTruncated"):
-                return
-            token = page.get("NextContinuationToken")
-            if not token or token == parameters.get("ContinuationToken"):
-                raise BadAnswerError(f"{name}: a listing that is not at its end says no way to go on")
-            parameters["ContinuationToken"] = token
-            deadline.progress()
+        asked = self._client.start("list_objects_v2", deadline, name, **parameters)
+        try:
+            while True:
+                page = finish(asked, deadline, name)
+                token = page.get("NextContinuationToken")
+                if page.get("IsTruncated"):
+                    if not token or token == parameters.get("ContinuationToken"):
+                        raise BadAnswerError(f"{name}: a listing that is not at its end says no way to go on")
+                    deadline.progress()
+                    # The store makes up the next page while this one is looked at.
+                    parameters["ContinuationToken"] = token
+                    asked = self._client.start("list_objects_v2", deadline, name, **parameters)
+                yield from page.get("CommonPrefixes", ())
+                yield from page.get("Contents", ())
+                if not page.get("IsTruncated"):
+                    return
+        finally:
+            asked.cancel()  # of a listing that is not read to its end
 
     def _make_bucket(self, bucket: str, deadline: Deadline) -> None:
         region = self._client.region
