@@ -259,7 +259,8 @@ def test_others_read_keep_and_evict_during_verification(make_disk_store: MakeDis
 
 def test_a_store_of_half_of_what_is_read_serves_right_bytes(make_disk_store: MakeDiskStore) -> None:
     store = make_disk_store(TIGHT)
-    files = [store.file(key_of(number), 10 * size + 7, size) for number in range(6) for size in (64, PAGE, 20_000)]
+    sizes = (64, PAGE, 20_000) * 6
+    files = [store.file(key_of(number), 10 * size + 7, size) for number, size in enumerate(sizes)]
     chance, hits = random.Random(5), 0
     for turn in range(150):
         number = chance.randrange(len(files))
