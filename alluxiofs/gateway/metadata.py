@@ -120,7 +120,7 @@ class MetadataCache:
     """
 
     def __init__(self, ttl: float, capacity: int) -> None:
-        self.ttl = ttl
+        self._ttl = ttl
         self._capacity = capacity
         self._lock = threading.Lock()
         self._entries: _Table[Entry] = _Table()
@@ -154,7 +154,7 @@ class MetadataCache:
 
     def put_entry(self, url: str, entry: Entry, epoch: int, until: Optional[float] = None) -> None:
         """Believe an entry: until a moment of ``time.monotonic()``, or for the time to live from now on."""
-        if self.ttl <= 0:
+        if self._ttl <= 0:
             return
         weight = _place(url) + weight_of(entry)
         with self._lock:
@@ -165,7 +165,7 @@ class MetadataCache:
     def put_listing(self, url: str, listing: Tuple[Entry, ...], epoch: int, until: Optional[float] = None) -> None:
         """Believe a listing, as :meth:`put_entry` does. One for which there is no room beside its entries is not
         kept."""
-        if self.ttl <= 0:
+        if self._ttl <= 0:
             return
         weight = _place(url) + sum(map(weight_of, listing)) + _POINTER * len(listing)
         with self._lock:
@@ -178,7 +178,7 @@ class MetadataCache:
     ) -> None:
         """Believe what a listing said of each entry, unless anything was forgotten since it was asked for. As many as
         half of the capacity holds, from the first on, so that a long listing does not drive itself out."""
-        if self.ttl <= 0:
+        if self._ttl <= 0:
             return
         left = self._capacity // 2
         weights: List[int] = []
@@ -227,7 +227,7 @@ class MetadataCache:
             self._listings.clear()
 
     def _until(self, until: Optional[float]) -> float:
-        return time.monotonic() + self.ttl if until is None else until
+        return time.monotonic() + self._ttl if until is None else until
 
     def _make_room(self) -> None:
         """Let go of what was put in first: what is believed no longer, and what there is no room for."""
