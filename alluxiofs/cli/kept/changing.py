@@ -40,8 +40,8 @@ def for_each(
                 continue
             with session.failures.guard(version.shown):
                 for one in opened:
-                    for key, page_size in version.keys.items():
-                        if version.name is not None:
+                    for key, page_size in version.keys:
+                        if version.name is not None and page_size is not None:
                             # A store that knows how many pages there may be need not search for them.
                             one.store.file(key, version.name.length, page_size)
                         work(one, key)

@@ -57,7 +57,7 @@ class Chosen:
         if not (self.urls or self.keys or self.prefixes):
             return True
         if version.name is None:
-            return any(key.hex() in self.keys for key in version.keys)
+            return any(key.hex() in self.keys for key, _ in version.keys)
         url, *above = _itself_and_above(version.name.url)
         if url in self.urls or url in self.prefixes or not self.prefixes.isdisjoint(above):
             return True

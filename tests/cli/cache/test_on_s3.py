@@ -1,4 +1,4 @@
-"""``alluxiofs cache`` and a program that reads S3 through the default page store."""
+"""``alluxiofs cache`` and a program that reads S3 through a configured page store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from alluxiofs.filesystem import AlluxioFileSystem
@@ -26,8 +27,8 @@ def test_what_is_pinned_by_the_command_is_not_fetched_by_the_program(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
+    store = {"name": "disk", "path": str(tmp_path / "pages"), "capacity": "100MB"}
+    monkeypatch.setitem(fsspec.config.conf, "alluxiofs", {"page_store": store})
     key, url = f"{s3_bucket}/a folder/a#b", f"s3://{s3_bucket}/a folder/a#b"
     s3_client.pipe_file(key, DATA)
     options = ["-o", f"target_options={json.dumps(s3_server.options)}"]

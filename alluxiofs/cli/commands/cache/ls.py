@@ -59,7 +59,7 @@ def _data(version: KeptVersion) -> Dict[str, Any]:
         "pages": version.pages,
         "pinned_pages": version.pinned,
         "kept_since": None if name is None else as_utc(name.kept_since),
-        "keys": sorted(key.hex() for key in version.keys),
+        "keys": [key.hex() for key, _ in version.keys],
     }
 
 
