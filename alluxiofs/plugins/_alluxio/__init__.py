@@ -1,0 +1,1 @@
+"""How Alluxio's workers are spoken to: connections, and the two dialects."""
