@@ -87,7 +87,8 @@ def source_for(
         raise ConfigurationError(
             f"cache_options has no {name!r}{nearest(name, ['readahead'])}; without cache_type it has 'readahead' alone"
         )
-    readahead = convert(readahead, Optional[Size], "cache_options['readahead']")
+    if readahead is not block_size:
+        readahead = convert(readahead, Optional[Size], "cache_options['readahead']")
     if not readahead:
         return Source(opened)
     pace = Pace(int(readahead) if given else None)

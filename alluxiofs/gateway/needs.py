@@ -24,7 +24,9 @@ class Need:
     have: FrozenSet[int] = frozenset()
 
 
-def need_of(run: range, page_size: int, size: int, begin: int, end: int, parts: Optional[KeptFile]) -> Need:
+def need_of(
+    run: range, page_size: int, size: int, begin: int, end: int, parts: Optional[KeptFile], exact: bool = False
+) -> Need:
     """What a read of the bytes ``begin`` to ``end`` has to have of neighbouring pages.
 
     Of pages that it reaches in part only those parts, where nothing of the page is kept: a reader at random places may
@@ -39,13 +41,15 @@ def need_of(run: range, page_size: int, size: int, begin: int, end: int, parts: 
         Bytes of a page and of the file.
     parts:
         Which are kept; ``None`` where pages are only fetched whole.
+    exact:
+        It is known what else will be read, and that it is not the rest of these pages.
     """
     first, last = run.start * page_size, min(run.stop * page_size, size)
     if parts is None:
         return Need(first, last)
     have = frozenset(number for number in range(first // PART, _after(last)) if parts.has(number))
     begin, end = max(begin, first), min(end, last)
-    small = end - begin <= _SMALL
+    small = not exact and end - begin <= _SMALL
     head = _of_page(run[0], page_size, size, begin, end, have, small)
     tail = head if len(run) == 1 else _of_page(run[-1], page_size, size, begin, end, have, small)
     needed = range(head.start, tail.stop)

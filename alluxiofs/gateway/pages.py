@@ -8,10 +8,11 @@ comes with a later one (:mod:`alluxiofs.gateway.needs`), and then the page is ke
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Iterable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Iterable, List, Optional, Set, Tuple
 
 from alluxiofs.errors import PageStoreError
 from alluxiofs.gateway import threads
+from alluxiofs.gateway.columns import Columns, chunks_of, footer_at
 from alluxiofs.gateway.keeping import PART, KeptVersion
 from alluxiofs.gateway.needs import Need, need_of, runs_of
 from alluxiofs.interfaces import Entry, KeptFile, Location
@@ -47,6 +48,9 @@ class PinnedFile:
         self.size = size
         self.kept = kept
         self._page_size = gateway.page_size
+        # Where the columns of a columnar file are; unknown until its footer is kept.
+        self._columns: Optional[Columns] = None
+        self._foreseen: Set[Tuple[int, int]] = set()
 
     # --- a range that somebody waits for ------------------------------------------------------------------------
 
@@ -57,6 +61,8 @@ class PinnedFile:
             self._fetch_range(offset, view)
             return
         missing = self._not_kept(kept, self._pages_of(offset, offset + len(view)), offset, view)
+        if missing and kept.parts() is not None:
+            self._foresee(offset, offset + len(view))
         while missing:
             claimed, others = self._claim(kept, missing, offset, view)
             runs = runs_of(claimed, max(1, _UNIT // self._page_size))
@@ -127,7 +133,7 @@ class PinnedFile:
         """Fetch what is missing of neighbouring pages that were claimed, keep it, and fill the view's part of them."""
         try:
             end = offset + len(view)
-            need = need_of(run, self._page_size, self.size, offset, end, kept.parts())
+            need = need_of(run, self._page_size, self.size, offset, end, kept.parts(), bool(self._columns))
             if offset <= need.begin and need.end <= end:
                 with view[need.begin - offset : need.end - offset] as target:
                     self._have(kept, need, target, alone)
@@ -141,10 +147,11 @@ class PinnedFile:
 
     # --- a range that nobody waits for yet ----------------------------------------------------------------------
 
-    def fetch_ahead(self, offset: int, size: int) -> Tuple[int, int]:
+    def fetch_ahead(self, offset: int, size: int, exact: bool = False) -> Tuple[int, int]:
         """Have the missing pages of a range fetched and kept by other threads, and return at once.
 
-        What cannot be had, or is more than may be fetched ahead at a time, is left to whoever reads it.
+        What cannot be had, or is more than may be fetched ahead at a time, is left to whoever reads it. ``exact``: of
+        the first and the last page only the parts that are in the range.
 
         Returns
         -------
@@ -160,23 +167,46 @@ class PinnedFile:
         sent = 0
         refused: Optional[int] = None
         for run in runs_of(claimed, max(1, _UNIT_AHEAD // self._page_size)):
-            if refused is None and threads.try_submit(functools.partial(self._fetch_run_ahead, kept, run)):
-                sent += min(run.stop * self._page_size, self.size) - run.start * self._page_size
+            begin, stop = run.start * self._page_size, min(run.stop * self._page_size, self.size)
+            if exact:
+                begin, stop = max(begin, offset), min(stop, end)
+            fetch = functools.partial(self._fetch_run_ahead, kept, run, begin, stop, exact)
+            if refused is None and threads.try_submit(fetch):
+                sent += stop - begin
                 continue
             refused = run.start if refused is None else refused
             _release(kept.pages, run)
-        return (end if refused is None else refused * self._page_size), sent
+        return (end if refused is None else max(offset, refused * self._page_size)), sent
 
-    def _fetch_run_ahead(self, kept: KeptVersion, run: range) -> None:
-        begin, end = run.start * self._page_size, min(run.stop * self._page_size, self.size)
+    def _fetch_run_ahead(self, kept: KeptVersion, run: range, begin: int, end: int, exact: bool) -> None:
         try:
-            need = need_of(run, self._page_size, self.size, begin, end, kept.parts())
-            with memoryview(bytearray(end - begin)) as whole:
-                self._have(kept, need, whole, alone=False)
+            need = need_of(run, self._page_size, self.size, begin, end, kept.parts(), exact)
+            with memoryview(bytearray(need.end - need.begin)) as target:
+                self._have(kept, need, target, alone=False)
         except Exception as error:  # nobody waits for this; the reader meets the failure itself
             self.gateway.logger.debug("reading ahead of %s failed: %s", self.location.url, error)
         finally:
             _release(kept.pages, run)
+
+    def _foresee(self, offset: int, end: int) -> None:
+        """Have other threads fetch what the reader of a column will want next."""
+        if self._columns is None:
+            tail = self._kept_bytes(self.size - 8, self.size)
+            if tail is None:
+                return  # whoever reads a columnar file begins there
+            at = footer_at(tail, self.size) if self.gateway.parallel(self.location) else None
+            footer = None if at is None else self._kept_bytes(*at)
+            self._columns = Columns(() if footer is None else chunks_of(footer, self.size))
+        for chunk in self._columns.beside(offset, end):
+            if chunk not in self._foreseen:
+                if self.fetch_ahead(chunk[0], chunk[1] - chunk[0], exact=True)[0] < chunk[1]:
+                    return
+                self._foreseen.add(chunk)
+
+    def _kept_bytes(self, begin: int, end: int) -> Optional[bytes]:
+        data = bytearray(end - begin)
+        with memoryview(data) as view:
+            return bytes(data) if self.fill_kept(begin, view) else None
 
     # --- fetching -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,147 @@
+"""Who reads a column of a Parquet file has the same column of the other row groups fetched ahead, and no more."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, List, Tuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alluxiofs.gateway.columns import Columns, chunks_of, footer_at
+from alluxiofs.gateway.keeping import PART
+from alluxiofs.pagestores.memory import MemoryPageStore
+from alluxiofs.settings.types import Size
+from alluxiofs.testing import make_context
+from tests.unit.gateway.conftest import Assembled
+
+PAGE = 8 * PART
+Chunks = List[List[Tuple[int, int]]]
+
+
+def varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def struct(*fields: Tuple[int, int, bytes]) -> bytes:
+    """Fields as number, type and value, in the Thrift compact protocol."""
+    out, last = b"", 0
+    for number, kind, value in fields:
+        step = number - last
+        out += (bytes([step << 4 | kind]) if step < 16 else bytes([kind]) + varint(2 * number)) + value
+        last = number
+    return out + b"\0"
+
+
+def integer(number: int) -> bytes:
+    return varint(2 * number)
+
+
+def items(kind: int, values: List[bytes]) -> bytes:
+    head = bytes([len(values) << 4 | kind]) if len(values) < 15 else bytes([15 << 4 | kind]) + varint(len(values))
+    return head + b"".join(values)
+
+
+def footer_of(chunks: Chunks) -> bytes:
+    """What Parquet's format has of these, with some of what else it has."""
+    groups = []
+    for columns in chunks:
+        metas = [
+            struct(
+                (1, 5, integer(5)),
+                (3, 9, items(8, [b"\x04name"])),
+                (7, 6, integer(end - begin)),
+                (9, 6, integer(begin + 1)),
+                (11, 6, integer(begin)),
+                (12, 12, struct((1, 1, b""), (9, 8, b"\x01x"))),
+            )
+            for begin, end in columns
+        ]
+        listed = [struct((2, 6, integer(0)), (3, 12, meta)) for meta in metas]
+        groups.append(struct((1, 9, items(12, listed)), (2, 6, integer(1000))))
+    schema = struct((1, 5, integer(1)), (4, 8, b"\x06schema"), (30, 7, b"12345678"))
+    return struct((1, 5, integer(2)), (2, 9, items(12, [schema])), (3, 6, integer(77)), (4, 9, items(12, groups)))
+
+
+Chunk = st.tuples(st.integers(1, 2**40), st.integers(1, 2**30)).map(lambda pair: (pair[0], sum(pair)))
+
+
+@given(st.lists(st.lists(Chunk, max_size=20), max_size=20))
+def test_a_footer_says_where_the_chunks_are(chunks: Chunks) -> None:
+    assert chunks_of(footer_of(chunks), 2**41) == chunks
+    end = max((end for columns in chunks for _, end in columns), default=0)
+    assert chunks_of(footer_of(chunks), end - 1) == [] or not end, "chunks outside of the file are not believed"
+
+
+@given(st.one_of(st.binary(max_size=300), st.integers(0, 300).map(lambda cut: footer_of([[(4, 9)] * 9] * 3)[:cut])))
+def test_what_is_no_footer_says_nothing(data: bytes) -> None:
+    assert not any(chunks_of(data, 2)), "whatever it says lies outside"
+    chunks_of(data, 2**40)
+
+
+def test_the_last_bytes_say_where_the_footer_is() -> None:
+    assert footer_at(b"\x10\0\0\0PAR1", 100) == (76, 92)
+    for tail in (b"\x10\0\0\0PAR2", b"\xff\xff\xff\x7fPAR1", b"\0\0\0\0PAR1", b"PAR1"):
+        assert footer_at(tail, 100) is None
+
+
+def test_the_nearest_row_groups_come_first() -> None:
+    columns = Columns(
+        [[(100 * group + 4, 100 * group + 50), (100 * group + 50, 100 * group + 90)] for group in range(5)]
+    )
+    assert columns.beside(260, 261) == [(150, 190), (350, 390), (50, 90), (450, 490)]
+    assert columns.beside(190, 204) == []
+    assert not Columns([])
+
+
+@pytest.fixture
+def table(assemble: Callable[..., Assembled]) -> Tuple[Assembled, bytes, Chunks]:
+    """A file of four row groups of three columns; the middle one is the largest."""
+    chunks: Chunks = []
+    at = 4
+    for _ in range(4):
+        columns = []
+        for size in (50_000, 12 * PART, 70_000):
+            columns.append((at, at + size))
+            at += size
+        chunks.append(columns)
+    footer = footer_of(chunks)
+    data = os.urandom(at) + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+    store: Any = MemoryPageStore(MemoryPageStore.Settings(capacity=Size(2**26)), make_context(), PAGE)
+    assembled = assemble(page_store=store, page_size=PAGE)
+    assembled.store.put("f", data)
+    return assembled, data, chunks
+
+
+def test_a_column_is_fetched_in_all_row_groups_and_the_others_are_not(
+    table: Tuple[Assembled, bytes, Chunks],
+) -> None:
+    assembled, data, chunks = table
+    opened = assembled.gateway.open(assembled.gateway.locate("f"))
+    assert opened.read(len(data) - 8, 8)[4:] == b"PAR1"
+    for column in (0, 2):
+        for group in (1, 0, 2, 3):
+            begin, end = chunks[group][column]
+            assert opened.read(begin, end - begin) == data[begin:end]
+    fetched = [(offset, length) for _, _, offset, length in assembled.store.reads()]
+    assert sum(length for _, length in fetched) < len(data) // 3
+    assert len({offset for offset, _ in fetched}) == len(fetched)
+    begin, end = chunks[0][1]
+    assert opened.read(begin, end - begin) == data[begin:end]
+
+
+def test_a_footer_that_lies_costs_no_wrong_byte(table: Tuple[Assembled, bytes, Chunks]) -> None:
+    assembled, data, chunks = table
+    lying = footer_of([[(end - 3, end + 3) for _, end in columns] for columns in reversed(chunks[:3])])
+    data = data[: chunks[-1][-1][1]] + lying + len(lying).to_bytes(4, "little") + b"PAR1"
+    assembled.store.put("f", data)
+    opened = assembled.gateway.open(assembled.gateway.locate("f"), refresh=True)
+    opened.read(len(data) - 100, 100)
+    for columns in chunks:
+        for begin, end in columns:
+            assert opened.read(begin, end - begin) == data[begin:end]
