@@ -10,7 +10,7 @@ from fsspec.callbacks import Callback
 from alluxiofs.cli.failures import UsageError
 from alluxiofs.cli.trees import RemoteTree
 from alluxiofs.errors import NotSupportedError, PageStoreError
-from alluxiofs.gateway.keeping import PART, page_key
+from alluxiofs.gateway.keeping import PART
 from alluxiofs.gateway.naming import part_key
 from alluxiofs.interfaces.values import UNSETTLED
 
@@ -42,7 +42,7 @@ def keep_and_pin(tree: RemoteTree, callback: Callback) -> int:
     Raises
     ------
     PageStoreError
-        If not all of it is kept in the end, for want of room say; nothing is pinned then that was not before.
+        If not all of it is kept in the end, for want of room say; nothing of it is pinned then.
     """
     gateway = tree.fs.gateway
     store = gateway.parts.page_store
@@ -54,18 +54,21 @@ def keep_and_pin(tree: RemoteTree, callback: Callback) -> int:
     entry = _settled(gateway, location)
     if not entry.version.tells:
         raise NotSupportedError(f"{tree.given}: the storage does not say which version it is, so nothing is kept of it")
-    key = page_key(gateway.store_of(location).identity(), location.url, entry.version, store.page_size)
     if not entry.size:
         return 0
-    before = _pin(store, key, True)  # and what is there already does not make room for the rest
+    kept = gateway.kept_pages(location, entry)
+    if kept is None:
+        raise PageStoreError(f"page store {store.name!r} does not work")
+    key: bytes = kept.pages.key
     done = False
     try:
+        _pin(store, key, True)  # so that what is there does not make room for the rest
         _read(tree, callback)
         pinned = _pin(store, key, True)
         missing = sum(1 for _ in _missing(store, key, entry.size))
         done = not missing
     finally:
-        if not (done or before):
+        if not done:
             _pin(store, key, False)
     if missing:
         raise PageStoreError(f"{missing} of its pages are not kept: the page store has no room for them, or is off")

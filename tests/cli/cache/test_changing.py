@@ -54,6 +54,13 @@ def test_what_does_not_fit_is_not_pinned(kept: Kept) -> None:
     assert kept("stats", "--json").json()["pinned_pages"] == 1
 
 
+def test_what_was_kept_of_a_file_that_does_not_fit_is_not_pinned_either(kept: Kept) -> None:
+    write(kept.files / "huge", content("huge", 4 << 20))
+    kept.program("1MB").cat_file(f"{kept.files}/huge", 0, 2 * PAGE)
+    assert kept.pin(f"{kept.url}/huge", capacity="1MB").code == 1
+    assert kept("stats", "--json").json()["pinned_pages"] == 0
+
+
 def test_pin_tells_what_is_wrong(kept: Kept) -> None:
     missing = kept.pin(f"{kept.url}/missing", f"{kept.url}/one")
     assert (missing.code, missing.lines) == (3, ["pinned 1 file, 1 page (1)"])
