@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from alluxiofs.testing.policies import HashingPolicyContract, RankingContract, WorkerPolicyContract
     from alluxiofs.testing.recording_telemetry import RecordingTelemetry
     from alluxiofs.testing.scripted_membership import ScriptedMembership
+    from alluxiofs.testing.stand_in_workers import StandInCluster
     from alluxiofs.testing.telemetry import CountingTelemetryContract, TelemetryContract
     from alluxiofs.testing.transports import TransportContract, WorkerTransportContract
     from alluxiofs.testing.under_stores import UnderStoreContract
@@ -43,6 +44,7 @@ _WHERE = {
     "RankingContract": "policies",
     "RecordingTelemetry": "recording_telemetry",
     "ScriptedMembership": "scripted_membership",
+    "StandInCluster": "stand_in_workers",
     "TelemetryContract": "telemetry",
     "TransportContract": "transports",
     "UnderStoreContract": "under_stores",
@@ -65,6 +67,7 @@ __all__ = [
     "RankingContract",
     "RecordingTelemetry",
     "ScriptedMembership",
+    "StandInCluster",
     "TelemetryContract",
     "TransportContract",
     "UnderStoreContract",

@@ -1,0 +1,247 @@
+"""A cluster of stand-in workers."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
+
+from alluxiofs.interfaces import Worker, WorkerIdentity
+from alluxiofs.testing.stand_in_workers._core import Core, Plan
+from alluxiofs.testing.stand_in_workers._dialects import DIALECTS
+from alluxiofs.testing.stand_in_workers._paths import Root
+from alluxiofs.testing.stand_in_workers._ports import free_ports
+from alluxiofs.testing.stand_in_workers._under_store import Stored, UnderFilesystem, UnderFolder, UnderStorage
+from alluxiofs.testing.stand_in_workers._worker import StandInWorker
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+    from alluxiofs.testing.stand_in_workers.faults import Fault
+
+__all__ = ["StandInCluster"]
+
+_PAGE_SIZE = "alluxio.worker.page.store.page.size"
+
+
+class StandInCluster:
+    """Workers that speak as Alluxio's do, over a folder of files. For tests and benchmarks: it is no cache.
+
+    They hold copies of what they were once asked for, and go on serving them when the file has changed, as real
+    workers do; :meth:`drop` makes them forget. Started and stopped by a ``with`` block::
+
+        with StandInCluster("/data/lake", workers=2, dialect="pages") as cluster:
+            cluster.load("dir/b.bin")
+            fs = fsspec.filesystem("alluxiofs", target_protocol="file", **cluster.arguments)
+            fs.cat(cluster.url("dir/b.bin"))
+
+    Parameters
+    ----------
+    store:
+        The under store: a folder of this machine, or an fsspec filesystem.
+    workers:
+        How many.
+    dialect:
+        ``"pages"``: the open-source worker (313). ``"rest"``: the newer one, with its data port.
+    folder:
+        Where in an fsspec filesystem the files are.
+    root:
+        How the cluster names the under store; its own URL otherwise.
+    page_size:
+        Of the workers, in bytes or as text (``"1MB"``).
+    virtual_nodes:
+        Of the ring that says which worker is in charge of a path.
+    host:
+        Where they listen, an address of this machine.
+    identities:
+        Of the workers; otherwise those that a client gives to the hosts of :attr:`worker_hosts`.
+    mount:
+        With dialect ``rest``: where the under store is mounted.
+    redirect_data:
+        With dialect ``rest``: whether the data port of a worker that is not in charge sends to the one that is.
+    """
+
+    def __init__(
+        self,
+        store: Union[str, os.PathLike[str], AbstractFileSystem],
+        *,
+        workers: int = 2,
+        dialect: str = "pages",
+        folder: str = "",
+        root: Optional[str] = None,
+        page_size: Union[int, str] = "1MB",
+        virtual_nodes: int = 2000,
+        host: str = "127.0.0.1",
+        identities: Optional[Sequence[WorkerIdentity]] = None,
+        mount: str = "/mnt",
+        redirect_data: bool = False,
+    ) -> None:
+        from alluxiofs.settings.types import Size
+
+        if dialect not in DIALECTS:
+            raise ValueError(f"dialect={dialect!r}: stand-in workers speak {' and '.join(map(repr, DIALECTS))}")
+        if workers < 1 or (identities is not None and len(identities) != workers):
+            raise ValueError(f"workers={workers}: at least one is needed, and as many identities if there are any")
+        under: UnderStorage = (
+            UnderFolder(store) if isinstance(store, (str, os.PathLike)) else UnderFilesystem(store, folder)
+        )
+        self._plan = Plan(
+            under,
+            Root((root or under.url).rstrip("/")),
+            dialect,
+            int(Size(page_size)),
+            virtual_nodes,
+            mount,
+            redirect_data,
+        )
+        self._host = host
+        self._members = self._numbered(workers, identities)
+        self._cores: List[Core] = []
+        self._workers: List[StandInWorker] = []
+
+    def _numbered(self, count: int, identities: Optional[Sequence[WorkerIdentity]]) -> Sequence[Worker]:
+        from alluxiofs.plugins.worker_hosts import parse_workers
+
+        ports = sorted(free_ports(self._host, 2 * count))
+        described: List[Dict[str, Any]] = [
+            {"host": self._host, "http_port": ports[2 * index], "data_port": ports[2 * index + 1]}
+            for index in range(count)
+        ]
+        for one, identity in zip(described, identities or ()):
+            one["identity"] = identity
+        return parse_workers(described)
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> StandInCluster:
+        """Start the workers; returns the cluster."""
+        from alluxiofs import make_policy
+
+        self._cores = [Core(self._plan, number) for number in range(len(self._members))]
+        policy = make_policy("consistent-hash", self._members, virtual_nodes=self._plan.virtual_nodes)
+        calls = {str(member.identity): _caller(core) for member, core in zip(self._members, self._cores)}
+        for member, core in zip(self._members, self._cores):
+            core.peers.meet(policy, calls)
+            core.listen(self._host, (member.http_port, member.data_port))
+        self._policy = policy
+        self._workers = [StandInWorker(member, calls[str(member.identity)], self._key_of) for member in self._members]
+        return self
+
+    def stop(self) -> None:
+        """Stop them; nothing that they held is left."""
+        for core in self._cores:
+            core.close()
+        self._cores = []
+
+    def __enter__(self) -> StandInCluster:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    # --- what a client needs --------------------------------------------------------------------------------------
+
+    @property
+    def members(self) -> Sequence[Worker]:
+        """The workers as a membership has them."""
+        return self._members
+
+    @property
+    def worker_hosts(self) -> List[Dict[str, Any]]:
+        """For the argument ``worker_hosts`` of a filesystem."""
+        return [
+            {
+                "host": member.host,
+                "http_port": member.http_port,
+                "data_port": member.data_port,
+                "identity": str(member.identity),
+            }
+            for member in self._members
+        ]
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What a filesystem must be told of the cluster: its workers, its dialect and its page size."""
+        return {
+            "worker_hosts": self.worker_hosts,
+            "transport": {"name": "alluxio", "dialect": self._plan.dialect},
+            "policy": {"name": "consistent-hash", "virtual_nodes": self._plan.virtual_nodes},
+            "options": {_PAGE_SIZE: str(self._plan.page_size)},
+        }
+
+    @property
+    def page_size(self) -> int:
+        return self._plan.page_size
+
+    def url(self, name: str = "") -> str:
+        """The full URL of a file of the under store: what workers are asked for, and what is hashed."""
+        return self._plan.root.url_of(name)
+
+    # --- workers --------------------------------------------------------------------------------------------------
+
+    @property
+    def workers(self) -> Sequence[StandInWorker]:
+        """The workers, in the order of :attr:`worker_hosts`."""
+        return self._workers
+
+    def in_charge(self, name: str) -> StandInWorker:
+        """The worker in charge of a file."""
+        owner = self._policy.rank(self._key_of(name), 1)[0]
+        return next(worker for worker in self._workers if worker.worker.identity == owner.identity)
+
+    def load(self, *names: str) -> None:
+        """Have files, by their names in the under store or their URLs, held by the workers in charge of them."""
+        for name in names:
+            self.in_charge(name).load(name)
+
+    def load_all(self) -> None:
+        """Have all files of the under store held by the workers in charge of them."""
+        self.load(*self._below(""))
+
+    def drop(self, name: Optional[str] = None) -> None:
+        """Have all workers forget a path, or all that they hold."""
+        for worker in self._workers:
+            worker.drop(name)
+
+    def fail(self, route: str, fault: Fault, times: Optional[int] = None) -> None:
+        """Have answers of all workers go wrong; ``times`` counts for each of them."""
+        for worker in self._workers:
+            worker.fail(route, fault, times)
+
+    def recover(self) -> None:
+        """Have all workers alive, and no answer go wrong."""
+        for worker in self._workers:
+            worker.recover()
+            worker.revive()
+
+    @property
+    def requests(self) -> Dict[str, int]:
+        """How many requests all workers got, by route."""
+        total: Counter[str] = Counter()
+        for worker in self._workers:
+            total.update(worker.requests)
+        return dict(total)
+
+    @property
+    def connections(self) -> int:
+        """How many connections were opened to all workers."""
+        return sum(worker.connections for worker in self._workers)
+
+    def forget_record(self) -> None:
+        """Count from zero."""
+        for worker in self._workers:
+            worker.forget_record()
+
+    def _key_of(self, name: str) -> str:
+        return self._plan.root.key(name)
+
+    def _below(self, name: str) -> List[str]:
+        found: List[str] = []
+        children: List[Stored] = self._plan.store.list(name)
+        for child in children:
+            found += [child.name] if child.is_file else self._below(child.name)
+        return [one for one in found if "?" not in one and "\\" not in one]
+
+
+def _caller(core: Core) -> Any:
+    return lambda name, *arguments: getattr(core, name)(*arguments)

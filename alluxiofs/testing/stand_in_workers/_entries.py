@@ -1,0 +1,36 @@
+"""Files and directories as workers describe them."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from alluxiofs.testing.stand_in_workers._paths import Root
+from alluxiofs.testing.stand_in_workers._under_store import Stored
+
+__all__ = ["entry_of", "readable_size"]
+
+_UNITS = ("KB", "MB", "GB", "TB")
+
+
+def readable_size(size: float) -> str:
+    """A size as Alluxio shows it: the next unit begins above five of it."""
+    if size <= 5 * 1024:
+        return f"{int(size)}B"
+    for unit in _UNITS:
+        size /= 1024
+        if size <= 5 * 1024:
+            return f"{size:.2f}{unit}"
+    return f"{size / 1024:.2f}PB"
+
+
+def entry_of(stored: Stored, root: Root, mount: str = "") -> Dict[str, Any]:
+    """What ``files`` and ``info`` say of a path, in their order."""
+    return {
+        "mType": "file" if stored.is_file else "directory",
+        "mName": stored.base or root.url.rstrip("/").rpartition("/")[2],
+        "mPath": f"{mount}/{stored.name}" if stored.name or not mount else mount,
+        "mUfsPath": root.url_of(stored.name),
+        "mLastModificationTimeMs": stored.mtime_ms,
+        "mLength": stored.length,
+        "mHumanReadableFileSize": readable_size(stored.length),
+    }

@@ -1,0 +1,96 @@
+"""The pages that one worker holds: copies, which stay as they are whatever becomes of the under store's file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from typing import BinaryIO, Dict, List, NamedTuple, Optional, Tuple
+
+__all__ = ["Kept", "Pages"]
+
+_CHUNK = 1 << 20
+
+
+class Kept(NamedTuple):
+    """Where the bytes of a page are in the worker's file."""
+
+    start: int
+    length: int
+
+
+class Pages:
+    """Pages by file id and index, one after the other in a file that has no name and goes with the worker."""
+
+    def __init__(self, page_size: int) -> None:
+        self.page_size = page_size
+        self._lock = threading.Lock()
+        self._file = tempfile.TemporaryFile(prefix="stand-in-worker-")  # noqa: SIM115 - it lives as long as the worker
+        self._end = 0
+        self._pages: Dict[Tuple[str, int], Kept] = {}
+
+    @property
+    def descriptor(self) -> int:
+        return self._file.fileno()
+
+    def get(self, file: str, index: int) -> Optional[Kept]:
+        return self._pages.get((file, index))
+
+    def read(self, start: int, length: int) -> bytes:
+        return os.pread(self._file.fileno(), length, start)
+
+    def count(self, file: Optional[str] = None) -> int:
+        """How many pages are kept, of one file or of all."""
+        return len(self._pages) if file is None else sum(one == file for one, _ in list(self._pages))
+
+    def put(self, file: str, index: int, data: bytes) -> None:
+        """Keep a page; one that is there stays."""
+        with self._lock:
+            if (file, index) not in self._pages:
+                os.pwrite(self._file.fileno(), data, self._end)
+                self._pages[file, index] = Kept(self._end, len(data))
+                self._end += len(data)
+
+    def load(self, file: str, source: BinaryIO) -> Tuple[int, int]:
+        """Keep all pages of a file that are not there yet.
+
+        Returns
+        -------
+        tuple of int
+            The bytes of the file, and how many of them were kept already.
+        """
+        with self._lock:
+            index = total = kept = 0
+            while True:
+                start = self._end
+                length = self._copy(source, start)
+                if length:
+                    total += length
+                    if (file, index) in self._pages:
+                        kept += length
+                    else:
+                        self._pages[file, index] = Kept(start, length)
+                        self._end += length
+                if length < self.page_size:
+                    return total, kept
+                index += 1
+
+    def drop(self, file: Optional[str] = None) -> None:
+        """Keep nothing of a file any more, or nothing at all."""
+        with self._lock:
+            gone: List[Tuple[str, int]] = [one for one in self._pages if file in (None, one[0])]
+            for one in gone:
+                del self._pages[one]
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _copy(self, source: BinaryIO, start: int) -> int:
+        copied = 0
+        while copied < self.page_size:
+            data = source.read(min(_CHUNK, self.page_size - copied))
+            if not data:
+                break
+            os.pwrite(self._file.fileno(), data, start + copied)
+            copied += len(data)
+        return copied

@@ -1,0 +1,107 @@
+"""The sockets of a stand-in worker: one thread that takes connections, and one a connection."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from typing import TYPE_CHECKING, Callable, Optional, Set, Tuple
+
+from alluxiofs.testing.stand_in_workers._messages import NEVER
+from alluxiofs.testing.stand_in_workers._wire import BODY_LIMIT, ConnectionEndedError, MalformedError, Wire
+
+if TYPE_CHECKING:
+    from alluxiofs.testing.stand_in_workers._core import Core
+    from alluxiofs.testing.stand_in_workers._messages import Answer, Request
+
+__all__ = ["Server"]
+
+_Handler = Callable[["Request"], Tuple[str, Optional["Answer"]]]
+
+
+class Server:
+    """Listens on one port, as often as it is started."""
+
+    def __init__(self, host: str, port: int, core: Core, handler: _Handler) -> None:
+        self._address = (host, port)
+        self._core = core
+        self._handler = handler
+        self._limit = BODY_LIMIT if core.plan.dialect == "pages" else None
+        self._lock = threading.Lock()
+        self._listening: Optional[socket.socket] = None
+        self._open: Set[socket.socket] = set()
+
+    @property
+    def open_connections(self) -> int:
+        return len(self._open)
+
+    def start(self) -> None:
+        """Listen; nothing happens if it does already."""
+        with self._lock:
+            if self._listening is not None:
+                return
+            listening = socket.socket(socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(self._address)
+            listening.listen(512)
+            self._listening = listening
+        threading.Thread(target=self._accept, args=(listening,), name="stand-in-worker", daemon=True).start()
+
+    def stop(self) -> None:
+        """Listen no more, and end all connections."""
+        with self._lock:
+            listening, self._listening = self._listening, None
+            connections, self._open = self._open, set()
+        if listening is not None:
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)  # only this wakes who waits in accept
+            listening.close()
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that serves it, which closes it
+
+    def _accept(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                if self._listening is not listening:
+                    return
+                continue
+            with self._lock:
+                if self._listening is not listening:
+                    connection.close()
+                    return
+                self._open.add(connection)
+            self._core.connected()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._serve, args=(connection,), name="stand-in-worker", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            self._answer_all(Wire(connection, self._limit))
+        except (OSError, ConnectionEndedError, MalformedError):
+            pass  # however it ended: whoever is at the other end sees it
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+
+    def _answer_all(self, wire: Wire) -> None:
+        handler, noted = self._handler, self._core.noted
+        while True:
+            request = wire.next()
+            if request is None:
+                return
+            route, answer = handler(request)
+            fault = noted(route, request)
+            if fault is not None:
+                fault.send(wire, answer)
+            elif answer is None:
+                return
+            elif answer is NEVER:
+                wire.wait(None)
+            else:
+                wire.answer(answer)
