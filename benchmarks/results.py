@@ -48,14 +48,14 @@ class AimResult:
 
 @define(frozen=True)
 class CaseResult:
-    """What was measured of a case in a phase; its figures are those of the turns without a problem.
+    """What was measured of a case in a phase.
 
     Parameters
     ----------
     name:
         Of the case.
     figures:
-        Spreads by name.
+        Spreads by name; none if there was a problem in any turn.
     ratio:
         Times the seconds of the baseline in the same turn.
     problems:
@@ -125,7 +125,8 @@ def _evaluate(phase: str, cases: Sequence[Case], samples: Sequence[Samples]) -> 
             for outcome in (_outcome(outcomes, phase) for outcomes in of_case)
             if outcome is not None and not isinstance(outcome, Mapping)
         ]
-        own = by_name[case.name]
+        # What was wrong, or failed, in one turn has no times, however fast the others were.
+        own: Sequence[Figures] = [{} for _ in of_case] if problems else by_name[case.name]
         if not problems and not any(own):
             continue  # it does not have this phase
         counts: Dict[str, int] = {}
