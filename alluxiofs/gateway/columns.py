@@ -10,13 +10,17 @@ The format: https://parquet.apache.org/docs/file-format/ and the Thrift compact 
 from __future__ import annotations
 
 import bisect
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+import threading
+from collections import OrderedDict
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
-__all__ = ["Columns", "chunks_of", "footer_at"]
+__all__ = ["Columns", "Recent", "chunks_of", "footer_at"]
 
 _MAGIC = b"PAR1"
 _LARGEST_FOOTER = 64 * 2**10  # bytes: some 500 chunks; of larger ones the looking costs more than it saves
 _MOST = 8  # chunks of a column that are fetched early, at a time
+_GAP = 128 * 2**10  # bytes between chunks that are fetched along with them: less than a request costs
+_PLACES = 256
 
 Chunk = Tuple[int, int]
 
@@ -43,23 +47,62 @@ class Columns:
         self._places = sorted(places)
         self._begins = [place[0] for place in self._places]
         self._chunks = chunks
+        self.read: FrozenSet[int] = frozenset()
+        """The columns that were read, as far as that was seen here."""
 
     def __bool__(self) -> bool:
         return bool(self._places)
 
-    def beside(self, offset: int, end: int) -> List[Chunk]:
-        """The chunks of other row groups that a reader of these bytes will want: those of the same columns, the nearest
-        row groups first."""
-        found: List[Tuple[int, Chunk]] = []
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return len(self._chunks[0]) if self._chunks else 0
+
+    def beside(self, offset: int, end: int, others: FrozenSet[int] = frozenset()) -> List[Chunk]:
+        """The chunks that a reader of these bytes will want: those of the same columns in other row groups, the nearest
+        first, and those of ``others``. What lies near each other is one."""
         at = bisect.bisect_right(self._begins, offset)
-        for _, stop, column, group in self._places[max(0, at - 1) : bisect.bisect_left(self._begins, end)]:
-            if stop > offset:
-                found += [
-                    (abs(other - group), columns[column])
-                    for other, columns in enumerate(self._chunks)
-                    if other != group and column < len(columns)
-                ]
-        return [chunk for _, chunk in sorted(found)[:_MOST]]
+        near = self._places[max(0, at - 1) : bisect.bisect_left(self._begins, end)]
+        read = [(column, group) for _, stop, column, group in near if stop > offset]
+        if not read:
+            return []
+        self.read = self.read.union(column for column, _ in read)
+        group = read[0][1]
+        found: List[Chunk] = []
+        for column in self.read | others:
+            there = [number for number, columns in enumerate(self._chunks) if column < len(columns)]
+            nearest = sorted(there, key=lambda number: abs(number - group))[: _MOST + 1]
+            found += [self._chunks[number][column] for number in nearest if (column, number) not in read]
+        return sorted(_joined(sorted(found)), key=lambda chunk: abs(chunk[0] - offset))
+
+
+def _joined(chunks: List[Chunk]) -> List[Chunk]:
+    joined: List[Chunk] = []
+    for begin, end in chunks:
+        if joined and begin - joined[-1][1] <= _GAP:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((begin, end))
+    return joined
+
+
+class Recent:
+    """The files of columns that were read last, by where they are: the next one beside them is read alike."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: OrderedDict[Tuple[str, int], Columns] = OrderedDict()
+
+    def before(self, url: str, columns: Columns) -> Optional[Columns]:
+        """Take a file to the others. Returns the one of as many columns before it in the same directory, or in the same
+        one but for partitions (``year=2013``)."""
+        place = url.partition("=")[0].rpartition("/")[0], columns.width
+        with self._lock:
+            last = self._files.pop(place, None)
+            self._files[place] = columns
+            if len(self._files) > _PLACES:
+                self._files.popitem(last=False)
+        return last
 
 
 def chunks_of(footer: bytes, size: int) -> List[List[Chunk]]:

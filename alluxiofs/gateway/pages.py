@@ -50,6 +50,7 @@ class PinnedFile:
         self._page_size = gateway.page_size
         # Where the columns of a columnar file are; unknown until its footer is kept.
         self._columns: Optional[Columns] = None
+        self._like: Optional[Columns] = None  # those of the file that was read before it, beside it
         self._foreseen: Set[Tuple[int, int]] = set()
 
     # --- a range that somebody waits for ------------------------------------------------------------------------
@@ -61,10 +62,12 @@ class PinnedFile:
             self._fetch_range(offset, view)
             return
         missing = self._not_kept(kept, self._pages_of(offset, offset + len(view)), offset, view)
-        if missing and kept.parts() is not None:
-            self._foresee(offset, offset + len(view))
+        foresees = kept.parts() is not None
         while missing:
             claimed, others = self._claim(kept, missing, offset, view)
+            if foresees:  # once this read has claimed what it needs itself
+                foresees = False
+                self._foresee(offset, offset + len(view))
             runs = runs_of(claimed, max(1, _UNIT // self._page_size))
             alone = len(runs) == 1
             threads.run_all([functools.partial(self._fetch_run, kept, run, offset, view, alone) for run in runs])
@@ -197,11 +200,19 @@ class PinnedFile:
             at = footer_at(tail, self.size) if self.gateway.parallel(self.location) else None
             footer = None if at is None else self._kept_bytes(*at)
             self._columns = Columns(() if footer is None else chunks_of(footer, self.size))
-        for chunk in self._columns.beside(offset, end):
-            if chunk not in self._foreseen:
-                if self.fetch_ahead(chunk[0], chunk[1] - chunk[0], exact=True)[0] < chunk[1]:
-                    return
-                self._foreseen.add(chunk)
+            if self._columns:
+                self._like = self.gateway.columnar.before(self.location.url, self._columns)
+        if not self._columns:
+            return
+        likely = self._columns.beside(offset, end, frozenset() if self._like is None else self._like.read)
+        for begin, stop in likely:
+            if (begin, stop) in self._foreseen:
+                continue
+            upto, sent = self.fetch_ahead(begin, stop - begin, exact=True)
+            if sent:
+                self._foreseen.add((begin, stop))
+            if upto < stop:
+                return
 
     def _kept_bytes(self, begin: int, end: int) -> Optional[bytes]:
         data = bytearray(end - begin)

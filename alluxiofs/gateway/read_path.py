@@ -11,6 +11,7 @@ from alluxiofs.errors import (
     is_a_directory,
 )
 from alluxiofs.gateway import threads
+from alluxiofs.gateway.columns import Recent
 from alluxiofs.gateway.keeping import KeptVersion
 from alluxiofs.gateway.line import Side
 from alluxiofs.gateway.looking import Looking
@@ -39,6 +40,7 @@ class ReadPath(Looking):
     def __init__(self, parts: Parts, limits: Limits) -> None:
         super().__init__(parts, limits)
         self.page_size = parts.page_size
+        self.columnar = Recent()
         self._generation = threads.forks
         self._counted = dict.fromkeys(
             ("bytes_from_workers", "bytes_from_under_stores", "readahead_used", "readahead_wasted"), 0

@@ -90,12 +90,21 @@ def test_the_last_bytes_say_where_the_footer_is() -> None:
         assert footer_at(tail, 100) is None
 
 
-def test_the_nearest_row_groups_come_first() -> None:
+def test_the_nearest_row_groups_come_first_and_near_chunks_together() -> None:
+    mib = 2**20
     columns = Columns(
-        [[(100 * group + 4, 100 * group + 50), (100 * group + 50, 100 * group + 90)] for group in range(5)]
+        [[(mib * group + 4, mib * group + 50), (mib * group + 50, mib * group + 90)] for group in range(4)]
     )
-    assert columns.beside(260, 261) == [(150, 190), (350, 390), (50, 90), (450, 490)]
-    assert columns.beside(190, 204) == []
+    assert columns.beside(2 * mib + 60, 2 * mib + 61) == [
+        (3 * mib + 50, 3 * mib + 90),
+        (mib + 50, mib + 90),
+        (50, 90),
+    ]
+    assert columns.beside(mib + 90, mib + 95) == []
+    assert columns.beside(mib + 60, mib + 61, frozenset([0, 9]))[:2] == [
+        (mib + 4, mib + 50),
+        (2 * mib + 4, 2 * mib + 90),
+    ]
     assert not Columns([])
 
 
@@ -133,6 +142,24 @@ def test_a_column_is_fetched_in_all_row_groups_and_the_others_are_not(
     assert len({offset for offset, _ in fetched}) == len(fetched)
     begin, end = chunks[0][1]
     assert opened.read(begin, end - begin) == data[begin:end]
+
+
+def test_the_next_file_is_read_as_the_one_before(table: Tuple[Assembled, bytes, Chunks]) -> None:
+    assembled, data, chunks = table
+    for name in ("d/day=1/x", "d/day=2/x"):
+        assembled.store.put(name, data)
+        opened = assembled.gateway.open(assembled.gateway.locate(name))
+        opened.read(len(data) - 8, 8)
+        for column in (0, 2) if name == "d/day=1/x" else (0,):
+            for group in range(4):
+                begin, end = chunks[group][column]
+                assert opened.read(begin, end - begin) == data[begin:end]
+    begin, end = chunks[1][2]
+    assert opened.read_kept(begin, end - begin) in (None, data[begin:end])
+    # Whoever reads on waits for what is on its way, and asks for nothing that is.
+    before = assembled.store.reads()
+    assert opened.read(begin, end - begin) == data[begin:end]
+    assert len([each for each in before if each[1] == "d/day=2/x"]) > 4
 
 
 def test_a_footer_that_lies_costs_no_wrong_byte(table: Tuple[Assembled, bytes, Chunks]) -> None:
