@@ -47,7 +47,7 @@ def places(kind: str, request: pytest.FixtureRequest) -> Iterator[Place]:
         from ossfs import OSSFileSystem
 
         options = request.getfixturevalue("oss_server").options
-        client = OSSFileSystem(**options, use_listings_cache=False)
+        client = OSSFileSystem(**options, skip_instance_cache=True)  # without its memory of listings it fails
         client._get_bucket(name).create_bucket()
         yield Place("oss", options, client, f"{name}/folder")
     else:

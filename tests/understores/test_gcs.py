@@ -12,8 +12,9 @@ from alluxiofs.plugins.under_store_gcs import GcsUnderStore
 from alluxiofs.testing import make_context
 from alluxiofs.testing.under_stores import UnderStoreContract
 from tests.servers import GcsServer
+from tests.understores.needed import needed
 
-pytest.importorskip("gcsfs", reason="needs gcsfs")
+needed("gcsfs", "gcs")
 
 
 def make(options: Any) -> GcsUnderStore:

@@ -12,8 +12,9 @@ from alluxiofs.plugins.under_store_hdfs import HdfsUnderStore
 from alluxiofs.testing import make_context
 from alluxiofs.testing.under_stores import UnderStoreContract
 from tests.servers import HdfsServer
+from tests.understores.needed import needed
 
-pytest.importorskip("hdfs_native", reason="needs hdfs-native")
+needed("hdfs_native", "hdfs", since=(3, 9))
 
 
 def make(options: Any) -> HdfsUnderStore:

@@ -12,8 +12,9 @@ from alluxiofs.plugins.under_store_oss import OssUnderStore
 from alluxiofs.testing import make_context
 from alluxiofs.testing.under_stores import UnderStoreContract
 from tests.oss_front import OssServer
+from tests.understores.needed import needed
 
-pytest.importorskip("ossfs", reason="needs ossfs")
+needed("ossfs", "oss")
 
 
 def make(options: Any) -> OssUnderStore:

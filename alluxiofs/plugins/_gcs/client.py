@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
-import io
 import itertools
 import json
 import os
@@ -25,6 +24,7 @@ from alluxiofs.errors import BadAnswerError, ConfigurationError, DeadlineExceede
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.waiting import Destination, Threads, result, run_coroutine
+from alluxiofs.plugins._gcs.bodies import once
 from alluxiofs.plugins._gcs.failures import AGAIN, refused, translated
 from alluxiofs.plugins._gcs.options import check_options
 
@@ -164,7 +164,7 @@ class Connection:
 
         # The deadline of the operation is the limit, not a number of seconds for whatever size the body has.
         no_limit = aiohttp.ClientTimeout(total=None)
-        body = io.BytesIO(data) if data else None  # written a piece at a time, so that other requests have their turn
+        body = once(data) if data else None
         return await self._session.request(
             method, URL(url, encoded=True), headers=headers, data=body, timeout=no_limit, allow_redirects=False
         )

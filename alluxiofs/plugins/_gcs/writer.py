@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from concurrent.futures import CancelledError
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from alluxiofs.errors import BadAnswerError, FileChangedError, exists
 from alluxiofs.interfaces import Deadline, Writer
-from alluxiofs.plugins._gcs.failures import AGAIN, refused, translated
+from alluxiofs.plugins._gcs.failures import AGAIN, refused
 from alluxiofs.plugins._objects.store import bucket_and_key
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ UNIT = 256 * 1024
 """Bytes that every part but the last is a multiple of."""
 
 _KEPT = re.compile(r"bytes=0-(\d+)")
-_ENOUGH = 5  # times that the store may keep nothing of what is sent
+_ENOUGH = 3  # times in a row that the store may take nothing of what is sent
+_PAUSE = 0.1  # seconds, doubled each time
 _INCOMPLETE = 308
 _CANCELLED = 499  # the answer to an upload that is given up, as the store would have it
 
@@ -179,51 +181,35 @@ class GcsWriter(Writer):
 
 
 async def _send(connection: Connection, url: str, name: str, part: bytes, start: int, last: bool) -> Optional[Answer]:
-    """Send one part, and again what of it the store did not keep; the object's description after the last one."""
+    """Send one part, and again what of it the store did not take; the object's description after the last one.
+
+    It is sent again only where the store has said so. Without an answer it may have been taken, and not every server
+    leaves out what it has already: the upload is given up then, and the old object stays.
+    """
     end = start + len(part)
     total = str(end) if last else "*"
-    sent, vain, lost = start, 0, False
+    sent, vain = start, 0
     while True:
-        if lost or sent == end:
-            span, data = f"bytes */{total}", b""  # asks how much there is
-        else:
-            span, data = f"bytes {sent}-{end - 1}/{total}", part[sent - start :]
-        answer = await _attempt(connection, url, name, span, data)
-        if answer is not None and answer.status < 300:
+        span = f"bytes {sent}-{end - 1}/{total}" if sent < end else f"bytes */{total}"
+        headers, data = {"Content-Range": span}, part[sent - start :]
+        answer = await connection.send("PUT", url, name, headers=headers, data=data, again=False, good=_to_go_on_with)
+        if answer.status < 300:
             if not last:
                 raise BadAnswerError(f"{name}: the store takes an upload for whole after {end} bytes")
             return answer
-        lost = answer is None
-        if answer is not None:
-            kept = _kept(answer, name, start, end)
-            if kept == end and not last:
-                return None
-            vain = 0 if kept > sent else vain + 1
-            sent = kept
-        else:
-            vain += 1
-        if vain >= _ENOUGH:
-            raise BadAnswerError(f"{name}: the store does not take bytes {sent}-{end - 1}")
-
-
-async def _attempt(connection: Connection, url: str, name: str, span: str, data: bytes) -> Optional[Answer]:
-    """An answer, or ``None`` where how much the store has of it must be asked."""
-
-    def good(status: int) -> bool:
-        return status < 300 or status == _INCOMPLETE or status in AGAIN
-
-    headers = {"Content-Range": span}
-    try:
-        answer = await connection.send("PUT", url, name, headers=headers, data=data, again=not data, good=good)
-    except Exception as error:
-        if data and isinstance(translated(error, name), ConnectionError):
+        kept = _kept(answer, name, start, end) if answer.status == _INCOMPLETE else sent
+        if kept == end and not last:
             return None
-        raise
-    if answer.status in AGAIN:
-        if not data:
+        vain = 0 if kept > sent else vain + 1
+        if vain >= _ENOUGH:
             raise refused(answer.status, answer.body, name, "PUT")
-        return None
-    return answer
+        if vain:
+            await asyncio.sleep(_PAUSE * 2**vain)
+        sent = kept
+
+
+def _to_go_on_with(status: int) -> bool:
+    return status < 300 or status == _INCOMPLETE or status in AGAIN
 
 
 def _kept(answer: Answer, name: str, start: int, end: int) -> int:

@@ -54,7 +54,7 @@ class HdfsClient:
         ready = target.client
         if ready is None and importlib.util.find_spec("hdfs_native") is None:
             raise MissingExtraError(
-                "the protocol 'hdfs' needs hdfs-native: pip install 'alluxiofs[hdfs]' (Python 3.10 or later; or choose "
+                "the protocol 'hdfs' needs hdfs-native: pip install 'alluxiofs[hdfs]' (Python 3.9 or later; or choose "
                 "under_store='fsspec' for PyArrow's client, which needs Java and Hadoop's libraries)"
             )
         if ready is not None and not hasattr(getattr(ready, "client", None), "get_file_info"):
