@@ -15,7 +15,7 @@ from alluxiofs.interfaces import Event, KeptFile, PageStore, Telemetry, Version
 __all__ = ["PART", "PAUSE", "Keeper", "KeptVersion", "page_key"]
 
 PART = 64 * 2**10
-"""Bytes a part: what a small read of a page that is not kept fetches. ``docs/performance.md`` has the measurements."""
+"""Bytes a part: what a small read of a page that is not kept fetches. ``docs/architecture.md`` has the measurements."""
 
 _FEWEST_PARTS = 5  # pages of fewer are fetched whole
 _LARGEST_WHOLE = 2 * PART  # files up to here, too
