@@ -27,7 +27,7 @@ _WORKER = """
 import random, sys
 from alluxiofs.pagestores.disk import DiskPageStore
 from alluxiofs.testing.context import make_context
-from alluxiofs.testing.page_stores import keep, key_of, read_whole
+from alluxiofs.testing.page_stores import content, keep, key_of, read_whole
 path, capacity, seed, steps = sys.argv[1], *map(int, sys.argv[2:])
 store = DiskPageStore(DiskPageStore.Settings(path, capacity), make_context(), 4096)
 chance, hits = random.Random(seed), 0
@@ -45,6 +45,10 @@ for step in range(steps):
             keep(kept, index)
         finally:
             kept.release(index)
+    if step % 10 == 4:  # larger than what is written under the lock, and several at once
+        large = store.file(key_of(3000 + chance.randrange(5)), 250_000, 100_000)
+        if not all([read_whole(large, index) for index in range(3)]):
+            large.keep_run(0, memoryview(b"".join(content(large, index) for index in range(3))))
     if step % 20 == 7:
         key = key_of(2000 + chance.randrange(8))
         store.put_note(key, key + bytes([chance.randrange(256)]) * chance.randrange(9000))
@@ -102,6 +106,9 @@ def readable(store: DiskPageStore) -> List[object]:
     for number in range(400):
         if read_whole(store.file(key_of(1000 + number), 1 + number * 10), 0):
             found.append(number)
+    for number in range(5):
+        kept = store.file(key_of(3000 + number), 250_000, 100_000)
+        found += [(3000 + number, index) for index in range(3) if read_whole(kept, index)]
     return found
 
 
