@@ -19,7 +19,7 @@ PROCESSES = 4
 
 def cases(folder: Path, quick: bool, share: Optional[float]) -> Iterator[Sequence[Case]]:
     """Three epochs with room for a share of the samples."""
-    contents = [Content(256 * KIB, number) for number in range(48 if quick else 384)]
+    contents = [Content(256 * KIB, number) for number in range(24 if quick else 384)]
     size = sum(content.size for content in contents)
     with storage(folder) as server:
         server.put_all("samples", contents)
@@ -32,7 +32,7 @@ def cases(folder: Path, quick: bool, share: Optional[float]) -> Iterator[Sequenc
 
 @benchmark("epochs", unit="sample", turns=5, warm_up=False)
 def enough(folder: Path, quick: bool) -> Iterator[Sequence[Case]]:
-    """Three shuffled epochs of 384 objects of 256 KiB (quick: 48), read whole by each of four processes that share a
+    """Three shuffled epochs of 384 objects of 256 KiB (quick: 24), read whole by each of four processes that share a
     folder."""
     yield from cases(folder, quick, None)
 
