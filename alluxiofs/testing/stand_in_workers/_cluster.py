@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from alluxiofs.interfaces import Worker, WorkerIdentity
 from alluxiofs.testing.stand_in_workers._core import Core, Plan
 from alluxiofs.testing.stand_in_workers._dialects import DIALECTS
+from alluxiofs.testing.stand_in_workers._master import Master, Stage
 from alluxiofs.testing.stand_in_workers._paths import Root
 from alluxiofs.testing.stand_in_workers._ports import free_ports
 from alluxiofs.testing.stand_in_workers._under_store import Stored, UnderFilesystem, UnderFolder, UnderStorage
@@ -59,6 +60,10 @@ class StandInCluster:
         With dialect ``rest``: where the under store is mounted.
     redirect_data:
         With dialect ``rest``: whether the data port of a worker that is not in charge sends to the one that is.
+    master:
+        Whether there is a master, which load jobs need.
+    job_seconds, job_rest:
+        Seconds that a load job takes at least, and after its end cannot be submitted again.
     """
 
     def __init__(
@@ -75,6 +80,9 @@ class StandInCluster:
         identities: Optional[Sequence[WorkerIdentity]] = None,
         mount: str = "/mnt",
         redirect_data: bool = False,
+        master: bool = True,
+        job_seconds: float = 0.2,
+        job_rest: float = 1.0,
     ) -> None:
         from alluxiofs.settings.types import Size
 
@@ -96,6 +104,7 @@ class StandInCluster:
         )
         self._host = host
         self._members = self._numbered(workers, identities)
+        self._master = Master(under, self._plan.root, self._load, job_seconds, job_rest) if master else None
         self._cores: List[Core] = []
         self._workers: List[StandInWorker] = []
 
@@ -122,6 +131,7 @@ class StandInCluster:
         calls = {str(member.identity): _caller(core) for member, core in zip(self._members, self._cores)}
         for member, core in zip(self._members, self._cores):
             core.peers.meet(policy, calls)
+            core.obey(self._master)
             core.listen(self._host, (member.http_port, member.data_port))
         self._policy = policy
         self._workers = [StandInWorker(member, calls[str(member.identity)], self._key_of) for member in self._members]
@@ -132,6 +142,8 @@ class StandInCluster:
         for core in self._cores:
             core.close()
         self._cores = []
+        if self._master is not None:
+            self._master.close()
 
     def __enter__(self) -> StandInCluster:
         return self.start()
@@ -231,6 +243,51 @@ class StandInCluster:
         """Count from zero."""
         for worker in self._workers:
             worker.forget_record()
+
+    # --- load jobs ------------------------------------------------------------------------------------------------
+
+    def hold_jobs(self, at: str = "submitted") -> None:
+        """Have load jobs wait: before anything is ``"submitted"`` to workers, or when everything is ``"loaded"``."""
+        self._jobs.hold(Stage(at))
+
+    def release_jobs(self) -> None:
+        """Have load jobs go on."""
+        self._jobs.hold(None)
+
+    def await_jobs(self, at: Optional[str] = None) -> None:
+        """Wait until all load jobs have ended, or wait at ``"loaded"`` (see :meth:`hold_jobs`).
+
+        Raises
+        ------
+        TimeoutError
+            After half a minute.
+        """
+        self._jobs.await_stage(None if at is None else Stage(at))
+
+    def settle_jobs(self) -> None:
+        """Wait until all load jobs have ended, and have their paths be such that can be submitted again at once."""
+        self._jobs.await_stage()
+        self._jobs.forget_ends()
+
+    def kill_master(self) -> None:
+        """Have workers find no master any more: what they are asked of load jobs they never answer."""
+        for worker in self._workers:
+            worker.call("obey", None)
+
+    def revive_master(self) -> None:
+        """Have workers find the master again."""
+        for worker in self._workers:
+            worker.call("obey", self._jobs)
+
+    @property
+    def _jobs(self) -> Master:
+        if self._master is None:
+            raise ValueError("this cluster was made without a master, and has no load jobs")
+        return self._master
+
+    def _load(self, url: str, metadata_only: bool) -> Optional[Tuple[int, int]]:
+        found: Optional[Tuple[int, int]] = self.in_charge(url).call("load", url, metadata_only)
+        return found
 
     def _key_of(self, name: str) -> str:
         return self._plan.root.key(name)

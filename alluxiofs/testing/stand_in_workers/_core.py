@@ -119,6 +119,10 @@ class Core:
         """Take connections and requests, and answer none of them."""
         self._awake.clear()
 
+    def obey(self, master: Any) -> None:
+        """Have this master, or none."""
+        self.master = master
+
     def close(self) -> None:
         self.kill()
         self.pages.close()

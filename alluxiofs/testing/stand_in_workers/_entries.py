@@ -25,11 +25,13 @@ def readable_size(size: float) -> str:
 
 def entry_of(stored: Stored, root: Root, mount: str = "") -> Dict[str, Any]:
     """What ``files`` and ``info`` say of a path, in their order."""
+    shown = stored.name.replace("\\", "/")  # Alluxio knows no other separator; only the UFS path has the name as it is
+    top = root.url_of("")
     return {
         "mType": "file" if stored.is_file else "directory",
-        "mName": stored.base or root.url.rstrip("/").rpartition("/")[2],
-        "mPath": f"{mount}/{stored.name}" if stored.name or not mount else mount,
-        "mUfsPath": root.url_of(stored.name),
+        "mName": shown.rpartition("/")[2] or top.rpartition("/")[2],
+        "mPath": f"{mount}/{shown}" if shown or not mount else mount,
+        "mUfsPath": f"{top}/{stored.name}" if stored.name else top,
         "mLastModificationTimeMs": stored.mtime_ms,
         "mLength": stored.length,
         "mHumanReadableFileSize": readable_size(stored.length),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Dict, List, Optional, Tuple
-
-import attrs
+from typing import Dict, Optional, Tuple
 
 from alluxiofs.testing.stand_in_workers._paths import Root
 from alluxiofs.testing.stand_in_workers._under_store import Stored, UnderStorage
@@ -45,7 +43,7 @@ class Metadata:
             found = self.look(key)
             if found is None or found.is_file:
                 return () if found is None else (found,)
-            listed = tuple(_as_shown(self._store.list(found.name)))
+            listed = tuple(one for one in self._store.list(found.name) if "?" not in one.base)
             with self._lock:
                 self._listings[key] = listed
         return listed
@@ -66,9 +64,3 @@ class Metadata:
                 for one in [one for one in known if one == key or one.startswith(key + "/")]:
                     del known[one]
             self._listings.pop(key.rpartition("/")[0], None)
-
-
-def _as_shown(children: List[Stored]) -> List[Stored]:
-    """Without the names that Alluxio cannot have, and with its spelling of those that it can half."""
-    shown = [one for one in children if "?" not in one.base]
-    return [attrs.evolve(one, name=one.name.replace("\\", "/")) if "\\" in one.name else one for one in shown]

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from alluxiofs.testing.stand_in_workers._entries import entry_of
+from alluxiofs.testing.stand_in_workers._load_jobs import answer_load
 from alluxiofs.testing.stand_in_workers._messages import Answer, Request, Slice, json_answer, parameters_of
 from alluxiofs.testing.stand_in_workers._paths import undo_escapes
 
@@ -107,8 +108,6 @@ class PagesDialect:
     # --- load jobs ------------------------------------------------------------------------------------------------
 
     def _load(self, path: str, parameters: Dict[str, str]) -> Optional[Answer]:
-        from alluxiofs.testing.stand_in_workers._load_jobs import answer_load
-
         return answer_load(self._core.master, path, parameters)
 
 

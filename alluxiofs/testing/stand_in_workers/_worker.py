@@ -31,22 +31,22 @@ class StandInWorker:
     """
 
     worker: Worker
-    _call: Call = field(repr=False)
+    call: Call = field(repr=False)
     _key: Callable[[str], str] = field(repr=False)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
     def kill(self) -> None:
         """End all connections and refuse new ones. What it holds stays, as on the disks of a real worker."""
-        self._call("kill")
+        self.call("kill")
 
     def revive(self) -> None:
         """Answer again after :meth:`kill` or :meth:`hang`, at the same address."""
-        self._call("revive")
+        self.call("revive")
 
     def hang(self) -> None:
         """Take connections and requests and answer none of them, until it is revived or killed."""
-        self._call("hang")
+        self.call("hang")
 
     # --- faults ---------------------------------------------------------------------------------------------------
 
@@ -66,11 +66,11 @@ class StandInWorker:
         matching:
             A piece of the targets (path and query, as they are sent) of the requests that it is for.
         """
-        self._call("fail", route, fault, times, skip, matching)
+        self.call("fail", route, fault, times, skip, matching)
 
     def recover(self, route: Optional[str] = None) -> None:
         """Have no answers go wrong any more, of one route or of all."""
-        self._call("recover", route)
+        self.call("recover", route)
 
     @contextlib.contextmanager
     def failing(self, route: str, fault: Fault, matching: str = "") -> Iterator[None]:
@@ -86,30 +86,30 @@ class StandInWorker:
     @property
     def requests(self) -> Dict[str, int]:
         """How many requests there were, by route, those that went wrong among them."""
-        counts: Dict[str, int] = self._call("record")[0]
+        counts: Dict[str, int] = self.call("record")[0]
         return counts
 
     @property
     def connections(self) -> int:
         """How many connections were opened."""
-        opened: int = self._call("record")[1]
+        opened: int = self.call("record")[1]
         return opened
 
     @property
     def open_connections(self) -> int:
         """How many connections are open."""
-        opened: int = self._call("record")[2]
+        opened: int = self.call("record")[2]
         return opened
 
     @property
     def seen(self) -> List[Seen]:
         """The requests (``route``, ``method``, ``target``) in their order, the last 100,000 of them."""
-        seen: List[Seen] = self._call("seen")
+        seen: List[Seen] = self.call("seen")
         return seen
 
     def forget_record(self) -> None:
         """Count from zero."""
-        self._call("forget_record")
+        self.call("forget_record")
 
     # --- what it holds --------------------------------------------------------------------------------------------
 
@@ -121,14 +121,14 @@ class StandInWorker:
         FileNotFoundError
             If there is no such file in the under store.
         """
-        if self._call("load", self._key(name)) is None:
+        if self.call("load", self._key(name)) is None:
             raise FileNotFoundError(f"{name}: the under store of the stand-in workers has no such file")
 
     def drop(self, name: Optional[str] = None) -> None:
         """Forget the pages, stat and listing of a path, or all that it holds."""
-        self._call("drop", None if name is None else self._key(name))
+        self.call("drop", None if name is None else self._key(name))
 
     def kept_pages(self, name: Optional[str] = None) -> int:
         """How many pages it holds, of one file or of all."""
-        count: int = self._call("kept_pages", None if name is None else self._key(name))
+        count: int = self.call("kept_pages", None if name is None else self._key(name))
         return count
