@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-__all__ = ["tables"]
+__all__ = ["aims", "tables"]
 
 Spread = Mapping[str, Any]
 
@@ -75,12 +75,40 @@ def _problem(case: Mapping[str, Any], turns: int) -> Optional[str]:
     return f"{', '.join(kinds)}: {message}" if kinds else f"cannot: {message}"
 
 
+def aims(results: Sequence[Mapping[str, Any]]) -> str:
+    """One table of all aims, and what was measured."""
+    lines = ["| benchmark | who | aim | median | |", "| --- | --- | --- | --- | --- |"]
+    for result in results:
+        for phase in result["phases"]:
+            where = ", ".join(filter(None, (result["name"], phase["name"])))
+            for case in phase["cases"]:
+                for aim in case["aims"]:
+                    cells = (where, case["name"], *_aim(aim))
+                    lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _aim(aim: Mapping[str, Any]) -> Tuple[str, str, str]:
+    value, most, of = aim["value"], aim["most"], aim["of"]
+    if value is None:
+        return f"{aim['figure']}", "none", "not measured"
+    reached = "reached" if aim["reached"] else "**missed**"
+    if aim["figure"] == "memory":
+        return f"memory ≤ {most / 1e6:g} MB", f"{value / 1e6:.0f} MB", reached
+    if of is not None:
+        return f"≤ {most:.2f} × {of}", f"{value:.2f}", reached
+    if aim["figure"] == "seconds":
+        return f"≤ {most * 1e3:g} ms", f"{value * 1e3:.2f} ms", reached
+    return f"{aim['figure']} ≤ {most:g}", f"{value:.3g}", reached
+
+
 def main() -> None:
     """Print all tables of a file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.markdown", description=__doc__)
     parser.add_argument("file", type=Path, help="as a run has written it")
     document = json.loads(parser.parse_args().file.read_text(encoding="utf-8"))
     sys.stdout.write(f"```json\n{json.dumps(document['machine'], indent=1)}\n```\n\n")
+    sys.stdout.write(f"{aims(document['results'])}\n")
     for result in document["results"]:
         sys.stdout.write(f"### {result['name']}\n\n{result['what']} {result['turns']} turns.\n\n{tables(result)}\n")
 
