@@ -1,7 +1,7 @@
 """Reading ahead of a reader that goes from front to back.
 
-How far ahead is in proportion to what was read in one go: twice as much, up to a bound, so that from one fetch to the
-next the window doubles and more, and nothing is fetched for those who read here and there. What was fetched and never
+How far ahead is in proportion to what was read in one go: four times as much, up to a bound. So the window more than
+doubles from one fetch to the next, and nothing is fetched for those who read here and there. What was fetched and never
 read makes it less from then on.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["KeptAhead", "MemoryAhead", "Pace"]
 _MOST = 32 * 2**20  # bytes ahead: at 20 ms a round trip enough for 1.6 GB/s
 _LEAST = 128 * 2**10  # bytes that a fetch into memory has at least
 _UNIT = 4 * 2**20  # bytes that one request has at the most
-_BOLDEST, _SHYEST = 2.0, 0.25  # bytes ahead for each byte read in one go
+_BOLDEST, _SHYEST = 4.0, 0.5  # bytes ahead for each byte read in one go
 _PENANCE = 4
 _NEVER = 1 << 63
 
@@ -91,24 +91,20 @@ class KeptAhead(Source):
         self._settle(self._position, gone=True)
 
     def _sequential(self, offset: int, size: int) -> bytes:
-        data = self._opened.read(offset, size)
-        end = offset + len(data)
         if offset != self._position:
             self._start(offset)
-        self._position = end
+        self._position = end = offset + size
         if end >= self._trigger:
             self._look_ahead(end)
-        return data
+        return self._opened.read(offset, size)
 
     def _sequential_into(self, offset: int, view: memoryview) -> int:
-        filled = self._opened.read_into(offset, view)
-        end = offset + filled
         if offset != self._position:
             self._start(offset)
-        self._position = end
+        self._position = end = offset + len(view)
         if end >= self._trigger:
             self._look_ahead(end)
-        return filled
+        return self._opened.read_into(offset, view)
 
     def _start(self, offset: int) -> None:
         """The reader has been elsewhere."""
@@ -118,7 +114,8 @@ class KeptAhead(Source):
     def _look_ahead(self, end: int) -> None:
         self._settle(end)
         length, page = self._opened.length, self._opened.page_size
-        begin = max(self._ready, end)
+        # The page that the read ends in is the read's own to fetch, and this comes before it.
+        begin = max(self._ready, -(-end // page) * page)
         if begin >= length:
             self._trigger = _NEVER
             return
