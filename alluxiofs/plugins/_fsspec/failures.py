@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import os
 import socket
-from typing import Optional
+from typing import Iterator, Optional, Set
 
 from alluxiofs.errors import (
     AlluxioFSError,
@@ -61,9 +62,9 @@ def translated(error: Exception, name: str) -> Exception:
 
 def _behind_absence(error: Exception) -> Exception:
     """The failure that a client (HTTP's) tells as a missing file, or the error itself."""
-    behind: Optional[BaseException] = error if isinstance(error, FileNotFoundError) else None
-    while behind is not None:
-        behind = behind.__cause__ or (None if behind.__suppress_context__ else behind.__context__)
+    if not isinstance(error, FileNotFoundError):
+        return error
+    for behind in itertools.islice(_chain(error), 1, None):
         status = getattr(behind, "status", None)
         if isinstance(status, int) and status not in (404, 410):
             return behind if isinstance(behind, Exception) else error
@@ -85,12 +86,16 @@ def brief(text: str) -> str:
 def cause_to_show(error: BaseException) -> Optional[BaseException]:
     """What to raise a translated error from: the client's error, or nothing where it, or what is behind it, has
     credentials in it, which a traceback would print."""
-    behind: Optional[BaseException] = error
-    while behind is not None:
-        if hidden_text(str(behind)) != str(behind):
-            return None
-        behind = behind.__cause__ or (None if behind.__suppress_context__ else behind.__context__)
-    return error
+    return None if any(hidden_text(str(each)) != str(each) for each in _chain(error)) else error
+
+
+def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:
+    """An error and what is behind it; once each, for one that is raised again can be behind itself."""
+    seen: Set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _complete(error: OSError, name: str, text: str) -> OSError:
