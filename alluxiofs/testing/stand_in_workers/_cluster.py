@@ -104,7 +104,7 @@ class StandInCluster:
         )
         self._host = host
         self._members = self._numbered(workers, identities)
-        self._master = Master(under, self._plan.root, self._load, job_seconds, job_rest) if master else None
+        self._master = Master(self._plan, self._load, job_seconds, job_rest) if master else None
         self._cores: List[Core] = []
         self._workers: List[StandInWorker] = []
 
@@ -290,14 +290,14 @@ class StandInCluster:
         return found
 
     def _key_of(self, name: str) -> str:
-        return self._plan.root.key(name)
+        return self._plan.root.url_of(name)
 
     def _below(self, name: str) -> List[str]:
         found: List[str] = []
         children: List[Stored] = self._plan.store.list(name)
         for child in children:
             found += [child.name] if child.is_file else self._below(child.name)
-        return [one for one in found if "?" not in one and "\\" not in one]
+        return [one for one in found if self._plan.any_name or not ("?" in one or "\\" in one)]
 
 
 def _caller(core: Core) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from attrs import define, field
 
@@ -14,6 +14,7 @@ from alluxiofs.testing.stand_in_workers._paths import Root, file_id
 from alluxiofs.testing.stand_in_workers._server import Server
 
 if TYPE_CHECKING:
+    from alluxiofs.interfaces import Worker
     from alluxiofs.testing.stand_in_workers._messages import Request
     from alluxiofs.testing.stand_in_workers._under_store import Stored, UnderStorage
     from alluxiofs.testing.stand_in_workers.faults import Fault
@@ -43,6 +44,11 @@ class Plan:
     virtual_nodes: int
     mount: str
     redirect_data: bool
+
+    @property
+    def any_name(self) -> bool:
+        """Whether files may have any name: open-source workers cannot have some."""
+        return self.dialect == "rest"
 
 
 @define
@@ -77,6 +83,8 @@ class Core:
     master: Any = field(default=None, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     _script: List[_Scripted] = field(factory=list, init=False)
+    _files: Set[str] = field(factory=set, init=False)
+    """The files that were ever loaded: an id does not tell what directory its file is in."""
     _counts: Dict[str, int] = field(factory=Counter, init=False)
     _connections: int = field(default=0, init=False)
     _seen: Deque[Seen] = field(factory=lambda: deque(maxlen=_REMEMBERED), init=False)
@@ -86,7 +94,7 @@ class Core:
 
     def __attrs_post_init__(self) -> None:
         self.pages = Pages(self.plan.page_size)
-        self.metadata = Metadata(self.plan.store, self.plan.root)
+        self.metadata = Metadata(self.plan.store, self.plan.root, self.plan.any_name)
         self.peers = Peers(self)
         self._awake.set()
 
@@ -157,10 +165,11 @@ class Core:
     def load(self, key: str, metadata_only: bool = False) -> Optional[Tuple[int, int]]:
         """Hold a file: its bytes, and how many of them were held already; ``None`` if it cannot be read."""
         found = self.metadata.info(key)
-        if found is None or not found.is_file or "\\" in found.name:
+        if found is None or not found.is_file or ("\\" in found.name and not self.plan.any_name):
             return None
         if metadata_only:
             return found.length, 0
+        self._files.add(key)
         with self.plan.store.open(found.name) as source:
             return self.pages.load(file_id(key), source)
 
@@ -168,6 +177,14 @@ class Core:
         """Hold nothing of a path any more, or nothing at all."""
         self.metadata.forget(key)
         self.pages.drop(None if key is None else file_id(key))
+        if key is not None:
+            for below in [one for one in self._files if one.startswith(key + "/")]:
+                self.pages.drop(file_id(below))
+
+    def drop_for_peer(self, key: str) -> None:
+        """What another worker asks of this one when it has changed the path."""
+        self._check_alive()
+        self.drop(key)
 
     def kept_pages(self, key: Optional[str]) -> int:
         return self.pages.count(None if key is None else file_id(key))
@@ -215,9 +232,16 @@ class Peers:
         """Learn who is in charge of what, and how the others are asked: by their identities."""
         self._policy, self._call = policy, call
 
-    def in_charge(self, key: str) -> Any:
+    @property
+    def own(self) -> Worker:
+        """The worker itself."""
+        worker: Worker = self._policy.workers[self._own.number]
+        return worker
+
+    def in_charge(self, key: str) -> Worker:
         """The worker in charge of a path."""
-        return self._policy.rank(key, 1)[0]
+        worker: Worker = self._policy.rank(key, 1)[0]
+        return worker
 
     def info(self, key: str) -> Optional[Stored]:
         found: Optional[Stored] = self._ask("info", key)
@@ -228,9 +252,12 @@ class Peers:
         return found
 
     def forget(self, key: str) -> None:
-        """Have all workers hold nothing of a path any more."""
+        """Have all workers that are alive hold nothing of a path any more."""
         for call in self._call.values():
-            call("drop", key)
+            try:
+                call("drop_for_peer", key)
+            except ConnectionError:
+                pass  # a dead worker hears of nothing, and will serve what it has when it is back
 
     def _ask(self, what: str, key: str) -> Any:
         try:

@@ -7,13 +7,14 @@ import re
 import threading
 import time
 import uuid
-from typing import Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import attrs
 from attrs import define, field
 
-from alluxiofs.testing.stand_in_workers._paths import Root
-from alluxiofs.testing.stand_in_workers._under_store import Stored, UnderStorage
+if TYPE_CHECKING:
+    from alluxiofs.testing.stand_in_workers._core import Plan
+    from alluxiofs.testing.stand_in_workers._under_store import Stored
 
 __all__ = ["JobOptions", "Master", "Refusal", "Report", "Stage"]
 
@@ -117,8 +118,8 @@ class Master:
         For as many seconds after its end a job cannot be submitted again.
     """
 
-    def __init__(self, store: UnderStorage, root: Root, load: _Load, seconds: float, rest: float) -> None:
-        self._store, self._root, self._load = store, root, load
+    def __init__(self, plan: Plan, load: _Load, seconds: float, rest: float) -> None:
+        self._store, self._root, self._load, self._any_name = plan.store, plan.root, load, plan.any_name
         self._seconds, self._rest = seconds, rest
         self._changed = threading.Condition(threading.RLock())
         self._jobs: Dict[str, _Job] = {}
@@ -231,7 +232,7 @@ class Master:
             found = self._load(url, options.metadata_only)
         except OSError:
             found = None
-        if "\\" in one.name or found is None:
+        if found is None:
             report = attrs.evolve(report, failed=(*report.failed, (url, one.length)))
         elif options.skip_if_exists and found[0] == found[1] and found[0]:
             report = attrs.evolve(report, skipped=report.skipped + found[0])
@@ -261,8 +262,8 @@ class Master:
     # --- the under store ------------------------------------------------------------------------------------------
 
     def _found(self, path: str) -> Optional[Stored]:
-        name = self._root.name(self._root.key(path))
-        return None if name is None or "?" in name else self._store.stat(name)
+        name = self._root.name(path if self._any_name else self._root.key(path))
+        return None if name is None or ("?" in name and not self._any_name) else self._store.stat(name)
 
     def _scan(self, path: str, options: JobOptions) -> Tuple[List[Stored], int]:
         """The files below a path, and how many directories there are."""
@@ -279,7 +280,7 @@ class Master:
         files: List[Stored] = []
         directories = 0
         for child in self._store.list(name):
-            if "?" in child.base:
+            if "?" in child.base and not self._any_name:
                 continue
             if child.is_file:
                 files.append(child)

@@ -12,10 +12,17 @@ __all__ = ["Metadata"]
 
 
 class Metadata:
-    """The stats and listings of the paths that one worker is in charge of."""
+    """The stats and listings of the paths that one worker is in charge of.
 
-    def __init__(self, store: UnderStorage, root: Root) -> None:
+    Parameters
+    ----------
+    any_name:
+        Whether there can be files with a ``?`` in their names.
+    """
+
+    def __init__(self, store: UnderStorage, root: Root, any_name: bool) -> None:
         self._store = store
+        self._any_name = any_name
         self._root = root
         self._lock = threading.Lock()
         self._stats: Dict[str, Stored] = {}
@@ -43,7 +50,7 @@ class Metadata:
             found = self.look(key)
             if found is None or found.is_file:
                 return () if found is None else (found,)
-            listed = tuple(one for one in self._store.list(found.name) if "?" not in one.base)
+            listed = tuple(one for one in self._store.list(found.name) if self._any_name or "?" not in one.base)
             with self._lock:
                 self._listings[key] = listed
         return listed
@@ -51,7 +58,7 @@ class Metadata:
     def look(self, key: str) -> Optional[Stored]:
         """What the under store has at a path, now."""
         name = self._root.name(key)
-        return None if name is None or "?" in name else self._store.stat(name)
+        return None if name is None or ("?" in name and not self._any_name) else self._store.stat(name)
 
     def forget(self, key: Optional[str] = None) -> None:
         """Know nothing of a path and what is below it any more, nor of the listing that it is in, or nothing at all."""

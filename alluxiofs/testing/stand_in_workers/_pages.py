@@ -28,6 +28,7 @@ class Pages:
         self._file = tempfile.TemporaryFile(prefix="stand-in-worker-")  # noqa: SIM115 - it lives as long as the worker
         self._end = 0
         self._pages: Dict[Tuple[str, int], Kept] = {}
+        self._wholes: Dict[str, Kept] = {}
 
     @property
     def descriptor(self) -> int:
@@ -38,6 +39,10 @@ class Pages:
 
     def read(self, start: int, length: int) -> bytes:
         return os.pread(self._file.fileno(), length, start)
+
+    def whole(self, file: str) -> Optional[Kept]:
+        """Where a file is, all of it in one piece, if it was loaded."""
+        return self._wholes.get(file)
 
     def count(self, file: Optional[str] = None) -> int:
         """How many pages are kept, of one file or of all."""
@@ -60,19 +65,18 @@ class Pages:
             The bytes of the file, and how many of them were kept already.
         """
         with self._lock:
-            index = total = kept = 0
+            begin, index, kept = self._end, 0, 0
             while True:
                 start = self._end
                 length = self._copy(source, start)
-                if length:
-                    total += length
-                    if (file, index) in self._pages:
-                        kept += length
-                    else:
-                        self._pages[file, index] = Kept(start, length)
-                        self._end += length
+                self._end += length
+                if length and (file, index) in self._pages:
+                    kept += length
+                elif length:
+                    self._pages[file, index] = Kept(start, length)
                 if length < self.page_size:
-                    return total, kept
+                    self._wholes.setdefault(file, Kept(begin, self._end - begin))
+                    return self._end - begin, kept
                 index += 1
 
     def drop(self, file: Optional[str] = None) -> None:
@@ -81,6 +85,8 @@ class Pages:
             gone: List[Tuple[str, int]] = [one for one in self._pages if file in (None, one[0])]
             for one in gone:
                 del self._pages[one]
+            for known in [one for one in self._wholes if file in (None, one)]:
+                del self._wholes[known]
 
     def close(self) -> None:
         self._file.close()

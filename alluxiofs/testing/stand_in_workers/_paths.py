@@ -61,8 +61,12 @@ class Root:
         return key[len(top) + 1 :] if key.startswith(top + "/") else None
 
     def url_of(self, name: str) -> str:
-        """The full URL of a name below the root."""
-        return self.key(f"{self.url}/{name}") if name else self._joined(self._parts[2])
+        """The full URL of a name below the root, as it is; of a URL below the root, that URL."""
+        top = self._joined(self._parts[2])
+        if name == top or name.startswith(top + "/"):
+            return name.rstrip("/")
+        name = name.strip("/")
+        return f"{top}/{name}" if name else top
 
     def _joined(self, path: str) -> str:
         scheme, authority, _ = self._parts

@@ -243,10 +243,16 @@ class Wire:
         self._socket.sendall(data, flags)
 
     def _in_chunks(self, body: Body, size: int) -> None:
-        data = memoryview(self.read(body))
-        for start in range(0, len(data), size):
-            piece = data[start : start + size]
-            self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), bytes(piece)))
+        length = body.length if isinstance(body, Slice) else len(body)
+        for start in range(0, length, size):
+            count = min(size, length - start)
+            self._socket.sendall(b"%x\r\n" % count, _MORE)
+            self.send(
+                Slice(body.descriptor, body.start + start, count)
+                if isinstance(body, Slice)
+                else body[start : start + count]
+            )
+            self._socket.sendall(b"\r\n", _MORE)
         self._socket.sendall(b"0\r\n\r\n")
 
 
