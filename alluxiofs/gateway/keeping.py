@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Optional
+from typing import Optional, Set
 
 import xxhash
 
@@ -39,7 +39,7 @@ class KeptVersion:
     pages:
         The pages in it.
     url, version:
-        Whose they are; noted beside the first page that is kept.
+        Whose they are; noted beside what is kept first.
     """
 
     __slots__ = ("_keeper", "_noted", "_parts", "_url", "_version", "pages")
@@ -49,7 +49,7 @@ class KeptVersion:
         self.pages = pages
         self._url = url
         self._version = version
-        self._noted = False
+        self._noted: Set[bytes] = set()
         self._parts: Optional[KeptFile] = None
 
     def parts(self) -> Optional[KeptFile]:
@@ -67,14 +67,19 @@ class KeptVersion:
 
     def keep_pages(self, first: int, pages: memoryview) -> None:
         """Keep whole neighbouring pages, unless the store does not work at the moment."""
-        if self._keeper.keep(self.pages, first, pages) and not self._noted:
-            self._noted = True
-            self._keeper.note(self.pages, self._url, self._version)
+        if self._keeper.keep(self.pages, first, pages):
+            self._note(self.pages)
 
     def keep_parts(self, first: int, parts: memoryview) -> None:
         """Keep neighbouring parts, unless the store does not work at the moment."""
-        if self._parts is not None:
-            self._keeper.keep(self._parts, first, parts)
+        if self._parts is not None and self._keeper.keep(self._parts, first, parts):
+            self._note(self._parts)
+
+    def _note(self, kept: KeptFile) -> None:
+        """Say whose these are, once for the pages and once for the parts: either may be all there is."""
+        if kept.key not in self._noted:
+            self._noted.add(kept.key)
+            self._keeper.note(kept, self._url, self._version)
 
 
 class Keeper:

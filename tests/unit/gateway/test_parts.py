@@ -119,6 +119,16 @@ def test_the_first_page_that_is_kept_is_noted_by_name(parted: Callable[..., Asse
     assert (name.url, name.length, name.page_size) == ("scripted://f", LENGTH, PAGE)
 
 
+def test_parts_are_noted_by_name_too_for_they_may_be_all_there_is(parted: Callable[..., Assembled]) -> None:
+    assembled = parted()
+    store: Any = assembled.page_store
+    opened = opened_of(assembled)
+    opened.read(10, 10)
+    opened.read(PAGE + 10, 10)
+    [name] = filter(None, (decode_name(note) for _, note in store.notes))
+    assert (name.url, name.length, name.page_size) == ("scripted://f", LENGTH, PART)
+
+
 def test_forgetting_a_file_forgets_its_parts(parted: Callable[..., Assembled]) -> None:
     assembled = parted()
     opened_of(assembled).read(10, 10)
