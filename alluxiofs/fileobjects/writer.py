@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import io
 import os
-import sys
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, List, NoReturn, Optional, Union
+from typing import TYPE_CHECKING, Any, NoReturn, Optional, Union
 
 from alluxiofs.errors import exists
 from alluxiofs.file import AlluxioFile
+from alluxiofs.fileobjects.leaving import left_by_exception
 from alluxiofs.settings import hidden_text
 
 if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+    from types import TracebackType
 
     from alluxiofs.filesystem import AlluxioFileSystem
     from alluxiofs.interfaces import Location, Writer
 
 __all__ = ["FileWriter"]
-
-_CALLS = 8  # a wrapper's close, that of whoever opened the file, its __exit__ …
 
 
 class FileWriter(AlluxioFile):
@@ -119,9 +116,12 @@ class FileWriter(AlluxioFile):
         """End the writing; the file appears, unless :attr:`autocommit` is off. May be called twice."""
         if self.closed:
             return
-        if _left_by_exception():
+        if left_by_exception(self):
             self.discard()
-            return
+        else:
+            self._end()
+
+    def _end(self) -> None:
         try:
             if self.autocommit:
                 self.commit()
@@ -199,7 +199,7 @@ class FileWriter(AlluxioFile):
         traceback: Optional[TracebackType],
     ) -> None:
         if kind is None:
-            self.close()
+            self._end()
         else:
             self.discard()
 
@@ -275,28 +275,3 @@ def _length(fs: AlluxioFileSystem, location: Location) -> int:
         return fs.gateway.stat(location, refresh=True).size or 0
     except FileNotFoundError:
         return 0
-
-
-def _left_by_exception() -> bool:
-    """Whether the file is being closed because somebody's ``with`` block is left by an exception.
-
-    fsspec's ``OpenFile``, pandas and others close what they opened without passing the exception on, and closing is
-    what makes a file appear. So the calls that are on their way are looked at, for an ``__exit__`` told of one.
-    """
-    frame = sys._getframe(1).f_back
-    for _ in range(_CALLS):
-        if frame is None:
-            return False
-        if frame.f_code.co_name == "__exit__" and any(argument is not None for argument in _told(frame)):
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _told(frame: FrameType) -> List[Any]:
-    """The arguments of a call but its first: the type, value and traceback that an ``__exit__`` is given."""
-    code = frame.f_code
-    told = [frame.f_locals.get(name) for name in code.co_varnames[1 : code.co_argcount]]
-    if code.co_flags & inspect.CO_VARARGS:
-        told += frame.f_locals.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], ())
-    return told

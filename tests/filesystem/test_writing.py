@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import gc
 import io
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import fsspec
@@ -140,32 +142,49 @@ def test_a_with_block_left_by_an_exception_leaves_the_old_file(
     assert fs.ls(place.root) == [path]
 
 
-class Handles:
-    """As pandas holds the files it opens: closed at the end of a block, whatever has ended it."""
-
-    def __init__(self, file: Any) -> None:
-        self.file = file
-
-    def close(self) -> None:
-        self.file.close()
-
-    def __enter__(self) -> Handles:
-        return self
-
-    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
-        self.close()
-
-
-@pytest.mark.parametrize("mode", ["wb", "wt"])
-def test_so_does_a_block_of_whoever_holds_the_file(fs: AlluxioFileSystem, place: Place, path: str, mode: str) -> None:
-    data: Any = b"new" if "b" in mode else "new"
-    with pytest.raises(Interruption), Handles(fs.open(path, mode)) as handles:
-        handles.file.write(data)
+@pytest.mark.parametrize("how", [{"mode": "wb"}, {"mode": "wt"}, {"mode": "wt", "compression": "gzip"}], ids=str)
+def test_so_does_one_that_closes_the_file(fs: AlluxioFileSystem, place: Place, path: str, how: Any) -> None:
+    data: Any = b"new" if "b" in how["mode"] else "new"
+    with pytest.raises(Interruption), contextlib.closing(fs.open(path, **how)) as file:
+        file.write(data)
         raise Interruption
     assert contents(place, path) == OLD
-    with Handles(fs.open(path, mode)) as handles:
-        handles.file.write(data)
-    assert contents(place, path) == b"new"
+    with contextlib.closing(fs.open(path, **how)) as file:
+        file.write(data)
+    assert contents(place, path) != OLD
+
+
+class Job:
+    """Holds a file as long as it runs, and writes into it and into others what went wrong."""
+
+    def __init__(self, fs: AlluxioFileSystem, place: Place) -> None:
+        self.fs, self.place = fs, place
+        self.log = fs.open(place.path("log"), "wb")
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> bool:
+        self.log.write(b"left")
+        self.log.close()
+        self.fs.pipe_file(self.place.path("piped"), b"left")
+        self.fs.put_file(__file__, self.place.path("put"))
+        with self.fs.open(self.place.path("text"), "w") as text:
+            text.write("left")
+        with fsspec.open(f"alluxiofs://{self.place.path('opened')}", "wb", **self.place.arguments) as opened:
+            opened.write(b"left")
+        return True
+
+
+def test_what_is_written_while_a_block_of_others_is_left_is_written(fs: AlluxioFileSystem, place: Place) -> None:
+    with Job(fs, place):
+        raise Interruption
+    with contextlib.suppress(Interruption), contextlib.ExitStack() as stack:
+        stack.callback(fs.pipe_file, place.path("called back"), b"left")
+        raise Interruption
+    for name in ("log", "piped", "text", "opened", "called back"):
+        assert contents(place, place.path(name)) == b"left", name
+    assert contents(place, place.path("put")) == Path(__file__).read_bytes()
 
 
 @pytest.mark.parametrize("how", [{"mode": "wb"}, {"mode": "wt"}, {"mode": "wt", "compression": "gzip"}], ids=str)
