@@ -40,9 +40,11 @@ class RecordingTelemetry(Telemetry):
         self.events.append(event)
 
     def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """Have :meth:`counters` ask ``read``."""
+        """Have :meth:`counters` ask ``read``, once however often it is named."""
         with self._lock:
-            self._watched.setdefault(name, []).append(read)
+            watched = self._watched.setdefault(name, [])
+            if read not in watched:
+                watched.append(read)
 
     def counters(self, name: str) -> Dict[str, int]:
         """What those who watch under ``name`` say now, added up; empty if there are none."""

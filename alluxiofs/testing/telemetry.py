@@ -12,7 +12,7 @@ from alluxiofs.testing.components import ComponentContract
 from alluxiofs.testing.context import make_context
 from alluxiofs.testing.guards import at_once, no_io
 
-__all__ = ["CountingTelemetryContract", "TelemetryContract"]
+__all__ = ["CountingTelemetryContract", "TelemetryContract", "WatchingTelemetryContract"]
 
 _STATES = (
     "ok",
@@ -138,4 +138,56 @@ class CountingTelemetryContract(TelemetryContract):
         telemetry = make()
         _record_together(telemetry, 500)
         assert count(telemetry, "read", "ok") == 4000
+        telemetry.close()
+
+
+class _Shared:
+    """A page store, as far as telemetry sees it."""
+
+    def __init__(self) -> None:
+        self.hits = 0
+
+    def counters(self) -> Mapping[str, int]:
+        return {"hits": self.hits, "capacity": 1000}
+
+
+class WatchingTelemetryContract(TelemetryContract):
+    """What is expected, besides, of one that shows what it watches: each reader is asked when somebody looks, and once.
+
+    Override the fixture ``counter`` too.
+    """
+
+    @pytest.fixture
+    def counter(self) -> Callable[[Telemetry, str, str], int]:
+        """What those who are watched under a name say of a counter, now, together."""
+        raise NotImplementedError("override the fixture `counter`: `counter(telemetry, name, counter)`")
+
+    def test_what_is_watched_is_asked_when_somebody_looks(
+        self, make: Callable[[], Telemetry], counter: Callable[[Telemetry, str, str], int]
+    ) -> None:
+        telemetry, watched = make(), _Shared()
+        telemetry.watch("page_store", watched.counters)
+        watched.hits = 7
+        assert counter(telemetry, "page_store", "hits") == 7
+        telemetry.close()
+
+    def test_several_are_added_up(
+        self, make: Callable[[], Telemetry], counter: Callable[[Telemetry, str, str], int]
+    ) -> None:
+        telemetry, one, other = make(), _Shared(), _Shared()
+        telemetry.watch("page_store", one.counters)
+        telemetry.watch("page_store", other.counters)
+        one.hits, other.hits = 3, 4
+        assert counter(telemetry, "page_store", "hits") == 7
+        telemetry.close()
+
+    def test_the_same_reader_counts_once(
+        self, make: Callable[[], Telemetry], counter: Callable[[Telemetry, str, str], int]
+    ) -> None:
+        telemetry, shared = make(), _Shared()
+        telemetry.watch("page_store", shared.counters)
+        telemetry.watch("page_store", shared.counters)  # another bound method of the same object
+        shared.hits = 3
+        assert counter(telemetry, "page_store", "hits") == 3
+        assert counter(telemetry, "page_store", "capacity") == 1000
         telemetry.close()

@@ -39,7 +39,7 @@ def recordings() -> List[Dict[str, Any]]:
 def data_of(file: Dict[str, Any]) -> bytes:
     """The content of a file, from how it is described."""
     if "text" in file:
-        return file["text"].encode()
+        return str(file["text"]).encode()
     seeded = _SEEDED.fullmatch(file["python"])
     if seeded:
         bits = random.Random(int(seeded[1])).getrandbits(8 * int(seeded[2]))

@@ -91,63 +91,69 @@ class Connection:
 # --- what happened between the requests -------------------------------------------------------------------------------
 
 
-def _after_others_read(cluster: StandInCluster, folder: Path) -> None:
-    cluster.load(*_READ_BY_OTHERS)
+@define(frozen=True)
+class Scene:
+    cluster: StandInCluster
+    folder: Path
 
 
-def _stale_changes(cluster: StandInCluster, folder: Path) -> None:
-    set_file(folder / "stale.txt", b"version two, longer\n", 1704164745000)
+def _after_others_read(scene: Scene) -> None:
+    scene.cluster.load(*_READ_BY_OTHERS)
 
 
-def _new_file(cluster: StandInCluster, folder: Path) -> None:
-    set_file(folder / "dir/new.txt", b"new\n", 1704164845000)
+def _stale_changes(scene: Scene) -> None:
+    set_file(scene.folder / "stale.txt", b"version two, longer\n", 1704164745000)
 
 
-def _workers_start_anew(cluster: StandInCluster, folder: Path) -> None:
-    (folder / "dir/new.txt").unlink()
-    cluster.drop("dir")
+def _new_file(scene: Scene) -> None:
+    set_file(scene.folder / "dir/new.txt", b"new\n", 1704164845000)
 
 
-def _late_file(cluster: StandInCluster, folder: Path) -> None:
-    set_file(folder / "dir/late.txt", b"late\n", 1704164945000)
+def _workers_start_anew(scene: Scene) -> None:
+    (scene.folder / "dir/new.txt").unlink()
+    scene.cluster.drop("dir")
 
 
-def _absent_names(cluster: StandInCluster, folder: Path) -> None:
+def _late_file(scene: Scene) -> None:
+    set_file(scene.folder / "dir/late.txt", b"late\n", 1704164945000)
+
+
+def _absent_names(scene: Scene) -> None:
     for number in range(8):
-        with contextlib.closing(Connection(cluster.workers[0].worker)) as connection:
+        with contextlib.closing(Connection(scene.cluster.workers[0].worker)) as connection:
             connection.socket.sendall(f"GET /v1/info?path=/dir/absent{number} HTTP/1.1\r\n\r\n".encode())
             assert connection.answer() is None
 
 
-def _jobs_end(cluster: StandInCluster, folder: Path) -> None:
-    cluster.release_jobs()
-    cluster.await_jobs()
+def _jobs_end(scene: Scene) -> None:
+    scene.cluster.release_jobs()
+    scene.cluster.await_jobs()
 
 
-_Event = Callable[[StandInCluster, Path], Any]
+_Event = Callable[[Scene], Any]
 EVENTS: Dict[str, _Event] = {
     "page_big_0": _after_others_read,
     "stale_2_info": _stale_changes,
-    "stale_4_info": lambda cluster, folder: (folder / "stale.txt").unlink(),
+    "stale_4_info": lambda scene: (scene.folder / "stale.txt").unlink(),
     "stale_6_files_dir": _new_file,
-    "nomaster_load_submit": lambda cluster, folder: cluster.kill_master(),
+    "nomaster_load_submit": lambda scene: scene.cluster.kill_master(),
     "listcache_1_files_dir": _workers_start_anew,
     "listcache_2_files_dir": _late_file,
     "listcache_5_files_dir": _absent_names,
-    "load_no_optype": lambda cluster, folder: cluster.revive_master(),
-    "load_submit": lambda cluster, folder: cluster.hold_jobs("submitted"),
+    "load_no_optype": lambda scene: scene.cluster.revive_master(),
+    "load_submit": lambda scene: scene.cluster.hold_jobs("submitted"),
     "load_progress_done": _jobs_end,
-    "load_resubmit_done": lambda cluster, folder: cluster.settle_jobs(),
+    "load_resubmit_done": lambda scene: scene.cluster.settle_jobs(),
     "load_resubmit_soon": _jobs_end,
-    "load_resubmit_skip": lambda cluster, folder: cluster.settle_jobs(),
+    "load_resubmit_skip": lambda scene: scene.cluster.settle_jobs(),
     "load_resubmit_skip_progress": _jobs_end,
     "load_progress_enc": _jobs_end,
     "load_progress_meta_only": _jobs_end,
-    "load_submit_filter": lambda cluster, folder: cluster.settle_jobs(),
+    "load_submit_filter": lambda scene: scene.cluster.settle_jobs(),
     "load_progress_filter": _jobs_end,
-    "load_submit_opts": lambda cluster, folder: cluster.hold_jobs("loaded"),
-    "load_progress_running": lambda cluster, folder: cluster.await_jobs("loaded"),
-    "load_progress_restarted": lambda cluster, folder: cluster.await_jobs("loaded"),
+    "load_submit_opts": lambda scene: scene.cluster.hold_jobs("loaded"),
+    "load_progress_running": lambda scene: scene.cluster.await_jobs("loaded"),
+    "load_progress_restarted": lambda scene: scene.cluster.await_jobs("loaded"),
     "load_progress_restarted_later": _jobs_end,
     "load_progress_bad": _jobs_end,
     "load_progress_skip": _jobs_end,
@@ -161,11 +167,13 @@ EVENTS: Dict[str, _Event] = {
 
 def _request(recorded: Dict[str, Any]) -> bytes:
     given = recorded["request"]
-    target = base64.b64decode(given["target_b64"]) if "target_b64" in given else given["target"].encode("latin-1")
+    target: bytes = (
+        base64.b64decode(given["target_b64"]) if "target_b64" in given else given["target"].encode("latin-1")
+    )
     headers = "".join(f"{name}: {value}\r\n" for name, value in given["headers"])
     version = given.get("http_version", "1.1")
-    head = given["method"].encode() + b" " + target + f" HTTP/{version}\r\n{headers}\r\n".encode("latin-1")
-    body = base64.b64decode(given["body_b64"]) if "body_b64" in given else b"z" * given.get("body_len", 0)
+    head: bytes = given["method"].encode() + b" " + target + f" HTTP/{version}\r\n{headers}\r\n".encode("latin-1")
+    body: bytes = base64.b64decode(given["body_b64"]) if "body_b64" in given else b"z" * given.get("body_len", 0)
     if "never sent" in given.get("body_note", ""):
         return head
     if ["Transfer-Encoding", "chunked"] in given["headers"]:
@@ -226,11 +234,11 @@ def _goes_on(connection: Connection, said: Optional[Said], name: str) -> bool:
 # --- the tests --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[False], ids=["threads"])
+@pytest.fixture(scope="module", params=[False, True], ids=["threads", "processes"])
 def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tuple[Any, Path]]:
     folder = make_lake(tmp_path_factory.mktemp("lake"))
     with StandInCluster(
-        folder, root=ROOT, identities=IDENTITIES, virtual_nodes=5, job_seconds=0, job_rest=3600
+        folder, root=ROOT, identities=IDENTITIES, virtual_nodes=5, job_seconds=0, job_rest=3600, processes=request.param
     ) as cluster:
         yield cluster, folder
 
@@ -249,7 +257,7 @@ def test_every_recorded_request_gets_the_recorded_answer(lake: Tuple[StandInClus
     for recorded in recordings():
         name = recorded["name"]
         if name in EVENTS:
-            EVENTS[name](cluster, folder)
+            EVENTS[name](Scene(cluster, folder))
         if connection is None or name not in _SAME_CONNECTION:
             if connection is not None:
                 connection.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -12,8 +14,10 @@ from alluxiofs.testing.stand_in_workers._dialects import DIALECTS
 from alluxiofs.testing.stand_in_workers._master import Master, Stage
 from alluxiofs.testing.stand_in_workers._paths import Root
 from alluxiofs.testing.stand_in_workers._ports import free_ports
+from alluxiofs.testing.stand_in_workers._process import start_processes
+from alluxiofs.testing.stand_in_workers._remote import RemoteMaster, Served
 from alluxiofs.testing.stand_in_workers._under_store import Stored, UnderFilesystem, UnderFolder, UnderStorage
-from alluxiofs.testing.stand_in_workers._worker import StandInWorker
+from alluxiofs.testing.stand_in_workers._worker import Call, StandInWorker
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -64,6 +68,8 @@ class StandInCluster:
         Whether there is a master, which load jobs need.
     job_seconds, job_rest:
         Seconds that a load job takes at least, and after its end cannot be submitted again.
+    processes:
+        Whether each worker has a process of its own: for measuring clients, which then have theirs for themselves.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class StandInCluster:
         master: bool = True,
         job_seconds: float = 0.2,
         job_rest: float = 1.0,
+        processes: bool = False,
     ) -> None:
         from alluxiofs.settings.types import Size
 
@@ -93,6 +100,8 @@ class StandInCluster:
         under: UnderStorage = (
             UnderFolder(store) if isinstance(store, (str, os.PathLike)) else UnderFilesystem(store, folder)
         )
+        if processes and isinstance(under, UnderFilesystem) and "memory" in str(under.fs.protocol):
+            raise ValueError("processes=True: what is in the memory of this process, no other has")
         self._plan = Plan(
             under,
             Root((root or under.url).rstrip("/")),
@@ -105,7 +114,9 @@ class StandInCluster:
         self._host = host
         self._members = self._numbered(workers, identities)
         self._master = Master(self._plan, self._load, job_seconds, job_rest) if master else None
-        self._cores: List[Core] = []
+        self._seen_master: Any = None
+        self._processes = processes
+        self._running = contextlib.ExitStack()
         self._workers: List[StandInWorker] = []
 
     def _numbered(self, count: int, identities: Optional[Sequence[WorkerIdentity]]) -> Sequence[Worker]:
@@ -126,27 +137,50 @@ class StandInCluster:
         """Start the workers; returns the cluster."""
         from alluxiofs import make_policy
 
-        self._cores = [Core(self._plan, number) for number in range(len(self._members))]
-        policy = make_policy("consistent-hash", self._members, virtual_nodes=self._plan.virtual_nodes)
-        calls = {str(member.identity): _caller(core) for member, core in zip(self._members, self._cores)}
-        for member, core in zip(self._members, self._cores):
-            core.peers.meet(policy, calls)
-            core.obey(self._master)
-            core.listen(self._host, (member.http_port, member.data_port))
-        self._policy = policy
-        self._workers = [StandInWorker(member, calls[str(member.identity)], self._key_of) for member in self._members]
+        self._policy = make_policy("consistent-hash", self._members, virtual_nodes=self._plan.virtual_nodes)
+        calls = self._processes_started() if self._processes else self._threads_started()
+        self._workers = [StandInWorker(member, call, self._key_of) for member, call in zip(self._members, calls)]
+        for member, call in zip(self._members, calls):
+            call("meet", self._members, calls)
+            call("obey", self._seen_master)
+            call("listen", self._host, (member.http_port, member.data_port))
         return self
+
+    def _threads_started(self) -> List[Call]:
+        cores = [Core(self._plan, number) for number in range(len(self._members))]
+        for core in cores:
+            self._running.callback(core.close)
+        if self._master is not None:
+            self._seen_master = self._master
+            self._running.callback(self._master.close)
+        return [_caller(core) for core in cores]
+
+    def _processes_started(self) -> List[Call]:
+        key = secrets.token_bytes(16)
+        if self._master is not None:
+            served = Served(self._master, key)
+            self._seen_master = RemoteMaster(served.remote)
+            self._running.callback(self._master.close)
+            self._running.callback(served.close)
+        processes = start_processes(self._plan, len(self._members), key)
+        for process in processes:
+            self._running.callback(process.stop)
+        remotes = [process.call() for process in processes]
+        for remote in remotes:
+            self._running.callback(remote.close)
+        return list(remotes)
 
     def stop(self) -> None:
         """Stop them; nothing that they held is left."""
-        for core in self._cores:
-            core.close()
-        self._cores = []
-        if self._master is not None:
-            self._master.close()
+        self._workers = []
+        self._running.close()
 
     def __enter__(self) -> StandInCluster:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
@@ -277,7 +311,7 @@ class StandInCluster:
     def revive_master(self) -> None:
         """Have workers find the master again."""
         for worker in self._workers:
-            worker.call("obey", self._jobs)
+            worker.call("obey", self._seen_master)
 
     @property
     def _jobs(self) -> Master:
@@ -300,5 +334,5 @@ class StandInCluster:
         return [one for one in found if self._plan.any_name or not ("?" in one or "\\" in one)]
 
 
-def _caller(core: Core) -> Any:
+def _caller(core: Core) -> Call:
     return lambda name, *arguments: getattr(core, name)(*arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from attrs import define, field
 
@@ -135,6 +135,10 @@ class Core:
         self.kill()
         self.pages.close()
 
+    def meet(self, members: Sequence[Worker], calls: Sequence[Callable[..., Any]]) -> None:
+        """Learn of all workers of the cluster, this one among them."""
+        self.peers.meet(members, calls)
+
     # --- script and record ----------------------------------------------------------------------------------------
 
     def fail(self, route: str, fault: Fault, times: Optional[int], skip: int, matching: str) -> None:
@@ -228,9 +232,13 @@ class Peers:
         self._call: Dict[str, Callable[..., Any]] = {}
         self._policy: Any = None
 
-    def meet(self, policy: Any, call: Dict[str, Callable[..., Any]]) -> None:
-        """Learn who is in charge of what, and how the others are asked: by their identities."""
-        self._policy, self._call = policy, call
+    def meet(self, members: Sequence[Worker], calls: Sequence[Callable[..., Any]]) -> None:
+        """Learn who there is, and how each is called; and with that who is in charge of what."""
+        from alluxiofs import make_policy
+
+        self._policy = make_policy("consistent-hash", members, virtual_nodes=self._own.plan.virtual_nodes)
+        self._call = {str(member.identity): call for member, call in zip(members, calls)}
+        self._call[str(self.own.identity)] = lambda name, *arguments: getattr(self._own, name)(*arguments)
 
     @property
     def own(self) -> Worker:

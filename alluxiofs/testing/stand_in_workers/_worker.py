@@ -11,7 +11,7 @@ from alluxiofs.interfaces import Worker
 from alluxiofs.testing.stand_in_workers._core import Seen
 from alluxiofs.testing.stand_in_workers.faults import Fault
 
-__all__ = ["StandInWorker"]
+__all__ = ["Call", "StandInWorker"]
 
 Call = Callable[..., Any]
 
