@@ -214,7 +214,8 @@ class Core:
 
     def noted(self, route: str, request: Request) -> Optional[Fault]:
         """Count a request, and find what is to go wrong with it."""
-        self._awake.wait()
+        if not self._awake.is_set():
+            self._awake.wait()
         with self._lock:
             self._counts[route] = self._counts.get(route, 0) + 1
             self._seen.append(Seen(route, request.method, request.target))

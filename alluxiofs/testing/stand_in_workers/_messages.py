@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
-from attrs import define, field
-
 __all__ = ["NEVER", "REASONS", "Answer", "Body", "Request", "Slice", "json_answer", "parameters_of"]
 
 REASONS = {
@@ -44,8 +42,7 @@ class Slice(NamedTuple):
 Body = Union[bytes, Slice]
 
 
-@define(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What was asked.
 
     Parameters
@@ -66,8 +63,7 @@ class Request:
     close: bool = False
 
 
-@define(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What is answered.
 
     Parameters
@@ -82,7 +78,7 @@ class Answer:
     body: Body = b""
     headers: Tuple[Tuple[str, str], ...] = ()
     whole: Optional[Slice] = None
-    chunk: int = field(default=0)
+    chunk: int = 0
     """Send the body in chunks of as many bytes; 0: with its length."""
 
     @property

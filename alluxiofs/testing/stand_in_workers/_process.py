@@ -16,7 +16,7 @@ from alluxiofs.testing.stand_in_workers._remote import Remote, Served
 if TYPE_CHECKING:
     from alluxiofs.testing.stand_in_workers._core import Plan
 
-__all__ = ["WorkerProcess", "start_processes"]
+__all__ = ["WorkerProcess", "main", "start_processes"]
 
 _END = 5.0
 """Seconds that a process is given to end by itself."""
@@ -28,7 +28,10 @@ class WorkerProcess:
     def __init__(self, plan: Plan, number: int, key: bytes) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)}
         self._running = subprocess.Popen(  # noqa: S603 - this very interpreter, with this very package
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            [sys.executable, "-c", f"import {__name__} as it; it.main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
         )
         self._send((plan, number, key))
 
@@ -70,7 +73,8 @@ def start_processes(plan: Plan, count: int, key: bytes) -> List[WorkerProcess]:
     return [WorkerProcess(plan, number, key) for number in range(count)]
 
 
-def _main() -> None:
+def main() -> None:
+    """What the process does, from beginning to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the cluster ends it, whoever presses what in its terminal
     plan, number, key = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
     core = Core(plan, number)
@@ -78,7 +82,3 @@ def _main() -> None:
     sys.stdout.buffer.flush()
     sys.stdin.buffer.read()  # until the cluster closes its end, or is no more
     os._exit(0)  # its threads wait in the system, and have nothing to finish
-
-
-if __name__ == "__main__":
-    _main()

@@ -21,6 +21,10 @@ _HEAD_LIMIT = 1 << 20
 _READ_ALONG = 1 << 16
 """A piece of a file up to this is sent together with what comes before it."""
 _MORE = getattr(socket, "MSG_MORE", 0)
+_VERSIONS = ("HTTP/1.1", "HTTP/1.0")
+_PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n"
+"""What stands before a page, most of the time."""
+_AS_PLAIN = (200, "text/plain")
 _METHOD = re.compile(r"[A-Z]+")
 
 _Headers = Dict[str, str]
@@ -71,16 +75,19 @@ class Wire:
         if line_end + 1 > _LINE_LIMIT:
             raise MalformedError("a request line that is too long")
         words = buffer[:line_end].decode("latin-1").split(" ")
-        if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0") or not _METHOD.fullmatch(words[0]):
+        if len(words) != 3 or words[2] not in _VERSIONS or not _METHOD.fullmatch(words[0]):
             raise MalformedError("a request line that is none")
-        headers = _headers(buffer[line_end + 2 : end]) if line_end < end else {}
         method, target, version = words
-        connection = headers.get("connection", "").lower()
-        close = connection == "close" or (version == "HTTP/1.0" and connection != "keep-alive")
-        self._request = Request(method, target, version, headers, b"", close)
+        block = buffer[line_end + 2 : end] if line_end < end else b""
+        headers = _parsed.get(block) or _headers(block)
+        close = False
+        if "connection" in headers or version != "HTTP/1.1":
+            connection = headers.get("connection", "").lower()
+            close = connection == "close" or (version == "HTTP/1.0" and connection != "keep-alive")
+        self._request = request = Request(method, target, version, headers, b"", close)
         if "content-length" in headers or "transfer-encoding" in headers or "expect" in headers:
-            return self._with_body(self._request)
-        return self._request
+            return self._with_body(request)
+        return request
 
     @property
     def more(self) -> bool:
@@ -180,12 +187,15 @@ class Wire:
         """The bytes before the body of an answer."""
         request = self._request
         version = "HTTP/1.1" if request is None else request.version
+        close = request is not None and request.close
+        if answer[:2] == _AS_PLAIN and version == "HTTP/1.1" and not (close or answer.headers or answer.chunk):
+            return _PLAIN % answer.length
         lines = [f"{version} {answer.status} {REASONS.get(answer.status, 'Other')}"]
         if answer.content_type:
             lines.append(f"content-type: {answer.content_type}")
         lines += [f"{name}: {value}" for name, value in answer.headers]
         lines.append("transfer-encoding: chunked" if answer.chunk else f"content-length: {answer.length}")
-        if request is not None and request.close:
+        if close:
             lines.append("connection: close")
         elif version == "HTTP/1.0":
             lines.append("connection: keep-alive")
@@ -257,11 +267,9 @@ class Wire:
 
 
 def _headers(block: bytes) -> _Headers:
-    found = _parsed.get(block)
-    if found is None:
-        pairs = [line.partition(":") for line in block.decode("latin-1").split("\r\n")]
-        found = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        if len(_parsed) > 1000:
-            _parsed.clear()
-        _parsed[block] = found
+    pairs = [line.partition(":") for line in block.decode("latin-1").split("\r\n")]
+    found = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    if len(_parsed) > 1000:
+        _parsed.clear()
+    _parsed[block] = found
     return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Optional, Tuple
 
-import attrs
 from attrs import define
 
 from alluxiofs.testing.stand_in_workers._messages import Answer, Slice
@@ -129,7 +128,7 @@ class Short(_Altered):
     by: int = 1
 
     def altered(self, wire: Wire, answer: Answer) -> Answer:
-        return attrs.evolve(answer, body=_first(answer, max(0, answer.length - self.by)))
+        return answer._replace(body=_first(answer, max(0, answer.length - self.by)))
 
 
 @define(frozen=True)
@@ -139,7 +138,7 @@ class Long(_Altered):
     by: int = 1
 
     def altered(self, wire: Wire, answer: Answer) -> Answer:
-        return attrs.evolve(answer, body=wire.read(answer.body) + b"\xee" * self.by)
+        return answer._replace(body=wire.read(answer.body) + b"\xee" * self.by)
 
 
 @define(frozen=True)
@@ -149,7 +148,7 @@ class OtherBody(_Altered):
     body: bytes
 
     def altered(self, wire: Wire, answer: Answer) -> Answer:
-        return attrs.evolve(answer, body=self.body)
+        return answer._replace(body=self.body)
 
 
 @define(frozen=True)
@@ -170,7 +169,7 @@ class RangeIgnored(_Altered):
     def altered(self, wire: Wire, answer: Answer) -> Answer:
         if answer.whole is None:
             return answer
-        return attrs.evolve(answer, status=200, headers=(), body=answer.whole)
+        return answer._replace(status=200, headers=(), body=answer.whole)
 
 
 @define(frozen=True)
@@ -189,7 +188,7 @@ class OtherRange(_Altered):
             (name, f"bytes {begin}-{begin + length - 1}/{whole.length}" if name == "content-range" else value)
             for name, value in answer.headers
         )
-        return attrs.evolve(answer, headers=headers, body=Slice(whole.descriptor, whole.start + begin, length))
+        return answer._replace(headers=headers, body=Slice(whole.descriptor, whole.start + begin, length))
 
 
 @define(frozen=True)
@@ -232,7 +231,7 @@ class Slow(Fault):
         piece = max(1, int(self.rate * self._step))
         for sent in range(0, answer.length, piece):
             wire.wait(piece / self.rate)
-            wire.send(_first(attrs.evolve(answer, body=_rest(answer, sent)), piece))
+            wire.send(_first(answer._replace(body=_rest(answer, sent)), piece))
 
 
 def _first(answer: Answer, length: int) -> Slice | bytes:
