@@ -79,7 +79,12 @@ def _cached_by(protocol: str) -> Callable[[Place], Any]:
 def _alluxiofs(page_store: Callable[[Place], Optional[Dict[str, Any]]]) -> Callable[[Place], Any]:
     def make(place: Place) -> Any:
         return fsspec.filesystem(
-            "alluxiofs", target_protocol="s3", target_options=place.storage.options, page_store=page_store(place)
+            "alluxiofs",
+            target_protocol="s3",
+            target_options=place.storage.options,
+            page_store=page_store(place),
+            # The other caches believe for a week what they have seen once.
+            metadata_ttl=600,
         )
 
     return make

@@ -26,6 +26,10 @@ def imports(folder: Path, quick: bool) -> Iterator[Sequence[Case]]:
     yield [
         Case("import fsspec", importing("import fsspec")),
         Case("import alluxiofs", importing("import alluxiofs"), {"": [Aim(1.3, "import fsspec")]}),
-        Case("the filesystem class", importing("import alluxiofs; alluxiofs.AlluxioFileSystem")),
+        Case(
+            "the filesystem class",
+            importing("import alluxiofs; alluxiofs.AlluxioFileSystem"),
+            {"": [Aim(1.3, "import fsspec")]},
+        ),
         Case("fsspec.filesystem('alluxiofs')", importing("import fsspec; fsspec.get_filesystem_class('alluxiofs')")),
     ]
