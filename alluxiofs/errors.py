@@ -29,7 +29,9 @@ __all__ = [
     "InvalidPathError",
     "Kind",
     "MissingExtraError",
+    "NotHeldError",
     "NotSupportedError",
+    "OtherVersionError",
     "PageStoreError",
     "PluginError",
     "ReadOnlyError",
@@ -104,6 +106,14 @@ class DeadlineExceededError(TemporaryError, TimeoutError):
 
 class BadAnswerError(TemporaryError):
     """An answer that cannot be right: short, long, of another range, or unparseable."""
+
+
+class NotHeldError(TemporaryError):
+    """A worker that is well does not hold what was asked for. Who holds it is asked, and nobody is blamed."""
+
+
+class OtherVersionError(NotHeldError, BadAnswerError):
+    """A worker that is well holds the file at another version than the one asked for."""
 
 
 class FileChangedError(AlluxioFSError, OSError):

@@ -87,6 +87,8 @@ def _assemble(settings: Settings) -> Tuple[Gateway, Sequence[Component]]:
     page_store = None if kept is None else _shared_page_store(kept, builder, settings.page_size)
     transport = builder.make(selection.transport, store_of=_StoreOf(mounts))
     membership = builder.make(selection.membership) if selection.membership else None
+    if membership is not None:
+        transport.meet(lambda: membership.known().workers)
 
     made = [
         (selection.transport, transport),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-from alluxiofs.errors import ConfigurationError, UnknownComponentError
-from alluxiofs.logs import LOGGER_NAME
+from alluxiofs.errors import ConfigurationError
 from alluxiofs.plugins.worker_hosts import parse_workers
 from alluxiofs.registry import Chosen, Registry, choose, point_named
 from alluxiofs.settings import Choice, HiddenDict, Settings
@@ -69,18 +67,6 @@ def choose_membership(settings: Settings, registry: Registry) -> Optional[Chosen
     return choose(registry, point_named("membership"), choice, ports)
 
 
-def _chosen_transport(settings: Settings, registry: Registry, choice: Choice, offered: Mapping[str, Any]) -> Chosen:
-    point = point_named("transport")
-    try:
-        return choose(registry, point, choice, offered)
-    except UnknownComponentError as error:
-        if settings.transport is not None or not has_under_store(settings):
-            raise
-        # Nobody asked for this transport by name: all that is missing is a way to the workers, as if none were alive.
-        logging.getLogger(LOGGER_NAME).warning("no worker will be asked, the under store is read directly: %s", error)
-        return choose(registry, point, Choice("direct"), offered)
-
-
 def has_under_store(settings: Settings) -> bool:
     """Whether the arguments name a storage that can be read without workers."""
     return any((settings.fs, settings.target_protocol, settings.under_store, settings.under_stores))
@@ -96,8 +82,9 @@ def choose_transport(settings: Settings, registry: Registry, workers: bool) -> C
         "headers": settings.headers,
         "max_connections": settings.max_connections,
         "load_on_miss": settings.load_on_miss,
+        "page_size": settings.page_size,
     }
-    chosen = _chosen_transport(settings, registry, choice, offered)
+    chosen = choose(registry, point_named("transport"), choice, offered)
     if chosen.capabilities.workers and not workers:
         raise ConfigurationError(
             f"transport {chosen.cls.name!r} speaks to workers, and none are named: use 'worker_hosts', "

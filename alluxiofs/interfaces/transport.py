@@ -9,7 +9,7 @@ from attrs import define
 
 from alluxiofs.errors import NotSupportedError
 from alluxiofs.interfaces.component import Component, Deadline
-from alluxiofs.interfaces.values import Entry, Location, Version, Worker
+from alluxiofs.interfaces.values import Entry, Location, Version, Worker, Workers
 
 if TYPE_CHECKING:
     from typing import Any, Callable
@@ -96,6 +96,12 @@ class Transport(Component, ABC):
             For a body that is short, long, of another range or of another version.
         FileChangedError
             If the file is known to be of another version by now.
+        """
+
+    def meet(self, members: Callable[[], Workers]) -> None:
+        """Learn who the workers are: ``members()`` gives those of the last snapshot. Called once, after construction.
+
+        For a transport that must know whether somebody it is sent to is one of them.
         """
 
     def drop(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> None:

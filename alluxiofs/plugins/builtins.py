@@ -63,7 +63,10 @@ def alluxiofs_memberships() -> Sequence[BuiltIn]:
 
 @hookimpl
 def alluxiofs_transports() -> Sequence[BuiltIn]:
-    return (BuiltIn("direct", "alluxiofs.plugins.transport_direct:DirectTransport"),)
+    return (
+        BuiltIn("alluxio", "alluxiofs.plugins.transport_alluxio:AlluxioTransport"),
+        BuiltIn("direct", "alluxiofs.plugins.transport_direct:DirectTransport"),
+    )
 
 
 @hookimpl
@@ -89,4 +92,7 @@ def alluxiofs_page_stores() -> Sequence[BuiltIn]:
 
 @hookimpl
 def alluxiofs_telemetry() -> Sequence[BuiltIn]:
-    return (BuiltIn("none", "alluxiofs.plugins.telemetry_none:NoTelemetry"),)
+    return (
+        BuiltIn("none", "alluxiofs.plugins.telemetry_none:NoTelemetry"),
+        BuiltIn("prometheus", "alluxiofs.plugins.telemetry_prometheus:PrometheusTelemetry"),
+    )

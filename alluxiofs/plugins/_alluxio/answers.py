@@ -22,7 +22,7 @@ class Head:
     status:
         The number.
     raw:
-        All of it, in lower case but for the values, without the empty line at its end.
+        All of it as it came, without the empty line at its end.
     length:
         Bytes of the body; ``None`` if it is chunked, or ends with the connection.
     chunked:
@@ -96,7 +96,7 @@ def _length(raw: bytes, lower: bytes, status: int) -> Tuple[Optional[int], bool]
         return None, True
     if told is None:
         return None, False
-    if not (told.isascii() and told.isdigit()) or lower.count(b"\r\ncontent-length:") != 1:
+    if not (told.isascii() and told.isdigit() and len(told) < 20) or lower.count(b"\r\ncontent-length:") != 1:
         raise BadAnswerError(f"the answer's length cannot be told: {told!r}")
     return int(told), False
 

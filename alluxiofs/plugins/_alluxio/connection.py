@@ -1,8 +1,8 @@
-"""One connection to a worker, and one question at a time over it.
+"""One connection to a worker: questions go out, answers are read in their order.
 
 A read of 4 kB costs http.client 130 us of CPU and urllib3 260, a bare socket 46; the difference is objects that nobody
-looks at. So the head of an answer is read here by a few searches in a buffer, and the body goes from the socket into
-the caller's memory.
+looks at. So the head of an answer is read here by a search in a buffer, and the body goes from the socket into the
+caller's memory.
 """
 
 from __future__ import annotations
@@ -11,24 +11,53 @@ import functools
 import select
 import socket
 import ssl
-from typing import Iterator, List, Optional, Tuple, Union
+from typing import Callable, Iterator, List, Optional, Tuple, Union
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
 from alluxiofs.interfaces import Deadline
+from alluxiofs.plugins._alluxio.addresses import connect
 from alluxiofs.plugins._alluxio.answers import Answer, Head, parse_head
 
-__all__ = ["ClosedWithoutAnswerError", "Connection"]
+__all__ = ["ClosedWithoutAnswerError", "Connection", "OtherLengthError", "Target"]
 
 _BUFFER = 16 * 2**10  # a page of 4 kB comes with its head in one piece
 _LONGEST_LINE = 8 * 2**10
 _PIECE = 2**20
-_LARGEST_BODY = 2**30
+_LARGEST_BODY = 2**30  # of a listing
+_LARGEST_MESSAGE = 2**16  # of what comes instead of data
 _END = b"\r\n\r\n"
 _HEX = b"0123456789abcdefABCDEF"
 
 
 class ClosedWithoutAnswerError(UnavailableError):
     """The worker closed the connection, or reset it, before it sent a byte of an answer."""
+
+
+class OtherLengthError(BadAnswerError):
+    """The answer is whole, and has another length than was asked for."""
+
+
+class Target:
+    """Where the body of an answer goes.
+
+    Parameters
+    ----------
+    view:
+        Must be exactly as long as the body.
+    statuses:
+        Of answers with such a body. That of any other answer is a message.
+    check:
+        Looks at the head before a byte of the body is taken, and raises what is wrong with it.
+    """
+
+    __slots__ = ("check", "statuses", "view")
+
+    def __init__(
+        self, view: memoryview, statuses: Tuple[int, ...] = (200,), check: Optional[Callable[[Head], None]] = None
+    ) -> None:
+        self.view = view
+        self.statuses = statuses
+        self.check = check
 
 
 class Connection:
@@ -43,7 +72,7 @@ class Connection:
     server_hostname:
         What the worker's certificate must name, and what is asked for.
     deadline:
-        For connecting; not longer than its stall limit.
+        For connecting; each wait is at most its stall limit.
     """
 
     def __init__(
@@ -53,125 +82,175 @@ class Connection:
         server_hostname: str,
         deadline: Deadline,
     ) -> None:
+        self._where = f"{address[0]}:{address[1]}"
         try:
-            bare = socket.create_connection(address, timeout=deadline.wait())
-            bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            bare = connect(address[0], address[1], deadline)
             self._socket: Union[socket.socket, ssl.SSLSocket] = bare
             if tls is not None:
                 try:
+                    bare.settimeout(deadline.wait())
                     self._socket = tls.wrap_socket(bare, server_hostname=server_hostname)
                 except BaseException:
                     bare.close()
                     raise
-        except socket.timeout as error:
-            raise DeadlineExceededError(f"{address[0]}:{address[1]}: no connection in time") from error
+        except (DeadlineExceededError, socket.timeout) as error:
+            raise DeadlineExceededError(f"{self._where}: no connection in time") from error
         except ssl.SSLCertVerificationError as error:
-            raise UnavailableError(f"{address[0]}:{address[1]}: the certificate is not trusted: {error}") from error
+            raise UnavailableError(f"{self._where}: the certificate is not trusted: {error.verify_message}") from error
         except OSError as error:
-            raise UnavailableError(f"{address[0]}:{address[1]}: no connection: {error}") from error
-        self._where = f"{address[0]}:{address[1]}"
+            raise UnavailableError(f"{self._where}: no connection: {error}") from error
         self._buffer = bytearray(_BUFFER)
+        self._whole = memoryview(self._buffer)
+        self._begin = self._end = 0  # what has come and was not looked at yet
+        self._last: Optional[Head] = None
         self._ready = select.poll() if hasattr(select, "poll") else None
         if self._ready is not None:
             self._ready.register(self._socket.fileno(), select.POLLIN)
 
     def is_dropped(self) -> bool:
         """Whether the other side has closed it meanwhile, or sent what nobody has asked for."""
+        if self._begin != self._end:
+            return True
         if self._ready is not None:
             return bool(self._ready.poll(0))
         return bool(select.select([self._socket], [], [], 0)[0])
+
+    def check_end(self) -> None:
+        """That nothing came behind the last answer: it would be taken for the next one.
+
+        Raises
+        ------
+        BadAnswerError
+            If something did.
+        """
+        if self._begin != self._end:
+            raise BadAnswerError(f"{self._where}: more came than the answer has")
 
     def close(self) -> None:
         """Close it."""
         self._socket.close()
 
-    def ask(self, request: bytes, deadline: Deadline, view: Optional[memoryview] = None) -> Answer:
-        """Send a request and read the answer, all of it.
+    def send(self, request: bytes, deadline: Deadline) -> None:
+        """Send a request: head and body, as they go over the wire. Several may be sent before the first is answered.
+
+        Raises
+        ------
+        ClosedWithoutAnswerError
+            If the other side has closed.
+        DeadlineExceededError
+            If it could not be sent in time.
+        """
+        try:
+            self._socket.settimeout(deadline.wait())
+            self._socket.sendall(request)
+        except socket.timeout as error:
+            raise DeadlineExceededError(f"{self._where} takes no requests") from error
+        except ConnectionError as error:
+            raise ClosedWithoutAnswerError(f"{self._where} closed the connection") from error
+        except ssl.SSLError as error:
+            raise UnavailableError(f"{self._where}: {error}") from error
+
+    def receive(self, deadline: Deadline, target: Optional[Target] = None) -> Answer:
+        """Read the next answer, all of it.
 
         Parameters
         ----------
-        request:
-            Head and body, as they go over the wire.
         deadline:
             Of the operation; each wait is at most its stall limit.
-        view:
-            Where the body of a success (200 or 206) goes, which must be exactly as long.
+        target:
+            Where the body goes; without one it is in the answer.
 
         Raises
         ------
         ClosedWithoutAnswerError
             If not a byte of an answer came.
         BadAnswerError
-            If it is no answer, or is cut off, or the body has another length than the view.
+            If it is no answer, or is cut off, or the body has another length than the target.
         DeadlineExceededError
             If nothing came for too long.
         """
         try:
-            self._socket.settimeout(deadline.wait())
-            try:
-                self._socket.sendall(request)
-            except ConnectionError as error:
-                raise ClosedWithoutAnswerError(f"{self._where} closed the connection") from error
-            head, rest = self._read_head(deadline)
-            if view is not None and head.status in (200, 206):
-                self._fill(head, rest, view, deadline)
-                return Answer(head)
-            return Answer(head, self._read_body(head, rest, deadline))
+            head = self._head(deadline)
+            if target is None:
+                return Answer(head, self._body(head, deadline, _LARGEST_BODY))
+            if head.status not in target.statuses:
+                return Answer(head, self._body(head, deadline, _LARGEST_MESSAGE))
+            if target.check is not None:
+                target.check(head)
+            self._fill(head, target.view, deadline)
+            return Answer(head)
         except socket.timeout as error:
             raise DeadlineExceededError(f"{self._where}: no answer in time") from error
-        except (BadAnswerError, UnavailableError):
+        except (BadAnswerError, UnavailableError, DeadlineExceededError):
             raise
         except OSError as error:
             raise UnavailableError(f"{self._where}: {error}") from error
 
     # --- the head -----------------------------------------------------------------------------------------------
 
-    def _read_head(self, deadline: Deadline) -> Tuple[Head, memoryview]:
-        """The head, and what came with it of the body: a view of this connection's buffer."""
-        buffer, whole = self._buffer, memoryview(self._buffer)
-        got = searched = 0
+    def _head(self, deadline: Deadline) -> Head:
+        """The head of the next answer; what came with it of the body stays in the buffer."""
+        buffer, whole = self._buffer, self._whole
+        searched = self._begin
+        self._socket.settimeout(deadline.wait())
         while True:
-            end = buffer.find(_END, max(0, searched - 3), got)
-            searched = got
-            if end >= 0:
-                head = parse_head(bytes(whole[:end]))
-                begin = end + len(_END)
+            at = buffer.find(_END, searched, self._end)
+            if at >= 0:
+                head = self._parse(bytes(whole[self._begin : at]))
+                self._begin = searched = at + len(_END)
                 if head.status >= 200:
-                    return head, whole[begin:got]
-                # An interim answer, such as 100: the one that counts comes after it.
-                whole[: got - begin] = bytes(whole[begin:got])
-                got, searched = got - begin, 0
-                continue
-            if got == len(buffer):
-                raise BadAnswerError(f"{self._where}: the head of the answer has no end after {got} bytes")
-            if got:
+                    return head
+                continue  # an interim answer, such as 100: the one that counts comes after it
+            if self._end == len(buffer):
+                if not self._begin:
+                    raise BadAnswerError(f"{self._where}: the head of the answer has no end after {self._end} bytes")
+                self._to_front()
+            searched = max(self._begin, self._end - 3)
+            held = self._end > self._begin
+            if held:
                 self._socket.settimeout(deadline.wait())
+            else:
+                self._begin = self._end = searched = 0
             try:
-                count = self._socket.recv_into(whole[got:])
+                count = self._socket.recv_into(whole[self._end :])
             except ConnectionResetError as error:
-                if got:
+                if held:
                     raise
                 raise ClosedWithoutAnswerError(f"{self._where} reset the connection") from error
-            if not count and not got:
+            if not count and not held:
                 raise ClosedWithoutAnswerError(f"{self._where} closed the connection without an answer")
             if not count:
                 raise BadAnswerError(f"{self._where}: the answer is cut off in its head")
-            got += count
+            self._end += count
+
+    def _to_front(self) -> None:
+        count = self._end - self._begin
+        self._whole[:count] = bytes(self._whole[self._begin : self._end])
+        self._begin, self._end = 0, count
+
+    def _parse(self, raw: bytes) -> Head:
+        last = self._last
+        if last is None or last.raw != raw:  # of pages of one size all heads are alike
+            try:
+                last = self._last = parse_head(raw)
+            except BadAnswerError as error:
+                raise BadAnswerError(f"{self._where}: {error}") from None
+        return last
 
     # --- the body -----------------------------------------------------------------------------------------------
 
-    def _fill(self, head: Head, rest: memoryview, view: memoryview, deadline: Deadline) -> None:
+    def _fill(self, head: Head, view: memoryview, deadline: Deadline) -> None:
         """Fill the view with the body, which must be exactly as long."""
-        wanted, length = len(view), head.length
-        if length is None:
-            self._fill_untold(head, rest, view, deadline)
+        wanted = len(view)
+        if head.length is None:
+            self._fill_untold(head, view, deadline)
             return
-        if length != wanted:
-            raise BadAnswerError(f"{self._where}: {length} bytes came where {wanted} were asked for")
-        got = len(rest)
-        if got > wanted:
-            raise BadAnswerError(f"{self._where}: more came than the answer has")
-        view[:got] = rest
+        if head.length != wanted:
+            raise OtherLengthError(f"{self._where}: {head.length} bytes came where {wanted} were asked for")
+        begin = self._begin
+        got = min(self._end - begin, wanted)
+        view[:got] = self._whole[begin : begin + got]
+        self._begin = begin + got
         while got < wanted:
             self._socket.settimeout(deadline.wait())
             count = self._socket.recv_into(view[got:])
@@ -180,9 +259,9 @@ class Connection:
             got += count
             deadline.moved(count)
 
-    def _fill_untold(self, head: Head, rest: memoryview, view: memoryview, deadline: Deadline) -> None:
+    def _fill_untold(self, head: Head, view: memoryview, deadline: Deadline) -> None:
         got = 0
-        for piece in self._pieces(head, rest, deadline):
+        for piece in self._pieces(head, deadline):
             if got + len(piece) > len(view):
                 raise BadAnswerError(f"{self._where}: more came than the {len(view)} bytes that were asked for")
             view[got : got + len(piece)] = piece
@@ -190,84 +269,82 @@ class Connection:
         if got != len(view):
             raise BadAnswerError(f"{self._where}: {got} bytes came where {len(view)} were asked for")
 
-    def _read_body(self, head: Head, rest: memoryview, deadline: Deadline) -> bytes:
+    def _body(self, head: Head, deadline: Deadline, most: int) -> bytes:
         """The whole body of an answer that is not data: a listing, a message."""
+        if head.length == 0:
+            return b""
         pieces: List[bytes] = []
         total = 0
-        for piece in self._pieces(head, rest, deadline):
+        for piece in self._pieces(head, deadline):
             total += len(piece)
-            if total > _LARGEST_BODY:
-                raise BadAnswerError(f"{self._where}: an answer of more than {_LARGEST_BODY} bytes")
+            if total > most:
+                raise BadAnswerError(f"{self._where}: status {head.status} with a body of more than {most} bytes")
             pieces.append(piece)
         return b"".join(pieces)
 
-    def _pieces(self, head: Head, rest: memoryview, deadline: Deadline) -> Iterator[bytes]:
+    def _pieces(self, head: Head, deadline: Deadline) -> Iterator[bytes]:
         """The body as it comes, whatever says where it ends."""
-        source = _Source(self._socket, self._where, bytes(rest), deadline)
         if head.chunked:
-            yield from _chunks(source)
+            yield from self._chunks(deadline)
         elif head.length is None:
-            yield from iter(functools.partial(source.some, _PIECE), b"")
+            yield from iter(functools.partial(self._some, _PIECE, deadline), b"")
         else:
-            yield from source.exactly(head.length)
-        source.check_end()
+            yield from self._exactly(head.length, deadline)
 
-
-class _Source:
-    """Bytes of a connection, those first that have come already."""
-
-    def __init__(self, connection: socket.socket, where: str, held: bytes, deadline: Deadline) -> None:
-        self._socket = connection
-        self.where = where
-        self._held = held
-        self._deadline = deadline
-
-    def some(self, most: int) -> bytes:
+    def _some(self, most: int, deadline: Deadline) -> bytes:
         """At least one byte, and at most so many; none at the end of the connection."""
-        if not self._held:
-            self._socket.settimeout(self._deadline.wait())
-            self._held = self._socket.recv(_PIECE)
-            self._deadline.moved(len(self._held))
-        piece, self._held = self._held[:most], self._held[most:]
-        return piece
+        if self._begin == self._end:
+            if most > _BUFFER:
+                self._socket.settimeout(deadline.wait())
+                piece = self._socket.recv(most)
+                deadline.moved(len(piece))
+                return piece
+            self._refill(deadline)
+        begin = self._begin
+        self._begin = min(self._end, begin + most)
+        return bytes(self._whole[begin : self._begin])
 
-    def exactly(self, count: int) -> Iterator[bytes]:
+    def _refill(self, deadline: Deadline) -> None:
+        """Have something in the empty buffer, unless the connection has ended."""
+        self._socket.settimeout(deadline.wait())
+        self._begin, self._end = 0, self._socket.recv_into(self._whole)
+        deadline.moved(self._end)
+
+    def _exactly(self, count: int, deadline: Deadline) -> Iterator[bytes]:
         """So many bytes, in pieces."""
         while count:
-            piece = self.some(count)
+            piece = self._some(min(count, _PIECE), deadline)
             if not piece:
-                raise BadAnswerError(f"{self.where}: the body is cut off, {count} bytes before its end")
+                raise BadAnswerError(f"{self._where}: the body is cut off, {count} bytes before its end")
             count -= len(piece)
             yield piece
 
-    def check_end(self) -> None:
-        """That nothing is left over: it would be taken for the next answer."""
-        if self._held:
-            raise BadAnswerError(f"{self.where}: more came than the answer has")
+    def _chunks(self, deadline: Deadline) -> Iterator[bytes]:
+        """A body in chunks (RFC 9112, section 7.1); what stands after the size and after the last chunk is skipped."""
+        while True:
+            size = self._line(deadline).partition(b";")[0].strip()
+            if not size or size.strip(_HEX) or len(size) > 16:
+                raise BadAnswerError(f"{self._where}: {size[:20]!r} is no size of a chunk")
+            count = int(size, 16)
+            if not count:
+                while self._line(deadline):
+                    pass
+                return
+            yield from self._exactly(count, deadline)
+            if self._line(deadline):
+                raise BadAnswerError(f"{self._where}: a chunk is longer than it says")
 
-    def line(self) -> bytes:
+    def _line(self, deadline: Deadline) -> bytes:
         """What comes up to the next end of a line, without it."""
         line = b""
-        while b"\n" not in line:
-            piece = self.some(_LONGEST_LINE)
-            if not piece or len(line) > _LONGEST_LINE:
-                raise BadAnswerError(f"{self.where}: the body is cut off, or is not in chunks")
-            line += piece
-        line, _, self._held = (line + self._held).partition(b"\n")
-        return line.rstrip(b"\r")
-
-
-def _chunks(source: _Source) -> Iterator[bytes]:
-    """A body in chunks (RFC 9112, section 7.1); what stands after the size and after the last chunk says nothing."""
-    while True:
-        size = source.line().partition(b";")[0].strip()
-        if not size or size.strip(_HEX):
-            raise BadAnswerError(f"{source.where}: {size[:20]!r} is no size of a chunk")
-        count = int(size, 16)
-        if not count:
-            while source.line():
-                pass
-            return
-        yield from source.exactly(count)
-        if source.line():
-            raise BadAnswerError(f"{source.where}: a chunk is longer than it says")
+        while True:
+            if self._begin == self._end:
+                self._refill(deadline)
+            at = self._buffer.find(b"\n", self._begin, self._end)
+            stop = at + 1 if at >= 0 else self._end
+            if self._begin == stop or len(line) > _LONGEST_LINE:
+                raise BadAnswerError(f"{self._where}: the body is cut off, or is not in chunks")
+            line += bytes(self._whole[self._begin : stop])
+            self._begin = stop
+            if at >= 0:
+                return line.rstrip(b"\r\n")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ssl
 import threading
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from alluxiofs.errors import DeadlineExceededError
+from alluxiofs.errors import BadAnswerError, DeadlineExceededError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._alluxio.answers import Answer
-from alluxiofs.plugins._alluxio.connection import Connection
+from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError, Connection, Target
 
 __all__ = ["Pool", "Pools"]
+
+_AHEAD = 16  # requests that are sent before the first of them is answered
 
 
 class Pool:
@@ -23,62 +25,132 @@ class Pool:
         Host and port.
     tls:
         ``None`` for none.
-    server_hostname:
-        What the certificate must name.
     most:
         Connections at a time; who needs one more waits.
     """
 
-    def __init__(
-        self, address: Tuple[str, int], tls: Optional[ssl.SSLContext], server_hostname: str, most: int
-    ) -> None:
-        self._address = address
+    def __init__(self, address: Tuple[str, int], tls: Optional[ssl.SSLContext], most: int) -> None:
+        self.address = address
         self._tls = tls
-        self._server_hostname = server_hostname
         self._free = threading.BoundedSemaphore(most)
         # The last one given back is taken first: those that are not needed any more fall asleep at the bottom.
         self._idle: List[Connection] = []
-        self.opened = 0
-        """Connections made so far."""
+        self._closed = False
+        self.lost = 0
+        """How often a connection that was kept turned out to have been closed by the worker, or none could be made:
+        the worker may be another one since."""
 
-    def ask(self, request: bytes, deadline: Deadline, view: Optional[memoryview] = None) -> Answer:
-        """Put a question over a connection of its own; see :meth:`Connection.ask`."""
-        if not self._free.acquire(timeout=deadline.wait()):
-            raise DeadlineExceededError(f"{self._address[0]}:{self._address[1]}: all connections are in use")
+    def ask(
+        self, request: bytes, deadline: Deadline, target: Optional[Target] = None, repeatable: bool = False
+    ) -> Answer:
+        """Put a question, and wait for the answer.
+
+        Parameters
+        ----------
+        request:
+            Head and body, as they go over the wire.
+        deadline, target:
+            See :meth:`Connection.receive`.
+        repeatable:
+            Ask once more over a new connection if a kept one is closed without an answer: the worker may have closed
+            it, being idle, at the very moment that it was asked.
+        """
+        self._wait_for_turn(deadline)
         try:
-            connection = self._take(deadline)
+            connection, kept = self._take(deadline)
             try:
-                answer = connection.ask(request, deadline, view)
+                try:
+                    connection.send(request, deadline)
+                    answer = connection.receive(deadline, target)
+                except ClosedWithoutAnswerError:
+                    if not (repeatable and kept):
+                        raise
+                    connection.close()
+                    connection = self._connect(deadline)
+                    connection.send(request, deadline)
+                    answer = connection.receive(deadline, target)
+                connection.check_end()
             except BaseException:
                 connection.close()
                 raise
-            if answer.head.keeps_open:
-                self._idle.append(connection)
-            else:
-                connection.close()
+            self._give_back(connection, answer)
             return answer
         finally:
             self._free.release()
 
+    def ask_all(self, requests: Sequence[bytes], targets: Sequence[Target], deadline: Deadline) -> None:
+        """Put many questions over one connection, most of them before the first is answered (RFC 9112, section 9.3.2).
+
+        All answers must be data. What else comes ends it: the connection is closed then, and later answers are lost.
+
+        Raises
+        ------
+        BadAnswerError
+            If one of them is no data.
+        """
+        self._wait_for_turn(deadline)
+        try:
+            connection, _ = self._take(deadline)
+            try:
+                connection.send(b"".join(requests[:_AHEAD]), deadline)
+                for number, target in enumerate(targets):
+                    answer = connection.receive(deadline, target)
+                    last = number == len(targets) - 1
+                    self._check(answer, target, last)
+                    if number + _AHEAD < len(requests):
+                        connection.send(requests[number + _AHEAD], deadline)
+                connection.check_end()
+            except BaseException:
+                connection.close()
+                raise
+            self._give_back(connection, answer)
+        finally:
+            self._free.release()
+
     def close(self) -> None:
-        """Close those that nobody uses at the moment."""
+        """Close those that nobody uses at the moment, and the others when they come back."""
+        self._closed = True
         while self._idle:
             try:
                 self._idle.pop().close()
             except IndexError:  # another thread has taken the last one
                 return
 
-    def _take(self, deadline: Deadline) -> Connection:
+    def _check(self, answer: Answer, target: Target, last: bool) -> None:
+        if answer.status not in target.statuses or not (answer.head.keeps_open or last):
+            raise BadAnswerError(f"{self.address[0]}:{self.address[1]}: status {answer.status} in a row of answers")
+
+    def _wait_for_turn(self, deadline: Deadline) -> None:
+        if not self._free.acquire(timeout=deadline.wait()):
+            raise DeadlineExceededError(f"{self.address[0]}:{self.address[1]}: all connections are in use")
+
+    def _take(self, deadline: Deadline) -> Tuple[Connection, bool]:
+        """A connection, and whether it was used before."""
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                self.opened += 1
-                return Connection(self._address, self._tls, self._server_hostname, deadline)
+                return self._connect(deadline), False
             # A worker closes what was idle for too long; what it sent unasked is of no use either.
             if not connection.is_dropped():
-                return connection
+                return connection, True
+            self.lost += 1
             connection.close()
+
+    def _connect(self, deadline: Deadline) -> Connection:
+        try:
+            return Connection(self.address, self._tls, self.address[0], deadline)
+        except BaseException:
+            self.lost += 1
+            raise
+
+    def _give_back(self, connection: Connection, answer: Answer) -> None:
+        if not answer.head.keeps_open:
+            connection.close()
+            return
+        self._idle.append(connection)
+        if self._closed:
+            self.close()
 
 
 class Pools:
@@ -90,19 +162,18 @@ class Pools:
         self._lock = threading.Lock()
         self._pools: Dict[Tuple[str, int], Pool] = {}
 
-    def to(self, host: str, port: int, server_hostname: Optional[str] = None) -> Pool:
+    def to(self, host: str, port: int) -> Pool:
         """The pool of a port."""
         pool = self._pools.get((host, port))
         if pool is None:
             with self._lock:
                 pool = self._pools.get((host, port))
                 if pool is None:
-                    pool = Pool((host, port), self._tls, server_hostname or host, self._most)
-                    self._pools[host, port] = pool
+                    pool = self._pools[host, port] = Pool((host, port), self._tls, self._most)
         return pool
 
     def close(self) -> None:
-        """Close all connections that nobody uses at the moment."""
+        """Close all connections that nobody uses at the moment, and the others when they come back."""
         with self._lock:
             pools, self._pools = list(self._pools.values()), {}
         for pool in pools:

@@ -1,0 +1,77 @@
+"""Which worker is asked where one name stands for many of them, and who may be redirected to."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, Optional, Tuple
+
+from alluxiofs.errors import BadAnswerError
+from alluxiofs.interfaces import Deadline, Location, Worker, Workers
+from alluxiofs.plugins._alluxio.entries import parse_object
+from alluxiofs.plugins._alluxio.names import quoted
+from alluxiofs.plugins._alluxio.peer import Peer, Remembered
+from alluxiofs.plugins._alluxio.statuses import refused
+
+__all__ = ["Owners"]
+
+_OWNED = 60.0  # seconds that the owner of a path is believed
+_PeerAt = Callable[[str, int, int], Peer]
+
+
+class Owners:
+    """Knows the workers behind a balancer, as far as they were asked for.
+
+    Parameters
+    ----------
+    peer_at:
+        The worker at a host and its two ports.
+    members:
+        The workers of the membership.
+    """
+
+    def __init__(self, peer_at: _PeerAt, members: Callable[[], Workers]) -> None:
+        self._peer_at = peer_at
+        self._members = members
+        self._balancers: Dict[Tuple[str, int], bool] = {}
+        self._owners: Remembered[Peer] = Remembered()
+        self._behind: Dict[Tuple[str, int], Peer] = {}
+
+    def note(self, peer: Peer, worker: Worker) -> None:
+        """Learn whether a member is the one name of a domain, which may stand for many workers."""
+        if worker.labels.get("domain") == worker.host:
+            self._balancers[peer.host, peer.http_port] = True
+
+    def owner_of(self, peer: Peer, location: Location, deadline: Deadline) -> Peer:
+        """Who is asked for a path: the worker itself, or, behind a balancer, the one that owns it."""
+        if not self._balancers or (peer.host, peer.http_port) not in self._balancers:
+            return peer
+        owner = self._owners.get(location.url)
+        if owner is None:
+            owner = self._ask(peer, location, deadline)
+            self._owners.put(location.url, owner, _OWNED)
+        return owner
+
+    def forget(self, location: Location) -> None:
+        """Ask for the owner of a path anew."""
+        self._owners.forget(location.url)
+
+    def member_at(self, host: str, port: int) -> Optional[Peer]:
+        """The worker of the membership, or behind its balancer, that listens there; ``None``: it is none of them."""
+        for worker in self._members():
+            if worker.host.lower() == host.lower() and port in (worker.data_port, worker.http_port):
+                return self._peer_at(worker.host, worker.http_port, worker.data_port)
+        return self._behind.get((host.lower(), port))
+
+    def _ask(self, peer: Peer, location: Location, deadline: Deadline) -> Peer:
+        answer = peer.http.ask(peer.get(f"/v1/node?path={quoted(location.url)}"), deadline, repeatable=True)
+        if answer.status != 200:
+            raise refused(answer, location.url, peer.where)
+        said = parse_object(answer.body, peer.where)
+        host, port = said.get("Host"), said.get("HttpServerPort", peer.http_port)
+        if not isinstance(host, str) or not host or type(port) is not int or not 0 < port < 65536:
+            raise BadAnswerError(f"{peer.where} does not say who owns {location.url}")
+        data_port = next(
+            (one.data_port for one in self._members() if (one.host, one.http_port) == (host, port)), peer.data_port
+        )
+        owner = self._peer_at(host, port, data_port)
+        self._behind[host.lower(), data_port] = owner
+        return owner

@@ -1,0 +1,232 @@
+"""Reading from a worker that serves the pages it holds, and nothing else.
+
+It fetches no page, and goes on serving what it holds when the file has changed. So what was read is believed when the
+worker's ``info``, asked after it, speaks of the version that was wanted: one request more for a file and a moment, not
+for each read. Behind a closed connection a page that is not held, a missing file and a broken worker are told apart.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Callable, List, Optional
+
+from attrs import define
+
+from alluxiofs.errors import BadAnswerError, NotHeldError, OtherVersionError, is_a_directory, not_found
+from alluxiofs.interfaces import Deadline, Location, Version
+from alluxiofs.plugins._alluxio.answers import Answer
+from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError, OtherLengthError, Target
+from alluxiofs.plugins._alluxio.loading import LoadOnMiss
+from alluxiofs.plugins._alluxio.names import file_id, raw_path
+from alluxiofs.plugins._alluxio.page_sizes import Length, check_page_size, is_proved, wrong_page_size
+from alluxiofs.plugins._alluxio.peer import Peer
+from alluxiofs.plugins._alluxio.statuses import refused
+
+if TYPE_CHECKING:
+    from alluxiofs.plugins._alluxio.pages import PagesDialect
+
+__all__ = ["PageReads"]
+
+_REFUSED = 1.0  # seconds that a page is taken not to be held, or a version to be another
+_NOTED = 60.0
+
+
+@define(eq=False)
+class _Note:
+    """What was found out about a file at one worker."""
+
+    base: str
+    """Of the targets of its pages, up to the index."""
+    agreed: Optional[Version] = None
+    """The version that the worker was found to have, the very object that was asked for."""
+    until: float = 0.0
+    """By ``time.monotonic()``: when that is no longer believed."""
+
+
+@define(frozen=True)
+class _Read:
+    """One call: what is asked of whom."""
+
+    peer: Peer
+    location: Location
+    version: Version
+    note: _Note
+    first: int
+    last: int
+    deadline: Deadline
+
+    @property
+    def key(self) -> object:
+        return self.location.url, self.first, self.last
+
+
+class PageReads:
+    """Reads pages.
+
+    Parameters
+    ----------
+    dialect:
+        For what is asked about files.
+    page_size, version_age, loading:
+        See :class:`PagesDialect`.
+    """
+
+    def __init__(
+        self, dialect: PagesDialect, page_size: int, version_age: float, loading: Optional[LoadOnMiss]
+    ) -> None:
+        self._dialect = dialect
+        self._page_size = page_size
+        self._version_age = version_age
+        self._loading = loading
+
+    def read_into(
+        self, peer: Peer, location: Location, version: Version, offset: int, view: memoryview, deadline: Deadline
+    ) -> None:
+        """One request for a range within a page, of a file whose version was looked at a moment ago."""
+        if not len(view):
+            return
+        url = location.url
+        note = peer.notes.get(url)
+        if note is None:
+            raw_path(url)  # of a name that cannot be asked for, no version can be made sure of
+            note = _Note(f"/v1/file/{file_id(url)}/page/")
+            peer.notes.put(url, note, _NOTED)
+        first, begin = divmod(offset, self._page_size)
+        last = (offset + len(view) - 1) // self._page_size
+        read = _Read(peer, location, version, note, first, last, deadline)
+        known = peer.refusals.get(read.key)
+        if known is not None:
+            raise known()
+        try:
+            if last:
+                self._check_size(read)
+            if first == last:
+                request = peer.get(f"{note.base}{first}?offset={begin}&length={len(view)}")
+                answer = peer.http.ask(request, deadline, Target(view))
+                if answer.status != 200:
+                    raise _refused(answer, read)
+            else:
+                self._read_pages(read, offset, view)
+            if note.agreed is not version or note.until <= time.monotonic():
+                self._agree(read)
+        except ClosedWithoutAnswerError as error:
+            raise self._remembered(read, self._why_closed(read, error)) from error
+        except OtherLengthError as error:
+            raise self._why_other_length(read, error) from error
+        except (NotHeldError, FileNotFoundError) as error:
+            raise self._remembered(read, error) from error.__cause__
+
+    # --- pages ----------------------------------------------------------------------------------------------------
+
+    def _read_pages(self, read: _Read, offset: int, view: memoryview) -> None:
+        """A range over several pages: one question each, over one connection, and no waiting between them."""
+        requests: List[bytes] = []
+        targets: List[Target] = []
+        end = offset + len(view)
+        for index in range(read.first, read.last + 1):
+            start = max(offset, index * self._page_size)
+            stop = min(end, (index + 1) * self._page_size)
+            begin = start - index * self._page_size
+            requests.append(read.peer.get(f"{read.note.base}{index}?offset={begin}&length={stop - start}"))
+            targets.append(Target(view[start - offset : stop - offset]))
+        read.peer.http.ask_all(requests, targets, read.deadline)
+
+    def _length_of(self, read: _Read, index: int, expected: int) -> Length:
+        """How long a page is: a byte is asked for at the expected end, and one behind it."""
+        peer = read.peer
+        try:
+            request = peer.get(f"{read.note.base}{index}?offset={expected - 1}&length=2")
+            got = len(_body(peer, request, read.deadline))
+        except ClosedWithoutAnswerError:
+            try:
+                _body(peer, peer.get(f"{read.note.base}{index}?offset=0&length=0"), read.deadline)
+            except ClosedWithoutAnswerError:
+                return Length.ABSENT
+            return Length.SHORTER
+        return (Length.SHORTER, Length.EXACT, Length.LONGER)[min(got, 2)]
+
+    def _check_size(self, read: _Read) -> None:
+        """Before pages other than the first are believed."""
+        if is_proved(read.peer, self._page_size):
+            return
+        length = read.version.length
+        if length is None:
+            length = self._held_version(read).length or 0
+        check_page_size(
+            read.peer,
+            self._page_size,
+            length,
+            max(1, read.first),
+            lambda index, expected: self._length_of(read, index, expected),
+        )
+
+    # --- versions -------------------------------------------------------------------------------------------------
+
+    def _held_version(self, read: _Read) -> Version:
+        entry = self._dialect.stat(read.peer, read.location, read.deadline)
+        if not entry.is_file:
+            raise is_a_directory(read.location.url)
+        return entry.version
+
+    def _agree(self, read: _Read) -> Version:
+        """Make sure that the worker has the version that is wanted, and no other that cannot be told from it."""
+        asked = time.monotonic()
+        held = self._held_version(read)
+        if held.same_as(read.version) is not True:
+            raise OtherVersionError(f"{read.peer.where} holds another version of {read.location.url}")
+        read.note.agreed, read.note.until = read.version, asked + self._version_age
+        return held
+
+    # --- what went wrong ------------------------------------------------------------------------------------------
+
+    def _why_closed(self, read: _Read, cause: Exception) -> Exception:
+        try:
+            held = self._agree(read)
+            if not read.last and not is_proved(read.peer, self._page_size):
+                # A page of another size may end before what was asked for.
+                expected = min(self._page_size, held.length or 0)
+                if expected and self._length_of(read, 0, expected) is Length.SHORTER:
+                    return wrong_page_size(read.peer, self._page_size)
+        except ClosedWithoutAnswerError:
+            raise
+        except Exception as error:  # whatever the answer to this question is, it is the answer to the first one too
+            return error
+        if self._loading is not None:
+            self._loading.start(read.peer, read.location.url)
+        pages = f"page {read.first}" if read.first == read.last else f"pages {read.first} to {read.last}"
+        return NotHeldError(f"{read.peer.where} does not hold {pages} of {read.location.url}")
+
+    def _why_other_length(self, read: _Read, cause: Exception) -> Exception:
+        """A page that is shorter than it should be: of another version, or of another size."""
+        held = self._agree(read)
+        if not is_proved(read.peer, self._page_size):
+            expected = min(self._page_size, held.length or 0)
+            if expected and self._length_of(read, 0, expected) is Length.SHORTER:
+                return wrong_page_size(read.peer, self._page_size)
+        return cause
+
+    @staticmethod
+    def _remembered(read: _Read, error: Exception) -> Exception:
+        """Have what was refused not be asked for again for a moment."""
+        again: Optional[Callable[[], Exception]] = None
+        if isinstance(error, NotHeldError):
+            kind, message = type(error), str(error)
+            again = lambda: kind(message)  # noqa: E731 - a function of what is known here
+        elif isinstance(error, FileNotFoundError):
+            again = lambda: not_found(read.location.url)  # noqa: E731
+        if again is not None:
+            read.peer.refusals.put(read.key, again, _REFUSED)
+        return error
+
+
+def _refused(answer: Answer, read: _Read) -> OSError:
+    error = refused(answer, read.location.url, read.peer.where)
+    # No worker of this dialect says 404: what something else says is no word about the file.
+    return BadAnswerError(str(error)) if isinstance(error, FileNotFoundError) else error
+
+
+def _body(peer: Peer, request: bytes, deadline: Deadline) -> bytes:
+    answer = peer.http.ask(request, deadline)
+    if answer.status != 200:
+        raise BadAnswerError(f"{peer.where} answers {answer.status} for a page")
+    return answer.body

@@ -1,0 +1,96 @@
+"""Dialect ``pages``: the open-source worker (313), which says no by closing the connection."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Optional
+
+from alluxiofs.errors import BadAnswerError, NotHeldError, UnavailableError, not_found
+from alluxiofs.interfaces import Deadline, Entry, Location, TransportCapabilities
+from alluxiofs.plugins._alluxio.answers import Answer
+from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError
+from alluxiofs.plugins._alluxio.entries import child_entry, entry_of, parse_entries
+from alluxiofs.plugins._alluxio.loading import LoadOnMiss
+from alluxiofs.plugins._alluxio.names import raw_path
+from alluxiofs.plugins._alluxio.page_reads import PageReads
+from alluxiofs.plugins._alluxio.peer import Peer
+from alluxiofs.plugins._alluxio.statuses import refused
+
+__all__ = ["PagesDialect"]
+
+
+class PagesDialect:
+    """Asks workers of the open-source release.
+
+    Parameters
+    ----------
+    page_size:
+        Of the workers, in bytes.
+    version_age:
+        Seconds that what a worker said of a file's version is believed.
+    loading:
+        Starts load jobs for what is not held; ``None``: nobody does.
+    """
+
+    name = "pages"
+    capabilities = TransportCapabilities()
+
+    def __init__(self, page_size: int, version_age: float, loading: Optional[LoadOnMiss]) -> None:
+        reads = PageReads(self, page_size, version_age, loading)
+        self.read_into = reads.read_into
+
+    def stat(self, peer: Peer, location: Location, deadline: Deadline) -> Entry:
+        """One request, if the file is there."""
+        target = f"/v1/info?path={raw_path(location.url)}"
+        try:
+            answer = peer.http.ask(peer.get(target), deadline)
+        except ClosedWithoutAnswerError as error:
+            raise self._absent(peer, location, deadline, error) from error
+        said = parse_entries(_success(answer, location, peer), peer.where)
+        if len(said) != 1:
+            raise BadAnswerError(f"{peer.where} describes {len(said)} files where one was asked for")
+        named = said[0].get("mUfsPath")
+        if isinstance(named, str) and named.rstrip("/") != location.url.rstrip("/"):
+            raise BadAnswerError(f"{peer.where} describes {named} where {location.url} was asked for")
+        return entry_of(said[0], location.name)
+
+    def list(self, peer: Peer, location: Location, deadline: Deadline) -> Iterator[Entry]:
+        """One request, if something is there."""
+        said = self._files(peer, location, deadline)
+        if not said:
+            # A missing path and an empty directory are answered alike.
+            if self.stat(peer, location, deadline).is_file:
+                raise BadAnswerError(f"{peer.where} knows {location.url}, and does not list it")
+            return iter(())
+        if len(said) == 1 and said[0]["mType"] == "file" and said[0].get("mUfsPath") == location.url:
+            return iter((entry_of(said[0], location.name),))
+        entries = (child_entry(one, location) for one in said)
+        return (entry for entry in entries if entry is not None)
+
+    def drop(self, peer: Peer, location: Location, deadline: Deadline) -> None:
+        """Nothing: there is no end point for it. Versions keep what the worker holds from being read."""
+
+    def _files(self, peer: Peer, location: Location, deadline: Deadline) -> List[Dict[str, Any]]:
+        answer = peer.http.ask(peer.get(f"/v1/files?path={raw_path(location.url)}"), deadline)
+        return parse_entries(_success(answer, location, peer), peer.where)
+
+    def _absent(self, peer: Peer, location: Location, deadline: Deadline, cause: Exception) -> Exception:
+        """Why ``info`` was not answered. That nothing is there is believed from an answer only."""
+        try:
+            said = self._files(peer, location, deadline)
+        except ClosedWithoutAnswerError:
+            healthy = peer.http.ask(peer.get("/v1/health"), deadline)
+            if healthy.status != 200:
+                return refused(healthy, location.url, peer.where)
+            # The worker in charge, which it asks about any path, may be the one that fails.
+            return NotHeldError(f"{peer.where} is well, and can say nothing of {location.url}")
+        if said:
+            return UnavailableError(f"{peer.where} lists {location.url}, and says nothing of it: {cause}")
+        return not_found(location.url)
+
+
+def _success(answer: Answer, location: Location, peer: Peer) -> bytes:
+    """The body. The worker knows no status but 200 here: another is what something between it and us says."""
+    if answer.status == 200:
+        return answer.body
+    error = refused(answer, location.url, peer.where)
+    raise BadAnswerError(str(error)) if isinstance(error, FileNotFoundError) else error

@@ -1,0 +1,222 @@
+"""Reading from a worker that has a data port: ranges of files by their path in Alluxio, and pages as a second way."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Optional, Tuple
+from urllib.parse import urlsplit
+
+from attrs import define
+
+from alluxiofs.errors import (
+    BadAnswerError,
+    NotHeldError,
+    OtherVersionError,
+    UnavailableError,
+    is_a_directory,
+    not_found,
+)
+from alluxiofs.interfaces import Deadline, Location, Version
+from alluxiofs.plugins._alluxio.answers import Answer, Head
+from alluxiofs.plugins._alluxio.connection import Target
+from alluxiofs.plugins._alluxio.names import file_id, quoted
+from alluxiofs.plugins._alluxio.owners import Owners
+from alluxiofs.plugins._alluxio.page_sizes import Length, check_page_size, is_proved
+from alluxiofs.plugins._alluxio.peer import Peer
+from alluxiofs.plugins._alluxio.statuses import refused
+
+if TYPE_CHECKING:
+    from alluxiofs.plugins._alluxio.rest import RestDialect
+
+__all__ = ["RangeReads"]
+
+_NOTED = 60.0
+_REFUSED = 1.0
+_DATA_PORT_DOWN = 10.0  # seconds until a data port that took no connection is tried again
+_DATA_PORT = "data port"
+_DATA = (200, 206)
+_HOPS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
+_NO_SUCH_WAY = frozenset({405, 501})
+
+
+@define(eq=False)
+class _Note:
+    """What was found out about a file at one worker."""
+
+    path: Optional[str] = None
+    """In Alluxio, as it goes into a target; ``None`` if the worker does not say it."""
+    agreed: Optional[Version] = None
+    """The version that the worker was found to have, the very object that was asked for."""
+    until: float = 0.0
+    """By ``time.monotonic()``: when that is no longer believed."""
+
+
+@define(frozen=True)
+class _Wanted:
+    """Which bytes of which version, and where they go."""
+
+    location: Location
+    version: Version
+    offset: int
+    view: memoryview
+
+    def ask(self, peer: Peer, path: str, deadline: Deadline) -> Answer:
+        """Ask a data port for the range, and have it filled if it is sent."""
+        request = peer.get_range(path, self.offset, self.offset + len(self.view))
+        return peer.data.ask(request, deadline, Target(self.view, _DATA, self._check), repeatable=True)
+
+    def _check(self, head: Head) -> None:
+        length, url = self.version.length, self.location.url
+        if head.status == 200:
+            if self.offset or length != len(self.view):
+                raise BadAnswerError(f"the worker ignored the range that was asked for of {url}")
+            return
+        found = _RANGE.fullmatch(head.get(b"content-range") or "")
+        if found is None:
+            raise BadAnswerError(f"the worker does not say which range of {url} it sends")
+        if found[3] != "*" and length is not None and int(found[3]) != length:
+            raise OtherVersionError(f"the worker has {url} at another length")
+        if (int(found[1]), int(found[2]) + 1) != (self.offset, self.offset + len(self.view)):
+            raise BadAnswerError(f"the worker sends another range of {url} than was asked for")
+
+
+class RangeReads:
+    """Reads ranges.
+
+    Parameters
+    ----------
+    dialect:
+        For what is asked about files.
+    page_size, version_age, owners, scheme:
+        See :class:`RestDialect`.
+    """
+
+    def __init__(
+        self,
+        dialect: RestDialect,
+        page_size: int,
+        version_age: float,
+        owners: Owners,
+        scheme: str,
+    ) -> None:
+        self._dialect = dialect
+        self._page_size = page_size
+        self._version_age = version_age
+        self._owners = owners
+        self._scheme = scheme
+
+    def read_into(
+        self, peer: Peer, location: Location, version: Version, offset: int, view: memoryview, deadline: Deadline
+    ) -> None:
+        """Fill the view; the version is looked at before the first read, and again when that is too long ago."""
+        known = peer.refusals.get(location.url)
+        if known is not None:
+            raise known()
+        note: Optional[_Note] = peer.notes.get(location.url)
+        looked_at = note is None
+        if note is None:
+            note = _Note()
+            self._agree(peer, location, version, note, deadline)
+            peer.notes.put(location.url, note, _NOTED)
+        wanted = _Wanted(location, version, offset, view)
+        if note.path is None or peer.facts.get(_DATA_PORT) is False:
+            self._read_pages(peer, wanted, deadline)
+        else:
+            self._read_range(peer, note.path, wanted, deadline)
+        if not looked_at and (note.agreed is not version or note.until <= time.monotonic()):
+            self._agree(peer, location, version, note, deadline)
+
+    def _agree(self, peer: Peer, location: Location, version: Version, note: _Note, deadline: Deadline) -> None:
+        """Make sure that the worker has no other version than the one that is wanted."""
+        asked = time.monotonic()
+        entry = self._dialect.stat(peer, location, deadline)
+        if not entry.is_file:
+            raise is_a_directory(location.url)
+        if entry.version.same_as(version) is False:
+            message = f"{peer.where} holds another version of {location.url}"
+            peer.refusals.put(location.url, lambda: OtherVersionError(message), _REFUSED)
+            peer.notes.forget(location.url)
+            raise OtherVersionError(message)
+        path = entry.extra.get("mPath")
+        note.path = quoted(path) if isinstance(path, str) and path.startswith("/") else None
+        note.agreed, note.until = version, asked + self._version_age
+
+    # --- the data port ----------------------------------------------------------------------------------------------
+
+    def _read_range(self, peer: Peer, path: str, wanted: _Wanted, deadline: Deadline) -> None:
+        location = wanted.location
+        lost = peer.data.lost
+        try:
+            answer = wanted.ask(peer, path, deadline)
+        except UnavailableError:
+            if peer.data.lost == lost or not deadline.remaining():
+                raise
+            # Nobody listens there; the other port has all of it too.
+            self._read_pages(peer, wanted, deadline)
+            peer.facts.put(_DATA_PORT, False, _DATA_PORT_DOWN)
+            return
+        where = f"worker {peer.host}:{peer.data_port}"
+        for _ in range(_HOPS):
+            if answer.status not in _REDIRECTS:
+                break
+            host, port, path = self._redirected(answer, where, location)
+            member = self._owners.member_at(host, port)
+            if member is None:
+                raise BadAnswerError(f"{where} redirects {location.url} to {host}:{port}, which is none of the workers")
+            answer = wanted.ask(member, path, deadline)
+        if answer.status in _REDIRECTS:
+            raise BadAnswerError(f"{where} redirects {location.url} again and again")
+        if answer.status in _NO_SUCH_WAY:
+            self._read_pages(peer, wanted, deadline)
+        elif answer.status == 416:
+            raise OtherVersionError(f"{where} has {location.url} at another length")
+        elif answer.status not in _DATA:
+            raise refused(answer, location.url, where)
+
+    def _redirected(self, answer: Answer, where: str, location: Location) -> Tuple[str, int, str]:
+        told = answer.head.get(b"location") or ""
+        try:
+            parts = urlsplit(told)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if host is None or port is None or parts.scheme != self._scheme or not told.isascii() or " " in told:
+            raise BadAnswerError(f"{where} redirects {location.url} to {told!r}, which is none of the workers")
+        return host, port, parts.path + (f"?{parts.query}" if parts.query else "")
+
+    # --- pages ------------------------------------------------------------------------------------------------------
+
+    def _read_pages(self, peer: Peer, wanted: _Wanted, deadline: Deadline) -> None:
+        """The second way: one request for each page."""
+        location, version, offset, view = wanted.location, wanted.version, wanted.offset, wanted.view
+        base = f"/v1/file/{file_id(location.url)}/page/"
+        tail = f"?ufsFullPath={quoted(location.url)}"
+        end, size = offset + len(view), self._page_size
+
+        def length_of(index: int, expected: int) -> Length:
+            request = peer.get(f"{base}{index}{tail}&offset={expected - 1}&length=2")
+            answer = peer.http.ask(request, deadline, repeatable=True)
+            if answer.status in (400, 416):  # behind the end of the page
+                return Length.SHORTER
+            if answer.status == 404:
+                return Length.ABSENT
+            if answer.status != 200:
+                raise refused(answer, location.url, peer.where)
+            return (Length.SHORTER, Length.EXACT, Length.LONGER)[min(len(answer.body), 2)]
+
+        last = (end - 1) // size
+        if last and not is_proved(peer, size):
+            if version.length is None:
+                raise NotHeldError(f"{peer.where}: the length of {location.url} is not known")
+            check_page_size(peer, size, version.length, max(1, offset // size), length_of)
+        for index in range(offset // size, last + 1):
+            start, stop = max(offset, index * size), min(end, (index + 1) * size)
+            request = peer.get(f"{base}{index}{tail}&offset={start - index * size}&length={stop - start}")
+            answer = peer.http.ask(request, deadline, Target(view[start - offset : stop - offset]), repeatable=True)
+            if answer.status == 404:
+                raise not_found(location.url)
+            if answer.status != 200:
+                raise refused(answer, location.url, peer.where)

@@ -1,0 +1,227 @@
+"""The transport to Alluxio's workers."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Union
+
+import attrs
+from attrs import define
+
+from alluxiofs.errors import ConfigurationError, DeadlineExceededError, NotSupportedError
+from alluxiofs.interfaces import (
+    Context,
+    Deadline,
+    Entry,
+    Location,
+    Transport,
+    UnderStore,
+    Version,
+    Worker,
+    Workers,
+)
+from alluxiofs.interfaces.component import SECRET
+from alluxiofs.plugins._alluxio.dialects import find_dialect
+from alluxiofs.plugins._alluxio.loading import LoadOnMiss
+from alluxiofs.plugins._alluxio.owners import Owners
+from alluxiofs.plugins._alluxio.pages import PagesDialect
+from alluxiofs.plugins._alluxio.peer import Peer, Peers
+from alluxiofs.plugins._alluxio.pool import Pools
+from alluxiofs.plugins._alluxio.rest import RestDialect
+from alluxiofs.settings.types import Seconds, Size
+
+__all__ = ["AlluxioTransport"]
+
+_Dialect = Union[PagesDialect, RestDialect]
+_DIALECTS = ("auto", "pages", "rest")
+_CONNECTIONS_FOR_LOADS = 2
+
+
+class AlluxioTransport(Transport):
+    """HTTP to Alluxio's workers, in the open-source release's dialect (pages) or the newer one's (rest)."""
+
+    name = "alluxio"
+    # Of the dialect; before it is known, all that one of them has.
+    capabilities = RestDialect.capabilities
+
+    @define(frozen=True)
+    class Settings:
+        """Settings of the transport to Alluxio's workers.
+
+        Parameters
+        ----------
+        dialect:
+            ``pages`` (the open-source release), ``rest`` (newer ones), or ``auto``: asked of the first worker.
+        scheme:
+            ``http``, or ``https`` for TLS, which is always verified.
+        ca_certs:
+            A file of certificates to trust instead of the system's.
+        client_cert:
+            A file with certificate and key, or two files.
+        headers:
+            What is sent to the workers, and to nobody else, with each request.
+        max_connections:
+            To each port of each worker.
+        load_on_miss:
+            Dialect ``pages``: have a file loaded that was wanted and is not cached.
+        page_size:
+            Of the workers.
+        version_age:
+            Seconds that what a worker said of a file's version is believed while its pages are read.
+        """
+
+        dialect: str = "auto"
+        scheme: str = "http"
+        ca_certs: Optional[str] = None
+        client_cert: Optional[Tuple[str, ...]] = None
+        headers: Dict[str, str] = attrs.field(
+            factory=dict, repr=lambda headers: repr(sorted(headers)), metadata={SECRET: True}
+        )
+        max_connections: int = 32
+        load_on_miss: bool = False
+        page_size: Size = Size("1MB")
+        version_age: Seconds = Seconds(1)
+
+        def __attrs_post_init__(self) -> None:
+            if self.dialect not in _DIALECTS:
+                raise ConfigurationError(f"dialect={self.dialect!r}: it is one of {', '.join(_DIALECTS)}")
+            if self.scheme not in ("http", "https"):
+                raise ConfigurationError(f"scheme={self.scheme!r}: it is http or https")
+            if self.page_size < 1 or self.max_connections < 1:
+                raise ConfigurationError("page_size and max_connections are at least 1")
+            _check_headers(self.headers)
+
+    def __init__(self, settings: Any, context: Context, store_of: Callable[[Location], UnderStore]) -> None:
+        super().__init__(settings, context, store_of)
+        self._lock = threading.Lock()
+        self._finding: Dict[Tuple[str, int], threading.Lock] = {}
+        self._peers: Optional[Peers] = None
+        self._members: Callable[[], Workers] = tuple
+        self._owners = Owners(self._peer_at, self._known_members)
+        self._dialect: Optional[_Dialect] = None
+        if settings.dialect != "auto":
+            self._speak(settings.dialect)
+
+    def meet(self, members: Callable[[], Workers]) -> None:
+        self._members = members
+
+    def describe(self) -> Dict[str, Any]:
+        """The dialect that the cluster speaks, as far as it is known."""
+        return {"dialect": None if self._dialect is None else self._dialect.name}
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._peers is not None:
+            self._peers.close()
+
+    # --- the transport ------------------------------------------------------------------------------------------
+
+    def stat(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> Entry:
+        peer = self._peer_of(worker)
+        return self._dialect_of(peer, deadline).stat(peer, location, deadline)
+
+    def list(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> Iterator[Entry]:
+        peer = self._peer_of(worker)
+        return self._dialect_of(peer, deadline).list(peer, location, deadline)
+
+    def read_into(
+        self,
+        worker: Optional[Worker],
+        location: Location,
+        version: Version,
+        offset: int,
+        view: memoryview,
+        deadline: Deadline,
+    ) -> None:
+        peer = self._peer_of(worker)
+        (self._dialect or self._dialect_of(peer, deadline)).read_into(peer, location, version, offset, view, deadline)
+
+    def drop(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> None:
+        if not self.capabilities.drop:
+            raise NotSupportedError("workers of dialect 'pages' cannot be told to forget a file")
+        peer = self._peer_of(worker)
+        self._dialect_of(peer, deadline).drop(peer, location, deadline)
+
+    def _known_members(self) -> Workers:
+        return self._members()
+
+    # --- dialects -----------------------------------------------------------------------------------------------
+
+    def _dialect_of(self, peer: Peer, deadline: Deadline) -> _Dialect:
+        if self._dialect is not None:
+            return self._dialect
+        # Each worker has its own turn: one that does not answer keeps nobody from asking another.
+        with self._lock:
+            finding = self._finding.setdefault((peer.host, peer.http_port), threading.Lock())
+        if not finding.acquire(timeout=deadline.wait()):
+            raise DeadlineExceededError(f"{peer.where} did not say in time which dialect it speaks")
+        try:
+            if self._dialect is None:
+                found = find_dialect(peer, deadline)
+                self.context.logger.info("the workers speak dialect %r, says %s", found, peer.where)
+                self._speak(found)
+            spoken: Any = self._dialect
+            dialect: _Dialect = spoken
+            return dialect
+        finally:
+            finding.release()
+
+    def _speak(self, name: str) -> None:
+        dialect = self._speaking(name)
+        self.capabilities = dialect.capabilities
+        self._dialect = dialect
+
+    def _speaking(self, name: str) -> _Dialect:
+        settings = self.settings
+        if name == "rest":
+            return RestDialect(
+                int(settings.page_size),
+                settings.version_age,
+                self._owners,
+                settings.scheme,
+            )
+        loading = None
+        if settings.load_on_miss:
+            loading = LoadOnMiss(lambda: Pools(self._tls(), _CONNECTIONS_FOR_LOADS), self.context.logger)
+        return PagesDialect(int(settings.page_size), settings.version_age, loading)
+
+    # --- workers ------------------------------------------------------------------------------------------------
+
+    def _peer_of(self, worker: Optional[Worker]) -> Peer:
+        if worker is None:
+            raise ValueError("the transport 'alluxio' speaks to workers: one must be named")
+        peer = self._peer_at(worker.host, worker.http_port, worker.data_port)
+        if worker.labels:
+            self._owners.note(peer, worker)
+        return peer
+
+    def _peer_at(self, host: str, http_port: int, data_port: int) -> Peer:
+        peers = self._peers
+        if peers is None:
+            with self._lock:
+                peers = self._peers
+                if peers is None:
+                    pools = Pools(self._tls(), self.settings.max_connections)
+                    peers = self._peers = Peers(pools, self.settings.headers)
+        return peers.of(host, http_port, data_port)
+
+    def _tls(self) -> Optional[ssl.SSLContext]:
+        settings = self.settings
+        if settings.scheme != "https":
+            return None
+        try:
+            context = ssl.create_default_context(cafile=settings.ca_certs)
+            if settings.client_cert:
+                context.load_cert_chain(*settings.client_cert)
+        except OSError as error:
+            given = f"ca_certs={settings.ca_certs!r}, client_cert={settings.client_cert!r}"
+            raise ConfigurationError(f"the certificates for the workers cannot be read: {given}: {error}") from error
+        return context
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+        if not plain or not all(" " <= character <= "\xff" or character == "\t" for character in value):
+            raise ConfigurationError(f"headers: {name!r} is no header that can be sent")
