@@ -15,6 +15,7 @@ from alluxiofs.testing.stand_in_workers._master import Master, Stage
 from alluxiofs.testing.stand_in_workers._paths import Root
 from alluxiofs.testing.stand_in_workers._ports import free_ports
 from alluxiofs.testing.stand_in_workers._process import start_processes
+from alluxiofs.testing.stand_in_workers._registration import etcd_key, etcd_record
 from alluxiofs.testing.stand_in_workers._remote import RemoteMaster, Served
 from alluxiofs.testing.stand_in_workers._under_store import Stored, UnderFilesystem, UnderFolder, UnderStorage
 from alluxiofs.testing.stand_in_workers._worker import Call, StandInWorker
@@ -70,6 +71,8 @@ class StandInCluster:
         Seconds that a load job takes at least, and after its end cannot be submitted again.
     processes:
         Whether each worker has a process of its own: for measuring clients, which then have theirs for themselves.
+    certificate:
+        Files of a certificate and its key: the workers speak TLS.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class StandInCluster:
         job_seconds: float = 0.2,
         job_rest: float = 1.0,
         processes: bool = False,
+        certificate: Optional[Tuple[str, str]] = None,
     ) -> None:
         from alluxiofs.settings.types import Size
 
@@ -110,6 +114,7 @@ class StandInCluster:
             virtual_nodes,
             mount,
             redirect_data,
+            certificate,
         )
         self._host = host
         self._members = self._numbered(workers, identities)
@@ -214,6 +219,10 @@ class StandInCluster:
             "policy": {"name": "consistent-hash", "virtual_nodes": self._plan.virtual_nodes},
             "options": {_PAGE_SIZE: str(self._plan.page_size)},
         }
+
+    def etcd_records(self, cluster_name: str = "DefaultAlluxioCluster") -> Dict[str, bytes]:
+        """Keys and values by which etcd knows the workers: to be put there, under a lease."""
+        return {etcd_key(member, cluster_name): etcd_record(member) for member in self._members}
 
     @property
     def page_size(self) -> int:

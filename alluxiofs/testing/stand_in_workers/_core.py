@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from attrs import define, field
 
@@ -31,6 +31,8 @@ class Seen(NamedTuple):
     route: str
     method: str
     target: str
+    headers: Mapping[str, str]
+    """By their names in small letters."""
 
 
 @define(frozen=True)
@@ -44,6 +46,7 @@ class Plan:
     virtual_nodes: int
     mount: str
     redirect_data: bool
+    certificate: Optional[Tuple[str, str]]
 
     @property
     def any_name(self) -> bool:
@@ -218,7 +221,7 @@ class Core:
             self._awake.wait()
         with self._lock:
             self._counts[route] = self._counts.get(route, 0) + 1
-            self._seen.append(Seen(route, request.method, request.target))
+            self._seen.append(Seen(route, request.method, request.target, request.headers))
             for one in self._script:
                 if one.takes(route, request.target):
                     return one.fault

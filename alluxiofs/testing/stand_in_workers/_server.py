@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from typing import TYPE_CHECKING, Callable, Optional, Set, Tuple
@@ -28,6 +29,10 @@ class Server:
         self._core = core
         self._handler = handler
         self._limit = BODY_LIMIT if core.plan.dialect == "pages" else None
+        self._tls: Optional[ssl.SSLContext] = None
+        if core.plan.certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(*core.plan.certificate)
         self._lock = threading.Lock()
         self._listening: Optional[socket.socket] = None
         self._open: Set[socket.socket] = set()
@@ -81,6 +86,8 @@ class Server:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
+            if self._tls is not None:
+                connection = self._with_tls(connection, self._tls)
             self._answer_all(Wire(connection, self._limit))
         except (OSError, ConnectionEndedError, MalformedError):
             pass  # however it ended: whoever is at the other end sees it
@@ -88,6 +95,14 @@ class Server:
             with self._lock:
                 self._open.discard(connection)
             connection.close()
+
+    def _with_tls(self, connection: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+        secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with self._lock:
+            self._open.discard(connection)
+            self._open.add(secured)
+        secured.do_handshake()
+        return secured
 
     def _answer_all(self, wire: Wire) -> None:
         handler, noted = self._handler, self._core.noted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 import struct
 import time
 from typing import Dict, NoReturn, Optional
@@ -20,6 +21,7 @@ _LINE_LIMIT = 4096
 _HEAD_LIMIT = 1 << 20
 _READ_ALONG = 1 << 16
 """A piece of a file up to this is sent together with what comes before it."""
+_PIECE = 1 << 18
 _MORE = getattr(socket, "MSG_MORE", 0)
 _VERSIONS = ("HTTP/1.1", "HTTP/1.0")
 _PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n"
@@ -46,6 +48,7 @@ class Wire:
     def __init__(self, sock: socket.socket, body_limit: Optional[int]) -> None:
         self._socket = sock
         self._body_limit = body_limit
+        self._more_follows = 0 if isinstance(sock, ssl.SSLSocket) else _MORE  # TLS knows no such flag
         self._buffer = b""
         self._request: Optional[Request] = None
         self._held: bytes = b""
@@ -172,7 +175,7 @@ class Wire:
             self._flushed(head)
             self._in_chunks(body, answer.chunk)
         elif isinstance(body, Slice) and body.length > _READ_ALONG:
-            self._flushed(head, _MORE)
+            self._flushed(head, self._more_follows)
             self.send(body)
         elif self.more and not (
             request is not None and request.close
@@ -207,6 +210,10 @@ class Wire:
             self._flushed(body)
             return
         start, left = body.start, body.length
+        if isinstance(self._socket, ssl.SSLSocket):  # the system cannot send what has to be encrypted here
+            for begin in range(0, left, _PIECE):
+                self._socket.sendall(os.pread(body.descriptor, min(_PIECE, left - begin), start + begin))
+            return
         while left:
             sent = os.sendfile(self._socket.fileno(), body.descriptor, start, min(left, 1 << 30))
             if not sent:
@@ -256,13 +263,13 @@ class Wire:
         length = body.length if isinstance(body, Slice) else len(body)
         for start in range(0, length, size):
             count = min(size, length - start)
-            self._socket.sendall(b"%x\r\n" % count, _MORE)
+            self._socket.sendall(b"%x\r\n" % count, self._more_follows)
             self.send(
                 Slice(body.descriptor, body.start + start, count)
                 if isinstance(body, Slice)
                 else body[start : start + count]
             )
-            self._socket.sendall(b"\r\n", _MORE)
+            self._socket.sendall(b"\r\n", self._more_follows)
         self._socket.sendall(b"0\r\n\r\n")
 
 
