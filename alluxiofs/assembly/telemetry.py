@@ -9,6 +9,7 @@ import weakref
 from typing import Callable, Dict, Mapping, Sequence, Tuple
 
 from alluxiofs.interfaces import Call, Event, Telemetry
+from alluxiofs.interfaces.telemetry import LEVELS
 
 __all__ = ["JoinedTelemetry"]
 
@@ -63,14 +64,24 @@ class JoinedTelemetry(Telemetry):
 
 
 class _Watched:
-    """Counters of an object that may go."""
+    """Counters of an object that may go: then those that only grow stay as they were.
+
+    Equal for one method of one object, so that what filesystems share is counted once.
+    """
 
     def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
         self._read = weakref.WeakMethod(read)
         self._last: Dict[str, int] = {}
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Watched) and self._read == other._read
+
+    def __hash__(self) -> int:
+        return hash(self._read)
+
     def __call__(self) -> Mapping[str, int]:
         read = self._read()
-        if read is not None:
-            self._last = dict(read())
+        if read is None:
+            return {name: value for name, value in self._last.items() if name not in LEVELS}
+        self._last = dict(read())
         return self._last

@@ -8,7 +8,10 @@ from attrs import define
 
 from alluxiofs.interfaces.component import Component
 
-__all__ = ["Call", "Event", "Telemetry"]
+__all__ = ["LEVELS", "Call", "Event", "Telemetry"]
+
+LEVELS = frozenset({"pages", "bytes", "capacity", "open_files", "workers_alive"})
+"""Which of the numbers that are watched are those of the moment. All others only grow."""
 
 
 @define(frozen=True)
@@ -66,5 +69,16 @@ class Telemetry(Component):
         """A retry, failover or fallback was decided."""
 
     def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """``read()`` gives counters that only grow (``hits``, ``misses``, ``bytes_read`` …) whenever somebody wants
-        to see them; ``name`` says whose they are (``page_store``)."""
+        """``read()`` gives numbers whenever somebody wants to see them; ``name`` says whose they are.
+
+        Those in :data:`LEVELS` are of the moment, the others (``hits``, ``misses`` …) only grow. Several who watch
+        under one name are added up, but not the same reader twice, for filesystems may share a page store: readers
+        that are equal are the same, as the bound methods of one object are. Nothing is asked before somebody looks.
+
+        Parameters
+        ----------
+        name:
+            ``page_store`` or ``gateway``.
+        read:
+            Called from any thread. It may raise; what it said before then stays.
+        """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from alluxiofs.testing.recording_telemetry import RecordingTelemetry
     from alluxiofs.testing.scripted_membership import ScriptedMembership
     from alluxiofs.testing.stand_in_workers import StandInCluster
-    from alluxiofs.testing.telemetry import CountingTelemetryContract, TelemetryContract
+    from alluxiofs.testing.telemetry import CountingTelemetryContract, TelemetryContract, WatchingTelemetryContract
     from alluxiofs.testing.transports import TransportContract, WorkerTransportContract
     from alluxiofs.testing.under_stores import UnderStoreContract
 
@@ -49,6 +49,7 @@ _WHERE = {
     "TransportContract": "transports",
     "UnderStoreContract": "under_stores",
     "WorkerPolicyContract": "policies",
+    "WatchingTelemetryContract": "telemetry",
     "WorkerTransportContract": "transports",
     "make_context": "context",
 }
@@ -71,6 +72,7 @@ __all__ = [
     "TelemetryContract",
     "TransportContract",
     "UnderStoreContract",
+    "WatchingTelemetryContract",
     "WorkerPolicyContract",
     "WorkerTransportContract",
     "make_context",

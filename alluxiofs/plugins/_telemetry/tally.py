@@ -1,0 +1,154 @@
+"""What was recorded, in integers: recording costs about a microsecond, and everything else is done by who looks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from bisect import bisect_left
+from typing import Callable, Dict, List, Mapping, Tuple
+
+from attrs import define
+
+from alluxiofs.interfaces import Call, Event
+from alluxiofs.interfaces.telemetry import LEVELS
+from alluxiofs.plugins._telemetry.catalogue import BOUNDS
+
+__all__ = ["Calls", "Tally"]
+
+_MOST = 1000  # series of calls, and of events: plugins make up methods and states, and a page must stay readable
+_OTHER = "other"
+
+CallKey = Tuple[str, str, str, str]
+EventKey = Tuple[str, str]
+
+
+@define(frozen=True)
+class Calls:
+    """The calls of one target, component, method and state.
+
+    Parameters
+    ----------
+    buckets:
+        How many lasted up to each of the bounds, and longer than the last; each call is in one.
+    seconds, bytes:
+        Of all of them together.
+    """
+
+    target: str
+    component: str
+    method: str
+    state: str
+    buckets: Tuple[int, ...]
+    seconds: float
+    bytes: int
+
+
+class _Sum:
+    __slots__ = ("buckets", "bytes", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
+        self.bytes = 0
+
+
+class Tally:
+    """Counts calls and events, and asks those who are watched. In a forked child it begins anew, at nothing.
+
+    ``forks`` is how many there were since it was made.
+    """
+
+    def __init__(self) -> None:
+        self.forks = 0
+        self.begin_anew()
+        _tallies.add(self)
+
+    def begin_anew(self) -> None:
+        """Count from nothing, with a lock of its own: the old one may be held by a thread that is not there."""
+        self._lock = threading.Lock()
+        self._calls: Dict[CallKey, _Sum] = {}
+        self._events: Dict[EventKey, int] = {}
+        self._watched: Dict[str, List[_Watched]] = {}
+
+    def add_call(self, call: Call) -> None:
+        """Count a call."""
+        key = (call.target, call.component, call.method, call.state)
+        with self._lock:
+            total = self._calls.get(key)
+            if total is None:
+                total = self._first_of(key)
+            total.buckets[bisect_left(BOUNDS, call.seconds)] += 1
+            total.seconds += call.seconds
+            total.bytes += call.bytes
+
+    def _first_of(self, key: CallKey) -> _Sum:
+        if len(self._calls) >= _MOST:
+            target, _, _, state = key
+            key = (target, _OTHER, _OTHER, "ok" if state == "ok" else _OTHER)
+        return self._calls.setdefault(key, _Sum())
+
+    def add_event(self, event: Event) -> None:
+        """Count an event."""
+        key = (event.kind, event.reason)
+        with self._lock:
+            if key not in self._events and len(self._events) >= _MOST:
+                key = (_OTHER, _OTHER)
+            self._events[key] = self._events.get(key, 0) + 1
+
+    def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """Have :meth:`counters` ask ``read``, once however often it is named."""
+        with self._lock:
+            watched = self._watched.setdefault(name, [])
+            if all(one.read != read for one in watched):
+                watched.append(_Watched(read))
+
+    def calls(self) -> List[Calls]:
+        """What was counted of calls."""
+        with self._lock:
+            return [Calls(*key, tuple(total.buckets), total.seconds, total.bytes) for key, total in self._calls.items()]
+
+    def events(self) -> Dict[EventKey, int]:
+        """What was counted of events, by kind and reason."""
+        with self._lock:
+            return dict(self._events)
+
+    def counters(self, name: str) -> Dict[str, int]:
+        """What those who are watched under a name say now, added up; of workers alive the most."""
+        with self._lock:
+            watched = list(self._watched.get(name, ()))
+        together: Dict[str, int] = {}
+        for one in watched:
+            for counter, value in one.now().items():
+                before = together.get(counter, 0)
+                # Several filesystems of one process mostly have one cluster, whose workers are not to be added up.
+                together[counter] = max(before, value) if counter == "workers_alive" else before + value
+        return together
+
+
+class _Watched:
+    """A reader, and what it said last: while it fails, that stays, for a counter that falls looks like a restart."""
+
+    def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
+        self.read = read
+        self._last: Mapping[str, int] = {}
+
+    def now(self) -> Mapping[str, int]:
+        try:
+            self._last = dict(self.read())
+        except Exception:
+            self._last = {name: value for name, value in self._last.items() if name not in LEVELS}
+        return self._last
+
+
+_tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for tally in list(_tallies):
+        tally.forks += 1
+        tally.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,61 @@
+"""Filesystems that record, and pages to look at."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Dict, Iterator
+
+import fsspec
+import pytest
+
+from alluxiofs.testing import InProcessWorkers, ScriptedMembership, stand_ins
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody has, below those that connections are given."""
+    for port in range(21500, 32000):
+        with socket.socket() as listening:
+            try:
+                listening.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    """Filesystems that a test made are gone after it, and the pages of their telemetry with them."""
+    from alluxiofs.filesystem import AlluxioFileSystem
+
+    yield
+    AlluxioFileSystem.clear_instance_cache()
+
+
+class Cluster:
+    """Two workers in memory before the memory filesystem."""
+
+    def __init__(self) -> None:
+        self.workers = InProcessWorkers()
+        self.membership = ScriptedMembership()
+        self.first, self.second = self.membership.push("h1,h2").workers
+
+    def filesystem(self, telemetry: Any, **arguments: Any) -> Any:
+        """A filesystem of these workers."""
+        options: Dict[str, Any] = {"page_store": None, "retries": 0, **arguments}
+        return fsspec.filesystem(
+            "alluxiofs",
+            fs=fsspec.filesystem("memory"),
+            plugins=[stand_ins],
+            transport={"name": "in-process", "workers": self.workers},
+            membership=self.membership,
+            telemetry=telemetry,
+            skip_instance_cache=True,
+            **options,
+        )
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
