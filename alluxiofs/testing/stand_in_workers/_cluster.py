@@ -59,6 +59,8 @@ class StandInCluster:
         Of the ring that says which worker is in charge of a path.
     host:
         Where they listen, an address of this machine.
+    first_port:
+        The HTTP ports are this one and those behind it, then come the data ports; otherwise any that are free.
     identities:
         Of the workers; otherwise those that a client gives to the hosts of :attr:`worker_hosts`.
     mount:
@@ -86,6 +88,7 @@ class StandInCluster:
         page_size: Union[int, str] = "1MB",
         virtual_nodes: int = 2000,
         host: str = "127.0.0.1",
+        first_port: Optional[int] = None,
         identities: Optional[Sequence[WorkerIdentity]] = None,
         mount: str = "/mnt",
         redirect_data: bool = False,
@@ -117,20 +120,22 @@ class StandInCluster:
             certificate,
         )
         self._host = host
-        self._members = self._numbered(workers, identities)
+        self._members = self._numbered(workers, first_port, identities)
         self._master = Master(self._plan, self._load, job_seconds, job_rest) if master else None
         self._seen_master: Any = None
         self._processes = processes
         self._running = contextlib.ExitStack()
         self._workers: List[StandInWorker] = []
 
-    def _numbered(self, count: int, identities: Optional[Sequence[WorkerIdentity]]) -> Sequence[Worker]:
+    def _numbered(
+        self, count: int, first_port: Optional[int], identities: Optional[Sequence[WorkerIdentity]]
+    ) -> Sequence[Worker]:
         from alluxiofs.plugins.worker_hosts import parse_workers
 
-        ports = sorted(free_ports(self._host, 2 * count))
+        free = free_ports(self._host, 2 * count) if first_port is None else range(first_port, first_port + 2 * count)
+        ports = sorted(free)
         described: List[Dict[str, Any]] = [
-            {"host": self._host, "http_port": ports[2 * index], "data_port": ports[2 * index + 1]}
-            for index in range(count)
+            {"host": self._host, "http_port": ports[index], "data_port": ports[count + index]} for index in range(count)
         ]
         for one, identity in zip(described, identities or ()):
             one["identity"] = identity

@@ -1,0 +1,88 @@
+"""``alluxiofs dev-cluster``: stand-in workers on this machine, to try things out."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Optional
+
+import click
+
+from alluxiofs.cli.failures import UsageError
+from alluxiofs.cli.output import flush, write_json, write_line
+
+__all__ = ["command"]
+
+_WARNING = (
+    "alluxiofs: dev-cluster: stand-in workers for development and tests, and no production cache: they hold what they "
+    "have read until they end, never make room, and ask nobody for a password"
+)
+
+
+@click.command("dev-cluster")
+@click.argument("store")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="How many workers.")
+@click.option(
+    "--dialect",
+    type=click.Choice(["pages", "rest"]),
+    default="pages",
+    show_default=True,
+    help="What they speak: as the open-source worker does, or the newer one with its data port.",
+)
+@click.option("--page-size", default="1MB", show_default=True, help="Of the workers.")
+@click.option("--first-port", type=click.IntRange(1, 65000), help="They listen there and at the ports behind it.")
+@click.option("--load", is_flag=True, help="Have them hold all files of the store before they answer.")
+@click.option("--json", "as_json", is_flag=True, help="What a filesystem is to be told of them, as JSON.")
+def command(
+    store: str, workers: int, dialect: str, page_size: str, first_port: Optional[int], load: bool, as_json: bool
+) -> None:
+    """Start stand-in workers over STORE, a folder of this machine or a URL, until interrupted.
+
+    For development and tests: it is no production cache. The workers listen on the loopback interface only, and answer
+    as Alluxio's do. Files are held by them after a load job (alluxiofs load), with --load, or, with the dialect rest,
+    when they are read.
+    """
+    from alluxiofs.testing.stand_in_workers import StandInCluster
+
+    click.echo(_WARNING, err=True)
+    under, folder = _under_store(store)
+    try:
+        cluster = StandInCluster(
+            under,
+            folder=folder,
+            workers=workers,
+            dialect=dialect,
+            page_size=page_size,
+            first_port=first_port,
+            processes=True,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    with cluster:
+        if load:
+            cluster.load_all()
+        if as_json:
+            write_json(dict(cluster.arguments))
+        else:
+            _describe(cluster)
+        flush()
+        threading.Event().wait()
+
+
+def _describe(cluster: Any) -> None:
+    hosts = ",".join(f"{one.host}:{one.http_port}" for one in cluster.members)
+    write_line(f"under store   {cluster.url()}")
+    write_line(f"worker_hosts  {hosts}")
+    for worker in cluster.workers:
+        write_line(
+            f"{worker.worker.identity}  {worker.worker.host}:{worker.worker.http_port}  {worker.kept_pages()} pages"
+        )
+    write_line("Press Ctrl-C to end them.")
+
+
+def _under_store(store: str) -> Any:
+    if "://" not in store:
+        return store, ""
+    from fsspec.core import url_to_fs
+
+    fs, folder = url_to_fs(store)
+    return (folder, "") if "file" in fs.protocol else (fs, folder)

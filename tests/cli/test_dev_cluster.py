@@ -1,0 +1,83 @@
+"""``dev-cluster``: started as a user would, asked over HTTP, ended as a user would."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from alluxiofs.testing.stand_in_workers import file_id
+from tests.cli.conftest import Command
+from tests.servers import free_port
+
+
+@contextlib.contextmanager
+def running(*words: object) -> Iterator[Any]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alluxiofs", "dev-cluster", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as response:
+        body: bytes = response.read()
+    return body
+
+
+def test_workers_answer_until_they_are_interrupted(store: Path) -> None:
+    port = free_port()
+    with running(store, "--first-port", port, "--workers", 1, "--load", "--page-size", "1KB") as process:
+        lines = [process.stdout.readline().strip() for _ in range(4)]
+        assert lines[0] == f"under store   {store.as_uri()}"
+        assert lines[1] == f"worker_hosts  127.0.0.1:{port}"
+        assert lines[2].endswith(f"127.0.0.1:{port}  4 pages")
+        path = urllib.parse.quote(f"{store.as_uri()}/one", safe=":/")
+        assert json.loads(get(f"http://127.0.0.1:{port}/v1/info?path={path}"))[0]["mLength"] == 1
+        page = get(f"http://127.0.0.1:{port}/v1/file/{file_id(f'{store.as_uri()}/two.bin')}/page/1")
+        assert page == (store / "two.bin").read_bytes()[1024:]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert "no production cache" in errors
+        assert len(errors.split()) == len(errors.splitlines()[0].split()), "to be interrupted is no failure"
+    with pytest.raises(OSError, match="refused"):
+        get(f"http://127.0.0.1:{port}/v1/health")
+
+
+def test_json_says_what_a_filesystem_is_to_be_told(store: Path) -> None:
+    with running(store.as_uri(), "--dialect", "rest", "--json") as process:
+        text = ""
+        while not text.endswith("\n}\n"):
+            text += process.stdout.readline()
+        told = json.loads(text)
+        assert told["transport"] == {"name": "alluxio", "dialect": "rest"}
+        host, port = told["worker_hosts"][1]["host"], told["worker_hosts"][1]["http_port"]
+        assert get(f"http://{host}:{port}/v1/health") == b"worker is active"
+
+
+def test_a_folder_that_is_not_there_and_a_page_size_that_is_none(command: Command, tmp_path: Path) -> None:
+    missing = command("dev-cluster", tmp_path / "missing")
+    assert missing.code == 3
+    assert str(tmp_path / "missing") in missing.errors
+    assert command("dev-cluster", tmp_path, "--page-size", "a lot").code == 2
+
+
+def test_help_says_that_it_is_no_production_cache(command: Command) -> None:
+    assert b"no production cache" in command("dev-cluster", "--help").output
