@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Iterator
+
+import pytest
+
+from alluxiofs.gateway.breaker import process_breakers
 from tests.oss_front import oss_server
 from tests.servers import gcs_server, hdfs_server, minio_server, s3_bucket, s3_client, s3_server
 
-__all__ = ["gcs_server", "hdfs_server", "minio_server", "oss_server", "s3_bucket", "s3_client", "s3_server"]
+__all__ = [
+    "fresh_breakers",
+    "gcs_server",
+    "hdfs_server",
+    "minio_server",
+    "oss_server",
+    "s3_bucket",
+    "s3_client",
+    "s3_server",
+]
+
+
+@pytest.fixture(autouse=True)
+def fresh_breakers() -> Iterator[None]:
+    """Breakers belong to the process, and workers of many tests have one name: none is blamed for another test's."""
+    process_breakers.reset()
+    yield
+    process_breakers.reset()

@@ -14,9 +14,12 @@ from alluxiofs.errors import (
     DeadlineExceededError,
     FileChangedError,
     Kind,
+    NotHeldError,
+    NotSupportedError,
     TemporaryError,
     kind_of,
 )
+from alluxiofs.gateway.breaker import blames, process_breakers
 from alluxiofs.gateway.budget import backoff, process_budget
 from alluxiofs.gateway.parts import Limits
 from alluxiofs.interfaces import Call, Deadline, Event, Telemetry, Worker
@@ -24,6 +27,9 @@ from alluxiofs.interfaces import Call, Deadline, Event, Telemetry, Worker
 __all__ = ["Line", "Side", "state_of"]
 
 T = TypeVar("T")
+
+_LONG = 2.0  # seconds: a wait that ends sooner says more of the caller's deadline than of the worker
+_TRIAL = 5.0  # seconds
 
 
 @define(frozen=True)
@@ -50,6 +56,7 @@ def state_of(error: Optional[BaseException]) -> str:
         (FileExistsError, "exists"),
         (PermissionError, "denied"),
         (FileChangedError, "changed"),
+        (NotHeldError, "not_held"),
         (BadAnswerError, "bad_answer"),
         (TimeoutError, "timeout"),
         (ConnectionError, "unavailable"),
@@ -65,7 +72,8 @@ class Line:
 
     An answer goes to the caller, whoever gives it. A failure passes the question to the next side; after the last one
     it is asked again while retries are left, out of the budget of the process. Each attempt gets its share of the time
-    that is left, so that the last in line has its turn.
+    that is left, so that the last in line has its turn. A worker that failed again and again is passed over for a
+    while (:mod:`alluxiofs.gateway.breaker`).
     """
 
     def __init__(self, limits: Limits, telemetry: Telemetry, logger: logging.Logger) -> None:
@@ -110,37 +118,57 @@ class Line:
         """
         limits = self._limits
         whole = Deadline.after(limits.deadline, limits.timeout)
-        retries = limits.retries if repeatable else 0
-        turns = len(sides) + retries
+        line = _in_order(sides)
         failed: Optional[BaseException] = None
-        side = sides[-1]
-        for turn in range(turns):
-            side = sides[min(turn, len(sides) - 1)]
-            if turn >= len(sides) and not self._again(turn - len(sides), whole, failed, side):
-                break
-            deadline = whole.share(max(1, len(sides) - turn))
+        place = repeated = 0
+        while True:
+            side, last = line[place], place == len(line) - 1
+            trial = self._is_trial(side)
+            if trial is None and not last:
+                place += 1  # another call is the trial
+                continue
+            deadline = whole.share(len(line) - place)
+            if trial and not last:
+                _shorten(deadline)
             try:
                 result = self._call(method, side, question, deadline, size)
             except Exception as error:  # a plugin may raise anything; it is sorted here, and kept as the cause
-                if self._final(error, side, known_to_exist):
+                if self._final(error, side, line[-1], known_to_exist):
                     raise
                 if failed is not None and failed is not error and error.__cause__ is None:
                     error.__cause__ = failed
                 failed = error
-                if turn < len(sides) - 1:
-                    self._pass_on(error, side, sides[turn + 1])
-                elif kind_of(error) is not Kind.TEMPORARY:
+                if not last:
+                    place = _following(line, place, error)
+                    self._pass_on(error, side, line[place])
+                    continue
+                again = repeatable and repeated < limits.retries and kind_of(error) is Kind.TEMPORARY
+                if not again or not self._again(repeated, whole, failed, side):
                     break
+                repeated += 1
             else:
                 process_budget.earn()
                 return result
         raise self._failure(failed, f"{method} {about}".strip(), side)
 
+    def _is_trial(self, side: Side) -> Optional[bool]:
+        """Whether a question to this side is the one that shows whether it has recovered; ``None``: another one is."""
+        if side.worker is None:
+            return False
+        breaker = process_breakers.of(side.component, side.worker)
+        if breaker.closed:
+            return False
+        return True if breaker.admit() else None
+
     @staticmethod
-    def _final(error: BaseException, side: Side, known_to_exist: bool) -> bool:
+    def _final(error: BaseException, side: Side, last: Side, known_to_exist: bool) -> bool:
         if kind_of(error) is not Kind.ANSWER:
             return False
-        return not (known_to_exist and side.worker is not None and isinstance(error, FileNotFoundError))
+        if side.worker is None:
+            return True
+        if isinstance(error, NotSupportedError):
+            return last.worker is not None  # what no worker can be asked for the under store can
+        return not (known_to_exist and isinstance(error, FileNotFoundError))
 
     def _call(
         self, method: str, side: Side, question: Callable[[Side, Deadline], T], deadline: Deadline, size: int
@@ -154,8 +182,27 @@ class Line:
             raise
         finally:
             seconds = time.perf_counter() - began
-            moved = size if failure is None else 0
-            self._telemetry.record_call(Call(side.target, side.component, method, state_of(failure), seconds, moved))
+            if side.worker is None or not isinstance(failure, NotSupportedError):  # then nothing was sent
+                moved = size if failure is None else 0
+                state = state_of(failure)
+                self._telemetry.record_call(Call(side.target, side.component, method, state, seconds, moved))
+                if side.worker is not None:
+                    self._note(side, side.worker, failure, seconds)
+
+    def _note(self, side: Side, worker: Worker, failure: Optional[BaseException], seconds: float) -> None:
+        """Have the worker's breaker know how it went."""
+        breaker = process_breakers.of(side.component, worker)
+        if failure is None or (isinstance(failure, Exception) and not blames(failure)):
+            if breaker.succeeded():
+                self._telemetry.record_event(Event("breaker_closed", "answered", _identity(side)))
+                self._logger.info("%s answers again", _name(side))
+            return
+        if not isinstance(failure, Exception):
+            return  # the caller gave up: nothing is known of the worker
+        waited = isinstance(failure, TimeoutError) and seconds >= _LONG
+        if breaker.failed(waited):
+            self._telemetry.record_event(Event("breaker_opened", state_of(failure), _identity(side)))
+            self._logger.warning("%s is passed over for a while: %s", _name(side), failure)
 
     def _again(self, attempt: int, whole: Deadline, failed: Optional[BaseException], side: Side) -> bool:
         pause = backoff(attempt)
@@ -185,6 +232,32 @@ class Line:
         wrapped = OSError(f"{what} failed: {type(error).__name__}: {error}")
         wrapped.__cause__ = error
         return wrapped
+
+
+def _in_order(sides: Sequence[Side]) -> Sequence[Side]:
+    """Those who are asked: without workers that failed again and again, unless there is nobody else."""
+    if all(side.worker is None or not process_breakers.of(side.component, side.worker).passed_over for side in sides):
+        return sides
+    asked = [
+        side
+        for side in sides
+        if side.worker is None or not process_breakers.of(side.component, side.worker).passed_over
+    ]
+    return asked or sides
+
+
+def _following(line: Sequence[Side], place: int, error: BaseException) -> int:
+    """Who is next. What a worker that is well does not hold, or cannot be asked for, the under store has for sure: what
+    the next worker holds of it was put there when others were in charge, and may be older than its own metadata say."""
+    if line[-1].worker is None and isinstance(error, (NotHeldError, NotSupportedError)):
+        return len(line) - 1
+    return place + 1
+
+
+def _shorten(deadline: Deadline) -> None:
+    """A trial has little time: there are others who can be asked."""
+    deadline.at = min(deadline.at, time.monotonic() + _TRIAL)
+    deadline.span = min(deadline.span, _TRIAL)
 
 
 def _name(side: Side) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+from alluxiofs.gateway.breaker import process_breakers
 from alluxiofs.interfaces import Deadline, Membership, Snapshot, Worker, WorkerPolicy, Workers
 
 __all__ = ["Placement"]
@@ -47,8 +48,8 @@ class Placement:
                 self._made = made
             return made[1]
 
-    def describe(self) -> List[Dict[str, Any]]:
-        """The workers of the last snapshot that was used; JSON-able."""
+    def describe(self, component: str) -> List[Dict[str, Any]]:
+        """The workers of the last snapshot that was used, as the transport of this name reaches them; JSON-able."""
         if self._membership is None:
             return []
         workers = self._made[0].workers if self._made is not None else self._membership.known().workers
@@ -59,6 +60,7 @@ class Placement:
                 "http_port": worker.http_port,
                 "data_port": worker.data_port,
                 "labels": dict(worker.labels),
+                "breaker": process_breakers.state(component, worker),
             }
             for worker in workers
         ]

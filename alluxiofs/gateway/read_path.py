@@ -142,7 +142,7 @@ class ReadPath(Looking):
         """What was assembled, as JSON-able data; secrets hidden."""
         described = dict(self.parts.describe)
         described["page_size"] = self.page_size
-        described["workers"] = self._placement.describe()
+        described["workers"] = self._placement.describe(self.parts.transport.name)
         described["metadata"] = {
             "ttl": float(self.limits.metadata_ttl),
             "capacity": int(self.limits.metadata_capacity),

@@ -28,7 +28,7 @@ class Call:
         The operation: ``info``, ``ls``, ``read``, ``write``, ``mkdir`` …
     state:
         How it ended: ``ok``, ``not_found``, ``exists``, ``denied``, ``timeout``, ``unavailable``, ``bad_answer``,
-        ``changed``, ``failed``.
+        ``not_held``, ``changed``, ``failed``.
     seconds:
         How long it took.
     bytes:
@@ -45,7 +45,8 @@ class Call:
 
 @define(frozen=True)
 class Event:
-    """Something that happened once: ``kind`` is ``retry``, ``failover``, ``fallback`` or ``page_store_off``.
+    """Something that happened once: ``kind`` is ``retry``, ``failover``, ``fallback``, ``breaker_opened`` (a worker that
+    failed again and again is passed over), ``breaker_closed`` or ``page_store_off``.
 
     ``reason`` comes from a small closed set of words; ``worker`` is the identity as text, where one is concerned.
     Neither ever holds a path or a user.

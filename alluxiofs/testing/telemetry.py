@@ -25,7 +25,7 @@ _STATES = (
     "changed",
     "failed",
 )
-_EVENTS = ("retry", "failover", "fallback", "page_store_off")
+_EVENTS = ("retry", "failover", "fallback", "breaker_opened", "breaker_closed", "page_store_off")
 
 
 def call(method: str = "read", state: str = "ok", size: int = 4096) -> Call:

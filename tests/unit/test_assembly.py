@@ -186,17 +186,14 @@ class TestWorkers:
         with pytest.raises(ConfigurationError, match="worker_hosts='h1:x'"):
             gateway(target_protocol="memory", transport="direct", worker_hosts="h1:x")
 
-    def test_without_a_transport_that_speaks_to_them(self) -> None:
-        with pytest.raises(UnknownComponentError, match="no transport 'alluxio'"):
-            gateway(worker_hosts="h1")
-        with pytest.raises(UnknownComponentError, match="no transport 'alluxio'"):
-            gateway(target_protocol="memory", worker_hosts="h1", transport="alluxio")
-
-    def test_without_one_the_under_store_is_read_and_a_warning_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
-        shown = described(target_protocol="memory", worker_hosts="h1,h2")
-        assert (shown["transport"]["name"], shown["membership"]["name"]) == ("direct", "static")
-        assert [worker["host"] for worker in shown["workers"]] == ["h1", "h2"]
-        assert "no worker will be asked" in caplog.text
+    def test_they_are_spoken_to_as_alluxios_are(self) -> None:
+        shown = described(target_protocol="memory", worker_hosts="h1,h2", headers={"authorization": "s3cr3t"})
+        assert (shown["transport"]["name"], shown["membership"]["name"]) == ("alluxio", "static")
+        assert [(worker["host"], worker["breaker"]) for worker in shown["workers"]] == [
+            ("h1", "closed"),
+            ("h2", "closed"),
+        ]
+        assert "s3cr3t" not in repr(shown)
 
     def test_a_transport_that_speaks_to_workers_needs_them(self) -> None:
         with pytest.raises(ConfigurationError, match="transport 'in-process' speaks to workers, and none are named"):

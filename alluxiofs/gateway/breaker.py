@@ -1,0 +1,130 @@
+"""Which workers are left alone for a while, because they failed again and again.
+
+A breaker is closed while its worker answers. Failures in a row open it: the worker is passed over. When its time is
+over the next question is a trial, and all others still pass it over; an answer closes it, a failure opens it for longer
+("circuit breaker": M. Nygard, Release It!). Breakers belong to the process, for so do the workers.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from typing import Dict, Optional, Tuple
+
+from alluxiofs.errors import Kind, NotHeldError, kind_of
+from alluxiofs.interfaces import Worker
+
+__all__ = ["Breaker", "Breakers", "blames", "process_breakers"]
+
+_FAILURES = 3  # in a row. One that was waited for until its time was over has cost as much as so many
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+_MOST = 4096
+_Address = Tuple[str, str, int]
+
+
+def blames(error: BaseException) -> bool:
+    """Whether an error tells of a worker that fails. Answers never do, nor does a worker that does not hold a page."""
+    return kind_of(error) is Kind.TEMPORARY and not isinstance(error, NotHeldError)
+
+
+class Breaker:
+    """The breaker of one worker."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._pause = 0.0  # seconds of the opening that is; 0: closed
+        self._until = 0.0
+        self._trial = False
+
+    @property
+    def state(self) -> str:
+        """``"closed"``, ``"open"`` or ``"half-open"``."""
+        if not self._pause:
+            return "closed"
+        return "half-open" if self._trial or time.monotonic() >= self._until else "open"
+
+    @property
+    def passed_over(self) -> bool:
+        """Whether the worker is not asked now."""
+        return bool(self._pause) and time.monotonic() < self._until
+
+    @property
+    def closed(self) -> bool:
+        """Whether the worker is asked as ever."""
+        return not self._pause
+
+    def admit(self) -> bool:
+        """Whether the worker is asked now: if it is closed, or this is the trial."""
+        if not self._pause:
+            return True
+        with self._lock:
+            now = time.monotonic()
+            if self._pause and now < self._until:
+                return False
+            # Until the trial has ended nobody else is let through, and if it never does, not for as long again.
+            self._trial = True
+            self._until = now + self._pause
+            return True
+
+    def succeeded(self) -> bool:
+        """The worker has answered, whatever it said. Whether the breaker was open till now."""
+        if not self._failures and not self._pause:
+            return False
+        with self._lock:
+            was_open = bool(self._pause)
+            self._failures, self._pause, self._trial = 0, 0.0, False
+            return was_open
+
+    def failed(self, waited: bool) -> bool:
+        """The worker has failed; ``waited``: until the time was over. Whether the breaker was closed till now."""
+        with self._lock:
+            self._failures += _FAILURES if waited else 1
+            if self._failures < _FAILURES:
+                return False
+            opened, now = not self._pause, time.monotonic()
+            if not opened and not self._trial:
+                return False  # asked before it was opened, or as a last resort
+            self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, self._pause * 2))
+            self._trial = False
+            # Not all clients of a cluster try at the same moment.
+            self._until = now + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
+            return opened
+
+
+class Breakers:
+    """The breakers of a process, by the addresses of the workers."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew; also in a forked child, where a thread that does not exist may hold a lock."""
+        self._lock = threading.Lock()
+        self._breakers: Dict[_Address, Breaker] = {}
+
+    def of(self, component: str, worker: Worker) -> Breaker:
+        """The breaker of a worker, as a transport of this name reaches it."""
+        key = (component, worker.host, worker.http_port)
+        breaker = self._breakers.get(key)
+        if breaker is None:
+            with self._lock:
+                if len(self._breakers) >= _MOST:
+                    self._breakers.pop(next(iter(self._breakers)))
+                breaker = self._breakers.setdefault(key, Breaker())
+        return breaker
+
+    def state(self, component: str, worker: Worker) -> str:
+        """The state of a worker's breaker; one that was never asked is closed."""
+        breaker: Optional[Breaker] = self._breakers.get((component, worker.host, worker.http_port))
+        return "closed" if breaker is None else breaker.state
+
+
+process_breakers = Breakers()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=process_breakers.reset)
