@@ -14,7 +14,6 @@ The error contract of plugins has three kinds, told apart by :func:`kind_of`:
 
 from __future__ import annotations
 
-import difflib
 import enum
 import errno
 import os
@@ -239,5 +238,7 @@ def failed_write(path: str, error: OSError) -> OSError:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the name in ``names`` that is nearest to ``name``, or an empty text."""
+    import difflib  # for those who mistype, and nobody else
+
     found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return f"; did you mean {found[0]!r}?" if found else ""

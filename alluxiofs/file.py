@@ -6,8 +6,7 @@ import io
 from typing import TYPE_CHECKING, Optional, Union
 
 from alluxiofs.errors import ConfigurationError
-from alluxiofs.settings import Size, hidden_text
-from alluxiofs.settings.conversion import convert
+from alluxiofs.settings import hidden_text
 
 if TYPE_CHECKING:
     from alluxiofs.filesystem import AlluxioFileSystem
@@ -35,14 +34,11 @@ class AlluxioFile(io.BufferedIOBase):
     def __init__(
         self, fs: AlluxioFileSystem, location: Location, mode: str, block_size: Optional[Union[int, str]]
     ) -> None:
-        size: Optional[int] = None if block_size is None else convert(block_size, Size, "block_size")
-        if size is not None and size < 1:
-            raise ConfigurationError(f"block_size must be at least 1 byte, and is {size}")
         self.fs = fs
         self.location = location
         self.path: str = fs.gateway.path_of(location)
         self.mode = mode
-        self.blocksize: int = fs.blocksize if size is None else int(size)
+        self.blocksize: int = fs.blocksize if block_size is None else _block_size(block_size)
         self.loc = 0
 
     @property
@@ -67,3 +63,13 @@ class AlluxioFile(io.BufferedIOBase):
     def __repr__(self) -> str:
         state = "closed " if self.closed else ""
         return f"<{state}{type(self).__name__} {hidden_text(self.path)!r} {self.mode}>"
+
+
+def _block_size(given: Union[int, str]) -> int:
+    from alluxiofs.settings import Size
+    from alluxiofs.settings.conversion import convert
+
+    size: int = convert(given, Size, "block_size")
+    if size < 1:
+        raise ConfigurationError(f"block_size must be at least 1 byte, and is {size}")
+    return int(size)

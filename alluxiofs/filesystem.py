@@ -6,9 +6,6 @@ from typing import Any, Dict, Optional, Union
 
 from alluxiofs.errors import ConfigurationError, UnknownSettingError, nearest
 from alluxiofs.file import AlluxioFile
-from alluxiofs.fileobjects.reader import FileReader
-from alluxiofs.fileobjects.wrappers import in_text, with_compression
-from alluxiofs.fileobjects.writer import FileWriter
 from alluxiofs.operations.base import PROTOCOLS, Path
 from alluxiofs.operations.transaction import AllOrNone
 from alluxiofs.operations.transfer import Transfer
@@ -104,6 +101,10 @@ class AlluxioFileSystem(Travelling, Transfer):
         if "b" in mode and text:
             raise ConfigurationError(f"{', '.join(text)} only makes sense for text, and mode is {mode!r}")
         file = self._open(path, binary, block_size, autocommit, cache_options, **kwargs)
+        if compression is None and "b" in mode:
+            return file
+        from alluxiofs.fileobjects.wrappers import in_text, with_compression
+
         wrapped = with_compression(file, compression)
         return wrapped if "b" in mode else in_text(wrapped, file, **text)
 
@@ -119,10 +120,15 @@ class AlluxioFileSystem(Travelling, Transfer):
         size: Optional[int] = None,
         size_hint: Optional[int] = None,
     ) -> AlluxioFile:
+        # What files are made of is imported with the first of them, for whoever imports fsspec's class pays for it.
         location = self._locate(path)
         if mode == "rb":
+            from alluxiofs.fileobjects.reader import FileReader
+
             opened = self.gateway.open(location, refresh=refresh)
             return FileReader(self, opened, block_size, cache_type, cache_options)
+        from alluxiofs.fileobjects.writer import FileWriter
+
         deferred = not autocommit or self._intrans
         file = FileWriter(self, location, mode, block_size, not deferred, size_hint)
         if self._intrans:

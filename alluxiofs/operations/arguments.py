@@ -8,7 +8,7 @@ from typing import Any, Optional
 from fsspec.utils import stringify_path
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError
-from alluxiofs.settings.conversion import shown
+from alluxiofs.settings.secrets import shown
 
 __all__ = ["check_depth", "count_of", "path_text", "whole_number"]
 

@@ -12,6 +12,7 @@ from fsspec.utils import stringify_path
 
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.operations.arguments import path_text
+from alluxiofs.operations.tracing import trace_operations
 
 try:
     # From fsspec 2025.10 on `alluxiofs::s3://…` is resolved for classes below this one.
@@ -120,6 +121,8 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc]  # fsspec has 
         self._gateway: Gateway = gateway_for(self._settings)
         self._process = os.getpid()
         self.root_marker = self._gateway.root_marker
+        if self._gateway.parts.telemetry.traces:
+            trace_operations(self)
 
     @property
     def gateway(self) -> Gateway:

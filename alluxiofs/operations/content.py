@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Sequence, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError
@@ -10,8 +9,7 @@ from alluxiofs.operations.arguments import count_of, path_text, whole_number
 from alluxiofs.operations.base import Path
 from alluxiofs.operations.listing import Listing
 from alluxiofs.operations.parallel import attempt_each
-from alluxiofs.operations.ranges import GAP, read_ranges
-from alluxiofs.settings.conversion import shown
+from alluxiofs.settings.secrets import shown
 
 if TYPE_CHECKING:
     from alluxiofs.gateway import OpenFile
@@ -106,6 +104,8 @@ class Content(Listing):
         paths = [path_text(path) for path in paths]
         bounds = zip(_bounds("starts", starts, len(paths)), _bounds("ends", ends, len(paths)))
         names = list(dict.fromkeys(paths))
+        from alluxiofs.operations.ranges import GAP, read_ranges
+
         found = attempt_each(lambda name: self._opened(name, refresh), names)
         opened = dict(zip(names, found))
         return read_ranges(
@@ -174,6 +174,8 @@ def _refuse_misspelt(method: str, others: Iterable[str], names: Tuple[str, ...])
     """fsspec passes on arguments of its own and of other filesystems, which mean nothing here; only one that is nearly
     one of ours is refused."""
     for name in others:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, names, n=1, cutoff=0.75)
         if near:
             raise UnknownSettingError(f"{method}() has no argument {name!r}; did you mean {near[0]!r}?")

@@ -10,7 +10,6 @@ from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.changing import Changing
 from alluxiofs.operations.parallel import attempt_each
 from alluxiofs.operations.plan import Side, pairs_of
-from alluxiofs.settings.conversion import convert
 
 __all__ = ["Copying"]
 
@@ -78,6 +77,8 @@ class Copying(Changing):
         on_error = on_error or ("ignore" if recursive else "raise")
         if on_error not in ("raise", "ignore"):
             raise ConfigurationError(f"on_error is 'raise' or 'ignore', not {on_error!r}")
+        from alluxiofs.settings.conversion import convert
+
         threads = convert(threads, Optional[int], "threads")
         if threads is not None and threads < 1:
             raise ConfigurationError(f"threads must be at least 1, and is {threads}")

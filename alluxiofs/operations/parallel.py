@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Callable, List, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 __all__ = ["THREADS", "attempt_each"]
@@ -58,7 +59,10 @@ def attempt_each(
         size = max(1, len(items) // (workers * 4))
         shares = [tuple(range(begin, min(begin + size, len(items)))) for begin in range(0, len(items), size)]
         with ThreadPoolExecutor(workers, thread_name_prefix="alluxiofs-operation") as executor:
-            list(executor.map(work, shares))
+            # Each in a context of its own, in which what the caller is doing (a span) is known.
+            list(
+                executor.map(lambda context, share: context.run(work, share), [copy_context() for _ in shares], shares)
+            )
     if failed and stop_at_failure:
         raise failed[0]
     # Every place is filled: only a failure stops the work before, and is raised.

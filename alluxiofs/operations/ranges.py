@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple, Union
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from alluxiofs.operations.parallel import attempt_each
 
@@ -23,8 +21,7 @@ _SPAN = 8 * 2**20  # bytes that are fetched together at the most; more go side b
 Slice = Tuple[Optional[int], Optional[int]]
 
 
-@frozen
-class Range:
+class Range(NamedTuple):
     """Bytes ``first`` to ``last`` of a file, and the place of what asked for them."""
 
     first: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import shutil
 import stat
 from contextlib import contextmanager, suppress
@@ -295,7 +294,7 @@ def _written_whole(path: str) -> Iterator[BinaryIO]:
         return
     if target.exists() and not os.access(target, os.W_OK):
         raise denied(str(target))  # replacing it would need the right to its directory only
-    part = target.parent / f".alluxiofs-{secrets.token_hex(8)}.part"
+    part = target.parent / f".alluxiofs-{os.urandom(8).hex()}.part"
     try:
         with part.open("xb") as file:
             yield file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 from enum import Enum
 from types import ModuleType
 from typing import Any, Dict, List, Mapping, Tuple
@@ -85,6 +84,8 @@ def _packed(name: str, value: Any) -> Any:
 
 
 def _is_picklable(value: Any) -> bool:
+    import pickle
+
     try:
         pickle.dumps(value)
     except Exception:  # whatever an object's own methods raise

@@ -11,9 +11,9 @@ from attrs import define
 from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError, nearest
 from alluxiofs.logs import LogConfig
 from alluxiofs.settings.choices import Choice, parse_choice, parse_choices
-from alluxiofs.settings.conversion import convert, shown
+from alluxiofs.settings.conversion import convert
 from alluxiofs.settings.options import parse_options
-from alluxiofs.settings.secrets import HiddenDict, Secret
+from alluxiofs.settings.secrets import HiddenDict, Secret, shown
 from alluxiofs.settings.types import Seconds, Size
 
 __all__ = ["ARGUMENTS", "Parse", "UnderStoreArgument"]

@@ -9,8 +9,7 @@ import attrs
 from attrs import define
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError
-from alluxiofs.settings.conversion import shown
-from alluxiofs.settings.secrets import HiddenDict
+from alluxiofs.settings.secrets import HiddenDict, shown
 
 __all__ = ["Choice", "parse_choice", "parse_choices"]
 

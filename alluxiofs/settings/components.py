@@ -13,9 +13,9 @@ from attrs import define
 from alluxiofs.errors import ConfigurationError, PluginError, SettingTypeError, UnknownSettingError, nearest
 from alluxiofs.interfaces.component import SECRET
 from alluxiofs.interfaces.values import WorkerIdentity
-from alluxiofs.settings.conversion import convert, is_convertible, shown, type_text
+from alluxiofs.settings.conversion import convert, is_convertible, type_text
 from alluxiofs.settings.docstrings import described_parameters
-from alluxiofs.settings.secrets import STARS, hidden, is_secret_name
+from alluxiofs.settings.secrets import STARS, hidden, is_secret_name, shown
 from alluxiofs.settings.types import Size, size_text
 
 __all__ = ["SettingField", "effective_settings", "make_settings", "settings_fields"]

@@ -17,7 +17,7 @@ import typing
 from typing import Any, Callable, Dict, List, Mapping, Tuple, Type, Union
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError, nearest
-from alluxiofs.settings.secrets import STARS, hidden
+from alluxiofs.settings.secrets import hidden, shown
 from alluxiofs.settings.types import Seconds, Size
 
 __all__ = ["convert", "is_convertible", "shown", "type_text"]
@@ -73,12 +73,6 @@ def convert(value: Any, kind: Any, where: str, secret: bool = False) -> Any:
         message, wrong = f"{where}: {shown(value, secret)} is not {_right(kind)}{why}", ConfigurationError
     # Outside of the handler: the cause of an error about a secret would have the secret in it.
     raise wrong(message)
-
-
-def shown(value: Any, secret: bool = False) -> str:
-    """The value for an error message: secrets hidden, and never longer than a line."""
-    text = STARS if secret else repr(hidden(value))
-    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def is_convertible(kind: Any) -> bool:

@@ -13,7 +13,8 @@ from attrs import define
 
 from alluxiofs.errors import ConfigurationError, UnknownSettingError, nearest
 from alluxiofs.settings.calling import level_of_caller
-from alluxiofs.settings.conversion import convert, shown
+from alluxiofs.settings.conversion import convert
+from alluxiofs.settings.secrets import shown
 from alluxiofs.settings.types import Size
 
 __all__ = ["Options", "parse_options"]

@@ -22,6 +22,7 @@ __all__ = [
     "hidden",
     "hidden_text",
     "is_secret_name",
+    "shown",
     "without_secrets",
 ]
 
@@ -158,3 +159,9 @@ def _is_set(value: object) -> bool:
 
 def _like(value: Any, items: List[Any]) -> Any:
     return tuple(items) if isinstance(value, tuple) else items
+
+
+def shown(value: Any, secret: bool = False) -> str:
+    """The value for an error message: secrets hidden, and never longer than a line."""
+    text = STARS if secret else repr(hidden(value))
+    return text if len(text) <= 200 else text[:200] + "…"

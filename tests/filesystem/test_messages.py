@@ -199,7 +199,7 @@ def test_sizes_of_another_type_are_refused(quick: AlluxioFileSystem, path: str, 
         quick.open(path, cache_options={"readahead": value})
     with pytest.raises(SettingTypeError, match="threads"):
         quick.cp(path, f"{path}-copy", threads=value)
-    with pytest.raises(SettingTypeError, match="number of bytes"):
+    with pytest.raises(SettingTypeError, match="num_of_bytes"):
         quick.head(path, value)
 
 

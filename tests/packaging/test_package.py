@@ -87,6 +87,14 @@ def test_importing_the_package_loads_none_of_its_rooms() -> None:
     assert done.stdout.split() == ["alluxiofs"]
 
 
+def test_the_class_is_imported_without_what_only_its_instances_need() -> None:
+    statement = "import sys, alluxiofs.filesystem; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", statement], check=True, stdout=subprocess.PIPE, text=True)
+    rooms = {"attr", "pluggy", "xxhash", "mmh3", "urllib3", "alluxiofs.gateway", "alluxiofs.interfaces"}
+    rooms |= {"alluxiofs.registry", "alluxiofs.assembly", "alluxiofs.fileobjects", "alluxiofs.settings.conversion"}
+    assert not rooms & set(done.stdout.split())
+
+
 def test_every_public_name_is_there() -> None:
     import alluxiofs
 
