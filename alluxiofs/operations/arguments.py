@@ -22,11 +22,12 @@ def path_text(path: Any) -> str:
 
 
 def whole_number(name: str, value: Any) -> Optional[int]:
-    """A whole number, or ``None``; text is none."""
+    """A whole number, or ``None``; text is none, and neither is a truth value."""
     if value is None or type(value) is int:  # in the path of every read of a range
         return value
     try:
-        return operator.index(value)
+        if not isinstance(value, bool):
+            return operator.index(value)
     except TypeError:
         pass
     raise SettingTypeError(f"{name}: {shown(value)} is neither a whole number nor None")
