@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import threading
 import weakref
-from typing import Callable, Dict, Mapping, Sequence, Tuple
+from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from alluxiofs.interfaces import Call, Event, Telemetry
 from alluxiofs.interfaces.telemetry import LEVELS
@@ -22,6 +23,7 @@ class JoinedTelemetry(Telemetry):
     def __init__(self, members: Sequence[Telemetry], logger: logging.Logger) -> None:
         # It is no plugin's, so it has neither settings nor a context.
         self._members: Tuple[Telemetry, ...] = tuple(members)
+        self.traces = any(member.traces for member in members)
         self._logger = logger
         self._lock = threading.Lock()
 
@@ -48,6 +50,42 @@ class JoinedTelemetry(Telemetry):
             except Exception as error:
                 self._drop(member, error)
 
+    @contextlib.contextmanager
+    def span(self, name: str, side: Optional[str] = None, worker: Optional[str] = None) -> Iterator[object]:
+        """See :meth:`Telemetry.span`. What fails in it is the caller's; what beginning or ending it fails at is not."""
+        entered: List[Tuple[Telemetry, ContextManager[object]]] = []
+        for member in self._members:
+            if member.traces:
+                try:
+                    span = member.span(name, side, worker)
+                    span.__enter__()
+                    entered.append((member, span))
+                except Exception as error:
+                    self._drop(member, error)
+        raised: Optional[BaseException] = None
+        try:
+            yield None
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
+            for member, span in reversed(entered):
+                try:
+                    span.__exit__(None if raised is None else type(raised), raised, None)
+                except BaseException as error:
+                    if error is not raised:
+                        self._drop(member, error)
+
+    def headers(self) -> Mapping[str, str]:
+        headers: Dict[str, str] = {}
+        for member in self._members:
+            if member.traces:
+                try:
+                    headers.update(member.headers())
+                except Exception as error:
+                    self._drop(member, error)
+        return headers
+
     def close(self) -> None:
         for member in self._members:
             try:
@@ -55,7 +93,7 @@ class JoinedTelemetry(Telemetry):
             except Exception as error:
                 self._drop(member, error)
 
-    def _drop(self, broken: Telemetry, error: Exception) -> None:
+    def _drop(self, broken: Telemetry, error: BaseException) -> None:
         with self._lock:
             if broken not in self._members:
                 return

@@ -117,6 +117,8 @@ class Line:
             The answer, or the last side's failure with the earlier ones as its causes.
         """
         limits = self._limits
+        if self._telemetry.traces:
+            question = self._traced(method, question)
         whole = Deadline.after(limits.deadline, limits.timeout)
         line = _in_order(sides)
         failed: Optional[BaseException] = None
@@ -203,6 +205,13 @@ class Line:
         if breaker.failed(waited):
             self._telemetry.record_event(Event("breaker_opened", state_of(failure), _identity(side)))
             self._logger.warning("%s is passed over for a while: %s", _name(side), failure)
+
+    def _traced(self, method: str, question: Callable[[Side, Deadline], T]) -> Callable[[Side, Deadline], T]:
+        def traced(side: Side, deadline: Deadline) -> T:
+            with self._telemetry.span(method, side.component, _identity(side)):
+                return question(side, deadline)
+
+        return traced
 
     def _again(self, attempt: int, whole: Deadline, failed: Optional[BaseException], side: Side) -> bool:
         pause = backoff(attempt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,7 +45,7 @@ def try_submit(task: Callable[[], None]) -> bool:
     if not process.ahead.acquire(blocking=False):
         return False
     try:
-        future = process.executor().submit(task)
+        future = process.executor().submit(contextvars.copy_context().run, task)
     except RuntimeError:  # the interpreter is ending
         process.ahead.release()
         return False
@@ -69,7 +70,7 @@ def run_all(tasks: Sequence[Callable[[], None]]) -> None:
     own = [tasks[-1]]
     for task in tasks[:-1]:
         try:
-            others.append(_process.executor().submit(task))
+            others.append(_process.executor().submit(contextvars.copy_context().run, task))
         except RuntimeError:  # the interpreter is ending: no more threads, but reads still work
             own.append(task)
     for task in own:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, Optional
+import contextlib
+from typing import Callable, ContextManager, Mapping, Optional
 
 from attrs import define
 
@@ -45,8 +46,8 @@ class Call:
 
 @define(frozen=True)
 class Event:
-    """Something that happened once: ``kind`` is ``retry``, ``failover``, ``fallback``, ``breaker_opened`` (a worker that
-    failed again and again is passed over), ``breaker_closed`` or ``page_store_off``.
+    """Something that happened once: ``kind`` is ``retry``, ``failover``, ``fallback``, ``breaker_opened`` (a worker
+    that failed again and again is passed over), ``breaker_closed`` or ``page_store_off``.
 
     ``reason`` comes from a small closed set of words; ``worker`` is the identity as text, where one is concerned.
     Neither ever holds a path or a user.
@@ -61,7 +62,14 @@ class Telemetry(Component):
     """Is told what happens. Every method returns at once and raises nothing; any of them may stay as it is here.
 
     Nothing is called per page: a hit in the page store only adds to an integer, which :meth:`watch` hands over.
+
+    Attributes
+    ----------
+    traces:
+        Whether it wants to know what happens within what. Only then :meth:`span` and :meth:`headers` are called.
     """
+
+    traces: bool = False
 
     def record_call(self, call: Call) -> None:
         """One call on the wire has ended."""
@@ -83,3 +91,22 @@ class Telemetry(Component):
         read:
             Called from any thread. It may raise; what it said before then stays.
         """
+
+    def span(self, name: str, side: Optional[str] = None, worker: Optional[str] = None) -> ContextManager[object]:
+        """The time in which something is done: what begins in it, in this thread or for it, is part of it.
+
+        Parameters
+        ----------
+        name:
+            The operation.
+        side:
+            The transport or under store, of a call on the wire; ``None`` for an operation of a filesystem.
+        worker:
+            The identity as text of the worker that is called.
+        """
+        return contextlib.nullcontext()
+
+    def headers(self) -> Mapping[str, str]:
+        """What a transport sends along with a request, so that the other side's spans are found with these: those of
+        the trace that the current thread is in."""
+        return {}

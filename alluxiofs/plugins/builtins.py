@@ -94,5 +94,6 @@ def alluxiofs_page_stores() -> Sequence[BuiltIn]:
 def alluxiofs_telemetry() -> Sequence[BuiltIn]:
     return (
         BuiltIn("none", "alluxiofs.plugins.telemetry_none:NoTelemetry"),
+        BuiltIn("otel", "alluxiofs.plugins.telemetry_otel:OtelTelemetry"),
         BuiltIn("prometheus", "alluxiofs.plugins.telemetry_prometheus:PrometheusTelemetry"),
     )

@@ -76,6 +76,10 @@ RETRIES = Metric("alluxiofs_retries", Kind.COUNTER, ("reason",), "Calls that wer
 PAGE_STORE_FAILURES = Metric(
     "alluxiofs_page_store_failures", Kind.COUNTER, ("reason",), "Page stores that do not work, and are read around"
 )
+BREAKERS_OPENED = Metric(
+    "alluxiofs_breakers_opened", Kind.COUNTER, ("reason",), "Workers that failed again and again, and were passed over"
+)
+BREAKERS_CLOSED = Metric("alluxiofs_breakers_closed", Kind.COUNTER, ("reason",), "Workers that are asked again")
 OTHER_EVENTS = Metric("alluxiofs_other_events", Kind.COUNTER, ("kind", "reason"), "What else happened, by its kind")
 PAGE_STORE_HITS = Metric("alluxiofs_page_store_hits", Kind.COUNTER, (), "Reads out of a page that was kept")
 PAGE_STORE_MISSES = Metric("alluxiofs_page_store_misses", Kind.COUNTER, (), "Looks for a page that was not kept")
@@ -95,6 +99,8 @@ EVENTS = {
     "fallback": FALLBACKS,
     "retry": RETRIES,
     "page_store_off": PAGE_STORE_FAILURES,
+    "breaker_opened": BREAKERS_OPENED,
+    "breaker_closed": BREAKERS_CLOSED,
 }
 """The metrics of the kinds of events that have one of their own."""
 
@@ -133,6 +139,8 @@ METRICS = (
     FALLBACKS,
     RETRIES,
     PAGE_STORE_FAILURES,
+    BREAKERS_OPENED,
+    BREAKERS_CLOSED,
     OTHER_EVENTS,
     *WATCHED["page_store"].values(),
     *WATCHED["gateway"].values(),

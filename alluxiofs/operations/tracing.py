@@ -1,0 +1,46 @@
+"""Spans of operations, for filesystems whose telemetry traces."""
+
+from __future__ import annotations
+
+import functools
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from alluxiofs.operations.base import GatewayFileSystem
+
+__all__ = ["trace_operations"]
+
+# What users call and what asks somebody; walk, which gives its answers bit by bit, is the sum of its listings.
+_OPERATIONS = (
+    *("cat", "cat_file", "cat_ranges", "head", "read_block", "read_bytes", "tail"),
+    *("created", "du", "exists", "expand_path", "find", "glob", "info", "isdir", "isfile", "ls", "modified"),
+    *("cp_file", "copy", "cp", "mkdir", "makedirs", "mv", "pipe", "pipe_file", "rm", "rm_file", "rmdir", "touch"),
+    *("download", "get", "get_file", "open", "put", "put_file", "upload", "write_bytes"),
+)
+
+_within: ContextVar[bool] = ContextVar("alluxiofs_within_an_operation", default=False)
+
+
+def trace_operations(filesystem: GatewayFileSystem) -> None:
+    """Make each operation of this instance a span. One that another one calls is a part of that one's.
+
+    Done to the instances that are traced, so that all others pay nothing for it.
+    """
+    for name in _OPERATIONS:
+        setattr(filesystem, name, _traced(filesystem, name, getattr(filesystem, name)))
+
+
+def _traced(filesystem: GatewayFileSystem, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(operation)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        if _within.get():
+            return operation(*args, **kwargs)
+        token = _within.set(True)
+        try:
+            with filesystem.gateway.parts.telemetry.span(name):
+                return operation(*args, **kwargs)
+        finally:
+            _within.reset(token)
+
+    return traced

@@ -1,0 +1,222 @@
+"""Telemetry for OpenTelemetry: metrics and traces through its API, with the application's own providers."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional
+
+import attrs
+from attrs import define
+
+from alluxiofs.errors import MissingExtraError
+from alluxiofs.interfaces import Call, Context, Event, Telemetry
+from alluxiofs.plugins._telemetry import catalogue
+from alluxiofs.plugins._telemetry.catalogue import BOUNDS, METRICS, Kind, Metric
+from alluxiofs.plugins._telemetry.samples import numbers
+from alluxiofs.plugins._telemetry.tally import Tally
+
+__all__ = ["OtelTelemetry", "views"]
+
+_SCOPE = "alluxiofs"
+
+
+def _opentelemetry(module: str) -> Any:
+    try:
+        import opentelemetry.metrics
+        import opentelemetry.propagate
+        import opentelemetry.trace
+    except ImportError as error:
+        raise MissingExtraError("telemetry 'otel' needs OpenTelemetry: pip install 'alluxiofs[otel]'") from error
+    return getattr(opentelemetry, module)
+
+
+def _boundaries(metric: Metric) -> List[float]:
+    return [round(bound * metric.scale, 6) for bound in BOUNDS]
+
+
+def views() -> List[Any]:
+    """The buckets of the histograms, for a ``MeterProvider(views=…)`` of OpenTelemetry before 1.30. Newer ones are told
+    with the instruments."""
+    from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+
+    return [
+        View(instrument_name=metric.name, aggregation=ExplicitBucketHistogramAggregation(_boundaries(metric)))
+        for metric in METRICS
+        if metric.kind is Kind.HISTOGRAM
+    ]
+
+
+def _checked_provider(method: str) -> Callable[[object, Any, Any], None]:
+    def check(_instance: object, field: Any, provider: Any) -> None:
+        if provider is not None and not callable(getattr(provider, method, None)):
+            raise TypeError(f"{field.name!r} is a provider of OpenTelemetry, not {type(provider).__name__}")
+
+    return check
+
+
+class OtelTelemetry(Telemetry):
+    """Records metrics and traces with OpenTelemetry, in the application's providers.
+
+    Counters and gauges are integers that the provider asks for when it collects; each call on the wire adds to one
+    histogram. Nothing global is set.
+    """
+
+    name = "otel"
+
+    @define(frozen=True)
+    class Settings:
+        """Settings of the telemetry.
+
+        Parameters
+        ----------
+        meter_provider:
+            Where metrics go; by default what ``opentelemetry.metrics.get_meter_provider()`` gives at the first
+            operation.
+        tracer_provider:
+            Where spans go: one for each operation of a filesystem, in it one for each call on the wire, and retries,
+            failovers and fallbacks as its events. By default there are none.
+        """
+
+        meter_provider: Any = attrs.field(default=None, validator=_checked_provider("get_meter"))
+        tracer_provider: Any = attrs.field(default=None, validator=_checked_provider("get_tracer"))
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        super().__init__(settings, context)
+        _opentelemetry("metrics")
+        self._instruments = _instruments_of(settings.meter_provider)
+        self.traces = settings.tracer_provider is not None
+        self._tracer = settings.tracer_provider.get_tracer(_SCOPE) if self.traces else None
+
+    def record_call(self, call: Call) -> None:
+        """Count it, and add how long it took to a histogram."""
+        self._instruments.record(call)
+
+    def record_event(self, event: Event) -> None:
+        """Count it, and tell it to the span of the operation."""
+        self._instruments.add(event)
+        if self.traces:
+            worker = {} if event.worker is None else {"alluxiofs.worker": event.worker}
+            span = _opentelemetry("trace").get_current_span()
+            span.add_event(event.kind, {"alluxiofs.reason": event.reason, **worker})
+
+    def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """Ask it whenever the provider collects."""
+        self._instruments.tally.watch(name, read)
+
+    def span(self, name: str, side: Optional[str] = None, worker: Optional[str] = None) -> ContextManager[object]:
+        """A span of the application's tracer: of an operation, or of a call to a side."""
+        return contextlib.nullcontext() if self._tracer is None else self._span(name, side, worker)
+
+    @contextlib.contextmanager
+    def _span(self, name: str, side: Optional[str], worker: Optional[str]) -> Iterator[None]:
+        trace = _opentelemetry("trace")
+        kind = trace.SpanKind.INTERNAL if side is None else trace.SpanKind.CLIENT
+        facts = {"alluxiofs.side": side, "alluxiofs.worker": worker}
+        attributes = {fact: value for fact, value in facts.items() if value is not None}
+        # What an exception says may name a path, which is no business of a tracing system: its class is enough.
+        with self._tracer.start_as_current_span(  # type: ignore[union-attr]  # there is one where it traces
+            f"alluxiofs.{name}", kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield
+            except BaseException as error:
+                span.set_attribute("error.type", type(error).__qualname__)
+                span.set_status(trace.Status(trace.StatusCode.ERROR))
+                raise
+
+    def headers(self) -> Mapping[str, str]:
+        """The trace context, in the headers that ``OTEL_PROPAGATORS`` names (``traceparent`` …)."""
+        carrier: Dict[str, str] = {}
+        if self.traces:
+            _opentelemetry("propagate").inject(carrier)
+        return carrier
+
+
+class _Instruments:
+    """The instruments of one provider: made with the first record, once however many filesystems record there."""
+
+    def __init__(self, provider: Any) -> None:
+        # Weakly, or it would hold the key that it is found by.
+        self._provider = None if provider is None else weakref.ref(provider)
+        self.tally = Tally()
+        self._lock = threading.Lock()
+        self._histograms: Optional[Dict[str, Any]] = None
+
+    def record(self, call: Call) -> None:
+        self.tally.add_call(call)
+        histograms = self._made() if self._histograms is None else self._histograms
+        if call.target == "worker":
+            ok = "true" if call.state == "ok" else "false"
+            attributes = {"method": call.method, "success": ok}
+            histograms["worker"].record(call.seconds * 1000, attributes)
+            return
+        attributes = {"method": call.method, "state": call.state, "under_store": call.component}
+        histograms["under_store"].record(call.seconds, attributes)
+
+    def add(self, event: Event) -> None:
+        if self._histograms is None:
+            self._made()
+        self.tally.add_event(event)
+
+    def _made(self) -> Dict[str, Any]:
+        with self._lock:
+            if self._histograms is None:
+                self._histograms = self._make()
+            return self._histograms
+
+    def _make(self) -> Dict[str, Any]:
+        provider = None if self._provider is None else self._provider()
+        meter = (_opentelemetry("metrics").get_meter_provider() if provider is None else provider).get_meter(_SCOPE)
+        for metric in METRICS:
+            if metric.kind is not Kind.HISTOGRAM:
+                counter = metric.kind is Kind.COUNTER
+                make = meter.create_observable_counter if counter else meter.create_observable_gauge
+                make(metric.name, callbacks=[_Observed(self.tally, metric)], description=metric.help)
+        return {
+            "worker": _histogram(meter, catalogue.WORKER_LATENCY),
+            "under_store": _histogram(meter, catalogue.UNDER_STORE_DURATION),
+        }
+
+
+def _histogram(meter: Any, metric: Metric) -> Any:
+    # The unit is in the name, which is the contract's: exporters would add a unit of ours to it once more.
+    try:
+        return meter.create_histogram(
+            metric.name, description=metric.help, explicit_bucket_boundaries_advisory=_boundaries(metric)
+        )
+    except TypeError:  # before 1.30, where only the provider's views can say it
+        return meter.create_histogram(metric.name, description=metric.help)
+
+
+class _Observed:
+    """What the provider asks for one metric when it collects."""
+
+    def __init__(self, tally: Tally, metric: Metric) -> None:
+        self._tally = tally
+        self._metric = metric
+
+    def __call__(self, _options: object) -> Iterable[Any]:
+        observation = _opentelemetry("metrics").Observation
+        for metric, values in numbers(self._tally):
+            if metric is self._metric:
+                return [observation(value, dict(zip(metric.labels, labels))) for labels, value in values.items()]
+        return []
+
+
+_lock = threading.Lock()
+_global: Optional[_Instruments] = None
+_by_provider: weakref.WeakKeyDictionary[Any, _Instruments] = weakref.WeakKeyDictionary()
+
+
+def _instruments_of(provider: Any) -> _Instruments:
+    global _global
+    with _lock:
+        if provider is None:
+            _global = _Instruments(None) if _global is None else _global
+            return _global
+        found = _by_provider.get(provider)
+        if found is None:
+            found = _by_provider[provider] = _Instruments(provider)
+        return found

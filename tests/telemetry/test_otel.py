@@ -1,0 +1,196 @@
+"""OpenTelemetry with the application's own providers, to the letter."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Callable, Dict, List, Mapping
+
+import pytest
+
+from alluxiofs.interfaces import Call, Event, Telemetry
+from alluxiofs.plugins.telemetry_otel import OtelTelemetry, views
+from alluxiofs.testing import CountingTelemetryContract, Failure, WatchingTelemetryContract, make_context
+from tests.telemetry.conftest import Cluster
+
+metrics: Any = importlib.import_module("opentelemetry.sdk.metrics")
+export: Any = importlib.import_module("opentelemetry.sdk.metrics.export")
+trace: Any = importlib.import_module("opentelemetry.sdk.trace")
+trace_export: Any = importlib.import_module("opentelemetry.sdk.trace.export")
+in_memory: Any = importlib.import_module("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+
+
+class Recorded:
+    """A provider of the application's, and what it was told."""
+
+    def __init__(self) -> None:
+        self.reader = export.InMemoryMetricReader()
+        self.provider = metrics.MeterProvider([self.reader], views=views(), shutdown_on_exit=False)
+
+    def points(self) -> Dict[str, List[Any]]:
+        data = self.reader.get_metrics_data()
+        scopes = [scope for resource in (data.resource_metrics if data else ()) for scope in resource.scope_metrics]
+        assert len(scopes) <= 1
+        found = [metric for scope in scopes for metric in scope.metrics]
+        assert len({metric.name for metric in found}) == len(found), "an instrument is there twice"
+        return {metric.name: list(metric.data.data_points) for metric in found}
+
+    def value(self, name: str, **labels: str) -> int:
+        return sum(point.value for point in self.points().get(name, ()) if dict(point.attributes) == labels)
+
+
+_recorded: Dict[int, Recorded] = {}
+
+
+class TestOtel(CountingTelemetryContract, WatchingTelemetryContract):
+    @pytest.fixture
+    def make(self) -> Callable[[], Telemetry]:
+        recorded = Recorded()  # before: providers start threads
+
+        def made() -> Telemetry:
+            telemetry = OtelTelemetry(OtelTelemetry.Settings(meter_provider=recorded.provider), make_context())
+            _recorded[id(telemetry)] = recorded
+            return telemetry
+
+        return made
+
+    @pytest.fixture
+    def count(self) -> Callable[[Telemetry, str, str], int]:
+        return lambda telemetry, method, state: _recorded[id(telemetry)].value(
+            "alluxio_http_server_result", method=method, state=state
+        )
+
+    @pytest.fixture
+    def counter(self) -> Callable[[Telemetry, str, str], int]:
+        def said(telemetry: Telemetry, name: str, counter: str) -> int:
+            telemetry.record_event(Event("retry", "timeout"))
+            ending = {"capacity": "_bytes"}.get(counter, "")
+            return _recorded[id(telemetry)].value(f"alluxiofs_{name}_{counter}{ending}")
+
+        return said
+
+
+def make(**settings: Any) -> OtelTelemetry:
+    return OtelTelemetry(OtelTelemetry.Settings(**settings), make_context())
+
+
+def test_the_histogram_of_the_contract() -> None:
+    recorded = Recorded()
+    telemetry = make(meter_provider=recorded.provider)
+    for seconds in (0.01, 0.0101, 0.16, 0.2, 3.0):
+        telemetry.record_call(Call("worker", "alluxio", "read", "ok", seconds, 4096))
+    (point,) = recorded.points()["alluxio_http_server_call_latency_ms"]
+    assert dict(point.attributes) == {"method": "read", "success": "true"}
+    assert point.explicit_bounds == (10, 40, 160, 640) or list(point.explicit_bounds) == [10, 40, 160, 640]
+    assert list(point.bucket_counts) == [1, 1, 1, 1, 1]
+    assert point.sum == pytest.approx(3380.1)
+
+
+def test_through_the_exporter_for_prometheus() -> None:
+    prometheus: Any = importlib.import_module("prometheus_client")
+    exporter: Any = importlib.import_module("opentelemetry.exporter.prometheus")
+    before = set(prometheus.REGISTRY._collector_to_names)
+    reader = exporter.PrometheusMetricReader()
+    provider = metrics.MeterProvider([reader], views=views(), shutdown_on_exit=False)
+    telemetry = make(meter_provider=provider)
+    telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.005, 4096))
+    text = prometheus.generate_latest(prometheus.REGISTRY).decode()
+    provider.shutdown()
+    for collector in set(prometheus.REGISTRY._collector_to_names) - before:
+        prometheus.REGISTRY.unregister(collector)
+    lines = [line for line in text.splitlines() if line.startswith("alluxio_http")]
+    for beginning in (
+        'alluxio_http_server_call_latency_ms_bucket{le="10.0",method="read",',
+        'alluxio_http_server_call_latency_ms_count{method="read",',
+        'alluxio_http_server_call_latency_ms_sum{method="read",',
+        'alluxio_http_server_result_total{method="read",',
+    ):
+        assert any(line.startswith(beginning) for line in lines), lines
+
+
+def test_two_filesystems_have_one_set_of_instruments(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    recorded = Recorded()
+    telemetry = {"name": "otel", "meter_provider": recorded.provider}
+    one, other = cluster.filesystem(telemetry), cluster.filesystem(telemetry, replicas=1)
+    one.pipe_file("/otel/two", b"0123456789")
+    one.cat_file("/otel/two")
+    other.cat_file("/otel/two")
+    assert recorded.value("alluxio_http_server_result", method="read", state="ok") == 2
+    assert recorded.value("alluxiofs_read_bytes", source="cluster") == 20
+    assert not caplog.records
+
+
+def test_nothing_global_is_set(cluster: Cluster) -> None:
+    api: Any = importlib.import_module("opentelemetry.metrics")
+    before = api.get_meter_provider()
+    fs = cluster.filesystem("otel")
+    fs.pipe_file("/otel/global", b"0123456789")
+    assert fs.cat_file("/otel/global") == b"0123456789"
+    assert api.get_meter_provider() is before
+
+
+def spans_of(work: Callable[[Any], Any]) -> List[Any]:
+    exporter = in_memory.InMemorySpanExporter()
+    provider = trace.TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(trace_export.SimpleSpanProcessor(exporter))
+    work(provider)
+    provider.shutdown()
+    return list(exporter.get_finished_spans())
+
+
+def test_calls_are_spans_within_their_operation(cluster: Cluster) -> None:
+    def work(provider: Any) -> None:
+        recorded = Recorded()
+        fs = cluster.filesystem(
+            {"name": "otel", "meter_provider": recorded.provider, "tracer_provider": provider}, metadata_ttl=0
+        )
+        fs.pipe_file("/otel/spans", b"0123456789")
+        cluster.workers[cluster.first].failure = cluster.workers[cluster.second].failure = Failure.DEAD
+        assert fs.cat_file("/otel/spans") == b"0123456789"
+
+    spans = spans_of(work)
+    by_id = {span.context.span_id: span for span in spans}
+    (operation,) = [span for span in spans if span.name == "alluxiofs.cat_file"]
+    assert operation.parent is None
+    reads = [span for span in spans if span.name == "alluxiofs.read"]
+    assert len(reads) == 3, "two workers and the under store"
+    assert all(by_id[span.parent.span_id] is operation for span in reads)
+    assert [event.name for event in operation.events] == ["failover", "fallback"]
+    assert [span.attributes.get("error.type") for span in reads] == ["UnavailableError", "UnavailableError", None]
+    assert all("spans" not in str(dict(span.attributes)) for span in spans), "no path"
+
+
+def test_an_operation_within_another_is_no_span_of_its_own(cluster: Cluster) -> None:
+    def work(provider: Any) -> None:
+        fs = cluster.filesystem({"name": "otel", "meter_provider": Recorded().provider, "tracer_provider": provider})
+        fs.pipe({"/otel/many/1": b"1", "/otel/many/2": b"2"})
+        assert fs.cat(["/otel/many/1", "/otel/many/2"]) == {"/otel/many/1": b"1", "/otel/many/2": b"2"}
+
+    roots = [span.name for span in spans_of(work) if span.parent is None]
+    assert roots == ["alluxiofs.pipe", "alluxiofs.cat"]
+
+
+def test_headers_carry_the_trace() -> None:
+    headers: List[Mapping[str, str]] = []
+
+    def work(provider: Any) -> None:
+        telemetry = make(meter_provider=Recorded().provider, tracer_provider=provider)
+        with telemetry.span("read", "alluxio"):
+            headers.append(telemetry.headers())
+
+    (span,) = spans_of(work)
+    assert headers[0]["traceparent"].split("-")[1:3] == [
+        f"{span.context.trace_id:032x}",
+        f"{span.context.span_id:016x}",
+    ]
+
+
+def test_without_a_tracer_provider_there_is_nothing_to_send() -> None:
+    telemetry = make(meter_provider=Recorded().provider)
+    assert not telemetry.traces
+    assert telemetry.headers() == {}
+
+
+@pytest.mark.parametrize("setting", ["meter_provider", "tracer_provider"])
+def test_providers_that_are_none(cluster: Cluster, setting: str) -> None:
+    with pytest.raises(TypeError, match=setting):
+        cluster.filesystem({"name": "otel", setting: "global"})
