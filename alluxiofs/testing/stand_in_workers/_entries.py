@@ -23,14 +23,14 @@ def readable_size(size: float) -> str:
     return f"{size / 1024:.2f}PB"
 
 
-def entry_of(stored: Stored, root: Root, mount: str = "") -> Dict[str, Any]:
-    """What ``files`` and ``info`` say of a path, in their order."""
+def entry_of(stored: Stored, root: Root) -> Dict[str, Any]:
+    """What ``files`` and ``info`` say of a path in dialect ``pages``, in their order."""
     shown = stored.name.replace("\\", "/")  # Alluxio knows no other separator; only the UFS path has the name as it is
     top = root.url_of("")
     return {
         "mType": "file" if stored.is_file else "directory",
         "mName": shown.rpartition("/")[2] or top.rpartition("/")[2],
-        "mPath": f"{mount}/{shown}" if shown or not mount else mount,
+        "mPath": f"/{shown}",
         "mUfsPath": f"{top}/{stored.name}" if stored.name else top,
         "mLastModificationTimeMs": stored.mtime_ms,
         "mLength": stored.length,

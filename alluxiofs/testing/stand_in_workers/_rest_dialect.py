@@ -291,7 +291,8 @@ class RestDialect:
         plan = self._core.plan
         held = 100 if self._core.pages.count(file_id(plan.root.url_of(stored.name))) else 0
         entry = {
-            **entry_of(stored, plan.root, plan.mount),
+            **entry_of(stored, plan.root),
+            "mPath": f"{plan.mount}/{stored.name}" if stored.name else plan.mount,
             "mCompleted": True,
             "mOwner": "alluxio",
             "mGroup": "alluxio",
@@ -301,7 +302,9 @@ class RestDialect:
             "mPersisted": True,
             "mInAlluxioPercentage": held,
         }
-        return {**entry, "mContentHash": f"{stored.mtime_ms:x}-{stored.length:x}"} if stored.is_file else entry
+        if not stored.is_file:
+            return entry
+        return {**entry, "mName": stored.base, "mContentHash": f"{stored.mtime_ms:x}-{stored.length:x}"}
 
 
 def _guarded(answer: Callable[[], Answer]) -> Answer:
