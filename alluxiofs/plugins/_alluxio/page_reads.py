@@ -129,17 +129,17 @@ class PageReads:
             begin = start - index * self._page_size
             requests.append(read.peer.get(f"{read.note.base}{index}?offset={begin}&length={stop - start}"))
             targets.append(Target(view[start - offset : stop - offset]))
-        read.peer.http.ask_all(requests, targets, read.deadline)
+        answer = read.peer.http.ask_all(requests, targets, read.deadline)
+        if answer.status != 200:
+            raise _refused(answer, read)
 
     def _length_of(self, read: _Read, index: int, expected: int) -> Length:
         """How long a page is: a byte is asked for at the expected end, and one behind it."""
-        peer = read.peer
         try:
-            request = peer.get(f"{read.note.base}{index}?offset={expected - 1}&length=2")
-            got = len(_body(peer, request, read.deadline))
+            got = len(_body(read, f"{read.note.base}{index}?offset={expected - 1}&length=2"))
         except ClosedWithoutAnswerError:
             try:
-                _body(peer, peer.get(f"{read.note.base}{index}?offset=0&length=0"), read.deadline)
+                _body(read, f"{read.note.base}{index}?offset=0&length=0")
             except ClosedWithoutAnswerError:
                 return Length.ABSENT
             return Length.SHORTER
@@ -225,8 +225,8 @@ def _refused(answer: Answer, read: _Read) -> OSError:
     return BadAnswerError(str(error)) if isinstance(error, FileNotFoundError) else error
 
 
-def _body(peer: Peer, request: bytes, deadline: Deadline) -> bytes:
-    answer = peer.http.ask(request, deadline)
+def _body(read: _Read, target: str) -> bytes:
+    answer = read.peer.http.ask(read.peer.get(target), read.deadline)
     if answer.status != 200:
-        raise BadAnswerError(f"{peer.where} answers {answer.status} for a page")
+        raise _refused(answer, read)
     return answer.body

@@ -6,7 +6,7 @@ import ssl
 import threading
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from alluxiofs.errors import BadAnswerError, DeadlineExceededError
+from alluxiofs.errors import DeadlineExceededError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._alluxio.answers import Answer
 from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError, Connection, Target
@@ -78,32 +78,37 @@ class Pool:
         finally:
             self._free.release()
 
-    def ask_all(self, requests: Sequence[bytes], targets: Sequence[Target], deadline: Deadline) -> None:
+    def ask_all(self, requests: Sequence[bytes], targets: Sequence[Target], deadline: Deadline) -> Answer:
         """Put many questions over one connection, most of them before the first is answered (RFC 9112, section 9.3.2).
 
-        All answers must be data. What else comes ends it: the connection is closed then, and later answers are lost.
-
-        Raises
-        ------
-        BadAnswerError
-            If one of them is no data.
+        Returns
+        -------
+        Answer
+            The last one, or the first that is no data: the connection is closed then, and later answers are lost.
         """
         self._wait_for_turn(deadline)
         try:
             connection, _ = self._take(deadline)
             try:
-                connection.send(b"".join(requests[:_AHEAD]), deadline)
+                sent = 0
                 for number, target in enumerate(targets):
+                    upto = min(number + _AHEAD, len(requests))
+                    if sent < upto:
+                        connection.send(b"".join(requests[sent:upto]), deadline)
+                        sent = upto
                     answer = connection.receive(deadline, target)
-                    last = number == len(targets) - 1
-                    self._check(answer, target, last)
-                    if number + _AHEAD < len(requests):
-                        connection.send(requests[number + _AHEAD], deadline)
+                    if answer.status not in target.statuses:
+                        connection.close()
+                        return answer
+                    if not answer.head.keeps_open and number + 1 < len(targets):
+                        connection.close()
+                        connection, sent = self._connect(deadline), number + 1
                 connection.check_end()
             except BaseException:
                 connection.close()
                 raise
             self._give_back(connection, answer)
+            return answer
         finally:
             self._free.release()
 
@@ -115,10 +120,6 @@ class Pool:
                 self._idle.pop().close()
             except IndexError:  # another thread has taken the last one
                 return
-
-    def _check(self, answer: Answer, target: Target, last: bool) -> None:
-        if answer.status not in target.statuses or not (answer.head.keeps_open or last):
-            raise BadAnswerError(f"{self.address[0]}:{self.address[1]}: status {answer.status} in a row of answers")
 
     def _wait_for_turn(self, deadline: Deadline) -> None:
         if not self._free.acquire(timeout=deadline.wait()):
