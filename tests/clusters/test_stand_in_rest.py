@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
-from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple, Optional
 from urllib.parse import quote, urlencode
 
@@ -13,7 +11,6 @@ import pytest
 
 from alluxiofs.testing import StandInCluster
 from alluxiofs.testing.stand_in_workers import StandInWorker, faults, file_id
-from tests.clusters.certificates import Authority
 
 DATA = bytes(range(256)) * 40
 NAMES = ["plain.bin", "a b.bin", "%41.bin", "#?&+=.bin", "ünïcödé 文件.bin", "back\\slash.bin"]
@@ -209,20 +206,3 @@ def test_faults_of_the_data_port(cluster: StandInCluster) -> None:
     assert (ignored.status, ignored.body, "content-range" in ignored.headers) == (200, DATA, False)
     other = ask(owner, "/mnt/faulty.bin", headers=asked, data_port=True)
     assert (other.headers["content-range"], other.body) == (f"bytes 15-24/{len(DATA)}", DATA[15:25])
-
-
-@pytest.mark.parametrize("dialect", ["pages", "rest"])
-def test_workers_speak_tls_where_they_have_a_certificate(tmp_path: Path, dialect: str) -> None:
-    authority = Authority(tmp_path)
-    certificate = authority.certificate("127.0.0.1")
-    data = DATA * 100
-    (tmp_path / "big.bin").write_bytes(data)
-    files = (certificate.cert, certificate.key)
-    with StandInCluster(tmp_path, workers=1, dialect=dialect, certificate=files) as cluster:
-        cluster.load("big.bin")
-        worker = cluster.workers[0].worker
-        trusting = ssl.create_default_context(cafile=str(authority.ca))
-        connection = http.client.HTTPSConnection(worker.host, worker.http_port, timeout=10, context=trusting)
-        connection.request("GET", f"/v1/file/{file_id(cluster.url('big.bin'))}/page/0")
-        assert connection.getresponse().read() == data[: 1 << 20]
-        connection.close()
