@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import warnings
 from pathlib import Path
 from typing import Tuple
 
 from attrs import define
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its last release for Python 3.8 says that it is the last
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
 
 __all__ = ["Authority", "Certificate"]
 
