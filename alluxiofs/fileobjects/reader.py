@@ -45,6 +45,7 @@ class FileReader(AlluxioFile):
         super().__init__(fs, opened.location, "rb", block_size)
         self._file = opened
         self._asked = (block_size, cache_type, cache_options)
+        opened.hold(self)
         self._source = source_for(opened, self.blocksize, block_size is not None, cache_type, cache_options)
         if isinstance(self._source, CacheSource):
             self.cache = self._source.cache
@@ -195,6 +196,7 @@ class FileReader(AlluxioFile):
         if self.closed:
             return
         super().close()
+        self._file.let_go(self)
         self._source.close()
         self._lines = (0, b"")
         self._random = self._sequential = self._refuse

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Set
 
 from alluxiofs.errors import (
     FileChangedError,
@@ -46,6 +46,9 @@ class ReadPath(Looking):
             ("bytes_from_workers", "bytes_from_under_stores", "readahead_used", "readahead_wasted"), 0
         )
         self._counting = threading.Lock()
+        self.held: Set[int] = (
+            set()
+        )  # by the ids of who has a file open: no lock, for the collector of garbage closes, too
         parts.telemetry.watch("gateway", self.counters)
         if parts.page_store is not None:
             parts.telemetry.watch("page_store", parts.page_store.counters)
@@ -135,8 +138,11 @@ class ReadPath(Looking):
 
     def counters(self) -> Dict[str, int]:
         """Bytes that came over the wire, by their source, and those fetched ahead of readers, by whether they were read
-        in the end; they only grow."""
-        return dict(self._counted)
+        in the end; they only grow. Besides, how many files are open and workers alive at the moment."""
+        levels = {"open_files": len(self.held)}
+        if self.parts.membership is not None:
+            levels["workers_alive"] = len(self.parts.membership.known().workers)
+        return {**self._counted, **levels}
 
     def describe(self) -> Dict[str, Any]:
         """What was assembled, as JSON-able data; secrets hidden."""

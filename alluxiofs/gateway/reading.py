@@ -99,6 +99,14 @@ class OpenFile:
         """Seconds to wait for what another thread reads."""
         return self._pinned.gateway.limits.deadline
 
+    def hold(self, holder: object) -> None:
+        """Somebody has the file open from now on: counted until :meth:`let_go`."""
+        self._pinned.gateway.held.add(id(holder))
+
+    def let_go(self, holder: object) -> None:
+        """Somebody has closed it."""
+        self._pinned.gateway.held.discard(id(holder))
+
     def count_ahead(self, used: int, wasted: int) -> None:
         """Count bytes that were fetched ahead of a reader: read by it, or not any more."""
         if self._generation == threads.forks:  # else the parent's gateway, whose lock may be held

@@ -334,3 +334,19 @@ def test_a_forked_child_does_not_hold_its_parents_port(cluster: Cluster, free_po
 def test_a_bad_name_of_a_setting_is_an_error(cluster: Cluster) -> None:
     with pytest.raises(ConfigurationError, match="registry"):
         cluster.filesystem({"name": "prometheus", "registri": None})
+
+
+def test_open_files_and_workers_are_those_of_the_moment(cluster: Cluster, free_port: int) -> None:
+    fs = cluster.filesystem({"name": "prometheus", "port": free_port})
+    fs.pipe_file("/metrics/open", b"0123456789")
+
+    def shown(name: str) -> float:
+        return series(page(f"http://127.0.0.1:{free_port}/metrics"))[name]
+
+    with fs.open("/metrics/open") as one, fs.open("/metrics/open"):
+        one.read()
+        assert shown("alluxiofs_open_files") == 2
+    assert shown("alluxiofs_open_files") == 0
+    assert shown("alluxiofs_workers_alive") == 2
+    cluster.membership.push("h1")
+    assert shown("alluxiofs_workers_alive") == 1

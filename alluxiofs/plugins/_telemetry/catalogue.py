@@ -61,7 +61,7 @@ UNDER_STORE_DURATION = Metric(
     "How long calls to an under store took, in seconds",
 )
 READ_BYTES = Metric(
-    "alluxiofs_read_bytes", Kind.COUNTER, ("source",), "Bytes of file content by where they were read from"
+    "alluxiofs_read_bytes", Kind.COUNTER, ("source",), "Bytes of file content that came over the wire, by their source"
 )
 WRITTEN_BYTES = Metric(
     "alluxiofs_written_bytes", Kind.COUNTER, ("under_store",), "Bytes of file content written to an under store"
@@ -105,7 +105,6 @@ EVENTS = {
 """The metrics of the kinds of events that have one of their own."""
 
 SOURCES = {
-    "bytes_from_page_store": "page_store",
     "bytes_from_workers": "cluster",
     "bytes_from_under_stores": "under_store",
 }
