@@ -46,9 +46,8 @@ class ReadPath(Looking):
             ("bytes_from_workers", "bytes_from_under_stores", "readahead_used", "readahead_wasted"), 0
         )
         self._counting = threading.Lock()
-        self.held: Set[int] = (
-            set()
-        )  # by the ids of who has a file open: no lock, for the collector of garbage closes, too
+        # By the ids of who has a file open. No lock: the collector of garbage closes files, too, wherever it runs.
+        self.held: Set[int] = set()
         parts.telemetry.watch("gateway", self.counters)
         if parts.page_store is not None:
             parts.telemetry.watch("page_store", parts.page_store.counters)

@@ -1,0 +1,87 @@
+"""No secret in anything that anybody may see: log lines, metrics, spans, reprs, descriptions, errors."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from pathlib import Path
+from typing import Any, List
+
+import fsspec
+import pytest
+
+from alluxiofs import LogConfig
+from tests.telemetry.test_prometheus import page
+
+CANARY = "canary-7f3a91"
+
+
+def test_a_secret_is_in_no_output(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    prometheus: Any = importlib.import_module("prometheus_client")
+    trace: Any = importlib.import_module("opentelemetry.sdk.trace")
+    export: Any = importlib.import_module("opentelemetry.sdk.trace.export")
+    in_memory: Any = importlib.import_module("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    spans, tracers = in_memory.InMemorySpanExporter(), trace.TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(export.SimpleSpanProcessor(spans))
+
+    caplog.set_level(logging.DEBUG, "alluxiofs")
+    outputs: List[str] = []
+    fs = fsspec.filesystem(
+        "alluxiofs",
+        target_protocol="s3",
+        # Nobody listens there, so that every kind of failure is told of.
+        target_options={
+            "key": f"{CANARY}-key",
+            "secret": f"{CANARY}-secret",
+            "token": f"{CANARY}-token",
+            "endpoint_url": "http://127.0.0.1:9",
+        },
+        page_store={"name": "memory", "capacity": "8MB"},
+        telemetry=[
+            {"name": "prometheus", "port": 0, "registry": prometheus.CollectorRegistry()},
+            {"name": "otel", "tracer_provider": tracers},
+        ],
+        logger=LogConfig(path=str(tmp_path / "logs"), level="DEBUG"),
+        deadline=3,
+        timeout=1,
+        retries=1,
+        skip_instance_cache=True,
+    )
+    for operation in (
+        lambda: fs.cat_file(f"bucket/{CANARY}-path"),
+        lambda: fs.ls("bucket"),
+        lambda: fs.pipe_file("bucket/file", b"0"),
+    ):
+        with pytest.raises(OSError) as caught:
+            operation()
+        error: Any = caught.value
+        while error is not None:
+            outputs += [str(error), repr(error)]
+            error = error.__cause__ or error.__context__
+    described = fs.describe()
+    outputs += [repr(fs), str(fs), repr(fs.gateway), json.dumps(described)]
+    outputs.append(page(described["telemetry"][0]["url"]))
+    finished = spans.get_finished_spans()
+    outputs += [span.to_json() for span in finished]
+    outputs += [record.getMessage() for record in caplog.records]
+    outputs += [file.read_text("utf-8") for file in (tmp_path / "logs").glob("*")]
+    tracers.shutdown()
+
+    assert finished
+    for output in outputs:
+        for secret in ("key", "secret", "token"):
+            assert f"{CANARY}-{secret}" not in output
+    seen = [page(described["telemetry"][0]["url"]), *(span.to_json() for span in finished)]
+    assert not [text for text in seen if f"{CANARY}-path" in text], "neither metrics nor spans have paths"
+
+
+def test_the_package_says_nothing_where_nobody_listens(capfd: pytest.CaptureFixture[str]) -> None:
+    fs = fsspec.filesystem("alluxiofs", target_protocol="memory", telemetry={"name": "prometheus", "port": 0})
+    fs.pipe_file("/canary/quiet", b"0")
+    assert fs.cat_file("/canary/quiet") == b"0"
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+    assert not logging.getLogger("alluxiofs").handlers or all(
+        isinstance(handler, logging.NullHandler) for handler in logging.getLogger("alluxiofs").handlers
+    )
