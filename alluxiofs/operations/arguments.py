@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, Optional
+from typing import Any, Callable, Iterable, Optional
 
 from fsspec.utils import stringify_path
 
-from alluxiofs.errors import ConfigurationError, SettingTypeError
+from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError
 from alluxiofs.settings.secrets import shown
 
 __all__ = ["check_depth", "count_of", "path_text", "whole_number"]
@@ -46,3 +46,23 @@ def check_depth(maxdepth: Any) -> None:
     depth = whole_number("maxdepth", maxdepth)
     if depth is not None and depth < 1:
         raise ConfigurationError(f"maxdepth must be at least 1, not {depth}")
+
+
+# What operations have in common, be it that some of them have no use for it.
+_COMMON = ("callback", "detail", "maxdepth", "on_error", "recursive", "refresh", "withdirs")
+
+
+def refuse_misspelt(method: Callable[..., Any], others: Iterable[str]) -> None:
+    """fsspec passes on arguments of its own and of other filesystems, which mean nothing here; only one that is nearly
+    one of the method's own, or of those that operations have in common, is refused."""
+    from difflib import get_close_matches
+
+    plain: Any = method
+    while hasattr(plain, "__wrapped__"):
+        plain = plain.__wrapped__
+    code = plain.__code__
+    names = {*code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount], *_COMMON}
+    for name in others:
+        near = get_close_matches(name, sorted(names), n=1, cutoff=0.75)
+        if near and name not in names:
+            raise UnknownSettingError(f"{code.co_name}() has no argument {name!r}; did you mean {near[0]!r}?")

@@ -6,7 +6,7 @@ import errno
 from typing import Any, List, Mapping, Optional, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError, is_a_directory
-from alluxiofs.operations.arguments import check_depth
+from alluxiofs.operations.arguments import check_depth, refuse_misspelt
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.content import Content
 from alluxiofs.operations.parallel import attempt_each
@@ -19,7 +19,7 @@ Bytes = Any  # bytes, or anything that has them: Python cannot say so before 3.1
 class Changing(Content):
     """Writes, makes and removes. Every operation returns ``True`` when it is done, and raises if it could not be."""
 
-    def pipe_file(self, path: Path, value: Bytes, mode: str = "overwrite", **_: Any) -> bool:
+    def pipe_file(self, path: Path, value: Bytes, mode: str = "overwrite", **others: Any) -> bool:
         """Make a file of bytes, all or nothing; within a transaction, at its end.
 
         Parameters
@@ -31,6 +31,8 @@ class Changing(Content):
         mode:
             ``"overwrite"`` what is there, or ``"create"``: ``FileExistsError`` if something is there.
         """
+        if others:
+            refuse_misspelt(self.pipe_file, others)
         if mode not in ("overwrite", "create"):
             raise ConfigurationError(f"mode is 'overwrite' or 'create', not {mode!r}")
         try:
@@ -44,6 +46,8 @@ class Changing(Content):
 
     def pipe(self, path: Union[Path, Mapping[Any, Bytes]], value: Optional[Bytes] = None, **kwargs: Any) -> bool:
         """Make one file of bytes, or one for each item of a dict of paths and bytes."""
+        if kwargs:
+            refuse_misspelt(self.pipe, kwargs)
         if isinstance(path, Mapping):
             attempt = list(path.items())
         elif value is None:
@@ -57,16 +61,20 @@ class Changing(Content):
 
     def write_bytes(self, path: Path, value: Bytes, **kwargs: Any) -> bool:
         """The same as :meth:`pipe_file`."""
+        if kwargs:
+            refuse_misspelt(self.write_bytes, kwargs)
         return self.pipe_file(path, value, **kwargs)
 
-    def touch(self, path: Path, truncate: bool = True, **_: Any) -> bool:
+    def touch(self, path: Path, truncate: bool = True, **others: Any) -> bool:
         """Make an empty file. One that is there is emptied or, without ``truncate``, gets a new time."""
+        if others:
+            refuse_misspelt(self.touch, others)
         if self._intrans and truncate:
             return self.pipe_file(path, b"")
         self.gateway.touch(self._locate(path), truncate=truncate)
         return True
 
-    def mkdir(self, path: Path, create_parents: bool = True, **_: Any) -> bool:
+    def mkdir(self, path: Path, create_parents: bool = True, **others: Any) -> bool:
         """Make a directory, where the under store has such.
 
         Parameters
@@ -81,6 +89,8 @@ class Changing(Content):
         FileExistsError
             If something of this name is there.
         """
+        if others:
+            refuse_misspelt(self.mkdir, others)
         self.gateway.make_directory(self._locate(path), parents=create_parents, exist_ok=False)
         return True
 

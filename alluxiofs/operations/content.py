@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Sequence, Tuple, Union
 
-from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError
-from alluxiofs.operations.arguments import count_of, path_text, whole_number
+from alluxiofs.errors import ConfigurationError, SettingTypeError
+from alluxiofs.operations.arguments import count_of, path_text, refuse_misspelt, whole_number
 from alluxiofs.operations.base import Path
 from alluxiofs.operations.listing import Listing
 from alluxiofs.operations.parallel import attempt_each
@@ -39,7 +39,8 @@ class Content(Listing):
         refresh:
             See what is there now.
         """
-        _refuse_misspelt("cat_file", others, ("start", "end", "refresh"))
+        if others:
+            refuse_misspelt(self.cat_file, others)
         first, last = whole_number("start", start), whole_number("end", end)
         return self.gateway.read_range(self._locate(path), first, last, refresh=refresh)
 
@@ -53,6 +54,8 @@ class Content(Listing):
         on_error:
             What becomes of a file that cannot be read: ``"raise"``, ``"omit"`` it, or ``"return"`` the error instead.
         """
+        if kwargs:
+            refuse_misspelt(self.cat, kwargs)
         _one_of("on_error", on_error, _ON_ERROR)
         names = self.expand_path(path, recursive=recursive, refresh=bool(kwargs.get("refresh")))
         if recursive:
@@ -97,7 +100,8 @@ class Content(Listing):
         refresh:
             See what is there now.
         """
-        _refuse_misspelt("cat_ranges", others, ("starts", "ends", "max_gap", "on_error", "refresh"))
+        if others:
+            refuse_misspelt(self.cat_ranges, others)
         _one_of("on_error", on_error, ("raise", "return"))
         if not isinstance(paths, (list, tuple)):
             raise SettingTypeError(f"paths is a list, one path for each range, not {type(paths).__name__}")
@@ -127,14 +131,16 @@ class Content(Listing):
         num_of_bytes, size:
             How many; the latter is fsspec's name for it.
         """
-        _refuse_misspelt("head", others, ("num_of_bytes", "size", "refresh"))
+        if others:
+            refuse_misspelt(self.head, others)
         return self.cat_file(path, 0, _count(num_of_bytes, size), refresh=refresh)
 
     def tail(
         self, path: Path, num_of_bytes: int = 1024, size: Optional[int] = None, refresh: bool = False, **others: Any
     ) -> bytes:
         """The last bytes of a file, fewer if it has no more; arguments as for :meth:`head`."""
-        _refuse_misspelt("tail", others, ("num_of_bytes", "size", "refresh"))
+        if others:
+            refuse_misspelt(self.tail, others)
         count = _count(num_of_bytes, size)
         return self.cat_file(path, -count if count else 0, None if count else 0, refresh=refresh)
 
@@ -142,6 +148,8 @@ class Content(Listing):
         self, path: Path, start: Optional[int] = None, end: Optional[int] = None, refresh: bool = False, **others: Any
     ) -> bytes:
         """The same as :meth:`cat_file`."""
+        if others:
+            refuse_misspelt(self.read_bytes, others)
         return self.cat_file(path, start, end, refresh=refresh, **others)
 
     def read_block(self, fn: Path, offset: int, length: Optional[int], delimiter: Optional[bytes] = None) -> bytes:
@@ -168,17 +176,6 @@ class Content(Listing):
 
     def _opened(self, path: Path, refresh: bool) -> OpenFile:
         return self.gateway.open(self._locate(path), refresh=refresh)
-
-
-def _refuse_misspelt(method: str, others: Iterable[str], names: Tuple[str, ...]) -> None:
-    """fsspec passes on arguments of its own and of other filesystems, which mean nothing here; only one that is nearly
-    one of ours is refused."""
-    for name in others:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, names, n=1, cutoff=0.75)
-        if near:
-            raise UnknownSettingError(f"{method}() has no argument {name!r}; did you mean {near[0]!r}?")
 
 
 def _one_of(argument: str, value: str, allowed: Tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ import errno
 from typing import Any, List, Optional, Tuple
 
 from alluxiofs.errors import ConfigurationError, NotSupportedError
+from alluxiofs.operations.arguments import refuse_misspelt
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.changing import Changing
 from alluxiofs.operations.parallel import attempt_each
@@ -17,7 +18,7 @@ __all__ = ["Copying"]
 class Copying(Changing):
     """Copies and moves, within a store and from one to another. Every operation returns ``True`` when it is done."""
 
-    def cp_file(self, path1: Path, path2: Path, force: bool = False, preserve: bool = True, **_: Any) -> bool:
+    def cp_file(self, path1: Path, path2: Path, force: bool = False, preserve: bool = True, **others: Any) -> bool:
         """Copy one file to a name, over a file that is there; of a directory only the directory itself.
 
         Parameters
@@ -29,6 +30,8 @@ class Copying(Changing):
         preserve:
             Keep times and mode, where the store can.
         """
+        if others:
+            refuse_misspelt(self.cp_file, others)
         source, target = self._locate(path1), self._locate(path2)
         if not self.gateway.stat(source).is_file:
             self.gateway.make_directory(target, parents=True, exist_ok=True)
@@ -52,7 +55,7 @@ class Copying(Changing):
         force: bool = False,
         preserve: bool = True,
         threads: Optional[int] = None,
-        **_: Any,
+        **others: Any,
     ) -> bool:
         """Copy files and directories, by fsspec's rules for what goes where. Existing targets are overwritten.
 
@@ -74,6 +77,8 @@ class Copying(Changing):
         threads:
             The most copies at a time.
         """
+        if others:
+            refuse_misspelt(self.copy, others)
         on_error = on_error or ("ignore" if recursive else "raise")
         if on_error not in ("raise", "ignore"):
             raise ConfigurationError(f"on_error is 'raise' or 'ignore', not {on_error!r}")
@@ -96,9 +101,13 @@ class Copying(Changing):
 
     def cp(self, path1: Paths, path2: Paths, recursive: bool = False, **kwargs: Any) -> bool:
         """The same as :meth:`copy`."""
+        if kwargs:
+            refuse_misspelt(self.cp, kwargs)
         return self.copy(path1, path2, recursive=recursive, **kwargs)
 
-    def mv(self, path1: Paths, path2: Paths, recursive: bool = False, maxdepth: Optional[int] = None, **_: Any) -> bool:
+    def mv(
+        self, path1: Paths, path2: Paths, recursive: bool = False, maxdepth: Optional[int] = None, **others: Any
+    ) -> bool:
         """Move files and directories, as the command ``mv`` does; existing files are overwritten.
 
         Parameters
@@ -112,6 +121,8 @@ class Copying(Changing):
         maxdepth:
             Move files down to so many levels only.
         """
+        if others:
+            refuse_misspelt(self.mv, others)
         if maxdepth is not None:
             pairs = self._pairs(path1, path2, recursive, maxdepth)
             files = [pair for pair in pairs if self.isfile(pair[0])]

@@ -8,7 +8,7 @@ from glob import has_magic
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from alluxiofs.errors import Kind, NotSupportedError, kind_of
-from alluxiofs.operations.arguments import check_depth
+from alluxiofs.operations.arguments import check_depth, refuse_misspelt
 from alluxiofs.operations.base import GatewayFileSystem, Path
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Listing(GatewayFileSystem):
     """Looks at names and at what is known of them. Every operation takes ``refresh=True``: see what is there now,
     instead of what was believed for up to ``metadata_ttl`` seconds."""
 
-    def info(self, path: Path, refresh: bool = False, **_: Any) -> Info:
+    def info(self, path: Path, refresh: bool = False, **others: Any) -> Info:
         """What is known of one file or directory.
 
         Parameters
@@ -49,10 +49,12 @@ class Listing(GatewayFileSystem):
         FileNotFoundError
             If there is nothing of this name. A failure to find out raises something else.
         """
+        if others:
+            refuse_misspelt(self.info, others)
         location = self._locate(path)
         return self._info_of(location, self.gateway.stat(location, refresh))
 
-    def ls(self, path: Path, detail: bool = False, refresh: bool = False, **_: Any) -> List[Any]:
+    def ls(self, path: Path, detail: bool = False, refresh: bool = False, **others: Any) -> List[Any]:
         """The children of a directory, or a file itself.
 
         Parameters
@@ -69,6 +71,8 @@ class Listing(GatewayFileSystem):
         FileNotFoundError
             If there is nothing of this name.
         """
+        if others:
+            refuse_misspelt(self.ls, others)
         location = self._locate(path)
         child, path_of = self.gateway.child, self.gateway.path_of
         entries = self.gateway.list(location, refresh)
@@ -76,12 +80,16 @@ class Listing(GatewayFileSystem):
             return [self._info_of(child(location, entry.name), entry) for entry in entries]
         return [path_of(child(location, entry.name)) for entry in entries]
 
-    def exists(self, path: Path, refresh: bool = False, **_: Any) -> bool:
+    def exists(self, path: Path, refresh: bool = False, **others: Any) -> bool:
         """Whether there is a file or directory of this name. A failure to find out raises."""
+        if others:
+            refuse_misspelt(self.exists, others)
         return self._kind(path, refresh) is not None
 
-    def lexists(self, path: Path, refresh: bool = False, **_: Any) -> bool:
+    def lexists(self, path: Path, refresh: bool = False, **others: Any) -> bool:
         """The same as :meth:`exists`: links are the under store's affair."""
+        if others:
+            refuse_misspelt(self.lexists, others)
         return self._kind(path, refresh) is not None
 
     def isfile(self, path: Path, refresh: bool = False) -> bool:
@@ -100,7 +108,7 @@ class Listing(GatewayFileSystem):
         on_error: OnError = "omit",
         detail: bool = False,
         refresh: bool = False,
-        **_: Any,
+        **others: Any,
     ) -> Iterator[Tuple[str, Any, Any]]:
         """Go through the directories below a path, as ``os.walk`` does.
 
@@ -116,6 +124,8 @@ class Listing(GatewayFileSystem):
         refresh:
             See what is there now.
         """
+        if others:
+            refuse_misspelt(self.walk, others)
         check_depth(maxdepth)
         top: str = self._strip_protocol(path)
         try:
@@ -158,7 +168,7 @@ class Listing(GatewayFileSystem):
         detail: bool = False,
         prefix: str = "",
         refresh: bool = False,
-        **_: Any,
+        **others: Any,
     ) -> Any:
         """All files below a path, in order; of a file itself.
 
@@ -182,6 +192,8 @@ class Listing(GatewayFileSystem):
         OSError
             If some directory could not be listed: what is returned is complete.
         """
+        if others:
+            refuse_misspelt(self.find, others)
         check_depth(maxdepth)
         root = self._strip_protocol(path)
         found = self._found_at_once(root, withdirs, refresh)
@@ -199,6 +211,8 @@ class Listing(GatewayFileSystem):
 
     def glob(self, path: Path, maxdepth: Optional[int] = None, **kwargs: Any) -> Any:
         """The names that a pattern stands for, by fsspec's rules; ``**`` goes down ``maxdepth`` levels at the most."""
+        if kwargs:
+            refuse_misspelt(self.glob, kwargs)
         check_depth(maxdepth)
         return super().glob(self._text(path), maxdepth=maxdepth, **kwargs)
 
@@ -211,6 +225,8 @@ class Listing(GatewayFileSystem):
         **kwargs: Any,
     ) -> Union[int, Dict[str, int]]:
         """Bytes in the files below a path: their sum, or, without ``total``, a dict of name and size."""
+        if kwargs:
+            refuse_misspelt(self.du, kwargs)
         found = self.find(path, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
         sizes: Dict[str, int] = {name: info["size"] or 0 for name, info in found.items()}
         return sum(sizes.values()) if total else sizes
@@ -222,7 +238,7 @@ class Listing(GatewayFileSystem):
         maxdepth: Optional[int] = None,
         assume_literal: bool = False,
         refresh: bool = False,
-        **_: Any,
+        **others: Any,
     ) -> List[str]:
         """The names that a path, pattern, directory or list of these stands for.
 
@@ -233,6 +249,8 @@ class Listing(GatewayFileSystem):
         FileNotFoundError
             If nothing is found.
         """
+        if others:
+            refuse_misspelt(self.expand_path, others)
         check_depth(maxdepth)
         given = [self._strip_protocol(one) for one in path] if isinstance(path, (list, tuple, set)) else None
         names = [self._strip_protocol(path)] if given is None else given
@@ -274,8 +292,10 @@ class Listing(GatewayFileSystem):
         """A number that is another one when the file's content is another. The under store is asked each time."""
         return int(self.ukey(path)[:32], 16)
 
-    def sign(self, path: Path, expiration: int = 100, **_: Any) -> str:
+    def sign(self, path: Path, expiration: int = 100, **others: Any) -> str:
         """A URL by which anyone can read the file for ``expiration`` seconds, where the under store has such."""
+        if others:
+            refuse_misspelt(self.sign, others)
         return self.gateway.sign(self._locate(path), expiration)
 
     # --- what these stand on ----------------------------------------------------------------------------------

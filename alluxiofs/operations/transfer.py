@@ -17,7 +17,7 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 from fsspec.utils import isfilelike
 
 from alluxiofs.errors import ConfigurationError, denied, failed_write, is_a_directory
-from alluxiofs.operations.arguments import path_text
+from alluxiofs.operations.arguments import path_text, refuse_misspelt
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.copying import Copying
 from alluxiofs.operations.plan import Side, pairs_of
@@ -51,6 +51,8 @@ class Transfer(Copying):
         callback:
             Told the size, and the bytes that have come.
         """
+        if kwargs:
+            refuse_misspelt(self.get_file, kwargs)
         if outfile is None and isfilelike(lpath):
             outfile = lpath
         try:
@@ -67,7 +69,7 @@ class Transfer(Copying):
             _pour(opened, file.write, callback)
 
     def put_file(
-        self, lpath: Path, rpath: Path, callback: Any = DEFAULT_CALLBACK, mode: str = "overwrite", **_: Any
+        self, lpath: Path, rpath: Path, callback: Any = DEFAULT_CALLBACK, mode: str = "overwrite", **others: Any
     ) -> None:
         """Copy one file from this machine; of a directory only the directory itself.
 
@@ -80,6 +82,8 @@ class Transfer(Copying):
         mode:
             ``"overwrite"`` what is there, or ``"create"``: ``FileExistsError`` if something is there.
         """
+        if others:
+            refuse_misspelt(self.put_file, others)
         if mode not in ("overwrite", "create"):
             raise ConfigurationError(f"mode is 'overwrite' or 'create', not {mode!r}")
         local = LocalPath(_local(lpath))
@@ -122,6 +126,8 @@ class Transfer(Copying):
         callback:
             Told the number of files, and, by its branches, their bytes.
         """
+        if kwargs:
+            refuse_misspelt(self.get, kwargs)
         self._transfer(self._pairs_to_get(rpath, lpath, recursive, maxdepth), self.get_file, callback, kwargs)
 
     def put(
@@ -144,6 +150,8 @@ class Transfer(Copying):
         recursive, maxdepth, callback:
             As for :meth:`get`.
         """
+        if kwargs:
+            refuse_misspelt(self.put, kwargs)
         self._transfer(self._pairs_to_put(lpath, rpath, recursive, maxdepth), self.put_file, callback, kwargs)
 
     def download(
@@ -172,6 +180,8 @@ class Transfer(Copying):
         bool
             ``True``: the target is whole.
         """
+        if kwargs:
+            refuse_misspelt(self.download, kwargs)
         if _is_remote(lpath) and not _is_remote(rpath):
             lpath, rpath = rpath, lpath
         pairs = self._pairs_to_get(rpath, lpath, recursive, maxdepth)
@@ -195,6 +205,8 @@ class Transfer(Copying):
         recursive, maxdepth, callback:
             As for :meth:`download`.
         """
+        if kwargs:
+            refuse_misspelt(self.upload, kwargs)
         pairs = self._pairs_to_put(lpath, rpath, recursive, maxdepth)
         return self._transfer_all(pairs, self.put_file, callback, lpath, recursive, kwargs)
 

@@ -237,3 +237,38 @@ def test_a_cache_of_known_parts_says_what_it_has_not(quick: AlluxioFileSystem, p
 def test_the_warning_of_preload_path_names_what_there_is() -> None:
     with pytest.warns(FutureWarning, match=r"'preload_path'.*cat_file\(path\)"):
         fsspec.filesystem("alluxiofs", target_protocol="memory", preload_path="/x", skip_instance_cache=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong", "right"),
+    [
+        (lambda fs, path, **wrong: fs.touch(path, **wrong), "truncat", "truncate"),
+        (lambda fs, path, **wrong: fs.mkdir(f"{path}-d", **wrong), "create_parent", "create_parents"),
+        (lambda fs, path, **wrong: fs.cp(path, f"{path}-c", **wrong), "recursiv", "recursive"),
+        (lambda fs, path, **wrong: fs.mv(path, f"{path}-c", **wrong), "recursiv", "recursive"),
+        (lambda fs, path, **wrong: fs.find(path, **wrong), "maxdpeth", "maxdepth"),
+        (lambda fs, path, **wrong: fs.du(path, **wrong), "totl", "total"),
+        (lambda fs, path, **wrong: fs.ls(path, **wrong), "detial", "detail"),
+        (lambda fs, path, **wrong: fs.info(path, **wrong), "refesh", "refresh"),
+        (lambda fs, path, **wrong: fs.exists(path, **wrong), "refesh", "refresh"),
+        (lambda fs, path, **wrong: fs.glob(path, **wrong), "detial", "detail"),
+        (lambda fs, path, **wrong: list(fs.walk(path, **wrong)), "topdwon", "topdown"),
+        (lambda fs, path, **wrong: fs.upload(__file__, f"{path}-u", **wrong), "calback", "callback"),
+        (lambda fs, path, **wrong: fs.get(path, "/nowhere/at/all", **wrong), "recusive", "recursive"),
+        (lambda fs, path, **wrong: fs.cat(path, **wrong), "on_eror", "on_error"),
+        (lambda fs, path, **wrong: fs.pipe_file(path, b"", **wrong), "mod", "mode"),
+        (lambda fs, path, **wrong: fs.head(path, **wrong), "num_of_byte", "num_of_bytes"),
+    ],
+)
+def test_a_misspelt_argument_does_nothing_but_say_so(
+    quick: AlluxioFileSystem, path: str, call: Any, wrong: str, right: str
+) -> None:
+    with pytest.raises(UnknownSettingError, match=rf"no argument '{wrong}'; did you mean '{right}'"):
+        call(quick, path, **{wrong: False})
+    assert quick.cat_file(path) == b"0123456789"
+    assert quick.ls(quick._parent(path)) == [path]
+
+
+def test_arguments_of_other_filesystems_mean_nothing(quick: AlluxioFileSystem, path: str) -> None:
+    assert quick.info(path, version_id=None, detail=True)["name"] == path
+    assert quick.ls(path, versions=False) == [path]
