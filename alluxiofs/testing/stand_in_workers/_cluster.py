@@ -121,7 +121,8 @@ class StandInCluster:
         )
         self._host = host
         self._members = self._numbered(workers, first_port, identities)
-        self._master = Master(self._plan, self._load, job_seconds, job_rest) if master else None
+        self._jobs_take = (job_seconds, job_rest) if master else None
+        self._master: Optional[Master] = None
         self._seen_master: Any = None
         self._processes = processes
         self._running = contextlib.ExitStack()
@@ -148,6 +149,8 @@ class StandInCluster:
         from alluxiofs import make_policy
 
         self._policy = make_policy("consistent-hash", self._members, virtual_nodes=self._plan.virtual_nodes)
+        if self._jobs_take is not None:
+            self._master = Master(self._plan, self._load, *self._jobs_take)
         calls = self._processes_started() if self._processes else self._threads_started()
         self._workers = [StandInWorker(member, call, self._key_of) for member, call in zip(self._members, calls)]
         for member, call in zip(self._members, calls):

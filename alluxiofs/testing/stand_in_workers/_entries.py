@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Tuple
 
+from alluxiofs.testing.stand_in_workers._messages import Answer
 from alluxiofs.testing.stand_in_workers._paths import Root
 from alluxiofs.testing.stand_in_workers._under_store import Stored
 
-__all__ = ["entry_of", "readable_size"]
+__all__ = ["Written", "entry_of", "readable_size"]
 
 _UNITS = ("KB", "MB", "GB", "TB")
 
@@ -36,3 +37,19 @@ def entry_of(stored: Stored, root: Root) -> Dict[str, Any]:
         "mLength": stored.length,
         "mHumanReadableFileSize": readable_size(stored.length),
     }
+
+
+class Written:
+    """Answers about paths, written once for what is known of them: a listing can be long."""
+
+    def __init__(self) -> None:
+        self._answers: Dict[Tuple[str, str], Tuple[Any, int, Answer]] = {}
+
+    def of(self, route: str, key: str, found: Any, held: int, write: Callable[[], Answer]) -> Answer:
+        """The answer of before if it was about this very object, with as many pages held; else a new one."""
+        before = self._answers.get((route, key))
+        if before is not None and before[0] is found and before[1] == held:
+            return before[2]
+        answer = write()
+        self._answers[route, key] = found, held, answer
+        return answer

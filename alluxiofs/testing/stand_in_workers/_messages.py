@@ -61,6 +61,8 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes = b""
     close: bool = False
+    refused: int = 0
+    """The status that is due already, because of the body or of what was expected; 0: none."""
 
 
 class Answer(NamedTuple):

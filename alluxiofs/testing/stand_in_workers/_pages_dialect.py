@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
-from alluxiofs.testing.stand_in_workers._entries import entry_of
+from alluxiofs.testing.stand_in_workers._entries import Written, entry_of
 from alluxiofs.testing.stand_in_workers._load_jobs import answer_load
 from alluxiofs.testing.stand_in_workers._messages import Answer, Request, Slice, json_answer, parameters_of
 from alluxiofs.testing.stand_in_workers._paths import undo_escapes
@@ -30,6 +30,7 @@ class PagesDialect:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._pages = core.pages
+        self._written = Written()
 
     def answer(self, request: Request) -> _Found:
         """The route of a request, and its answer; ``None``: the connection is closed."""
@@ -73,9 +74,13 @@ class PagesDialect:
         if root.name(key) is None:
             return None
         if route == "files":
-            return json_answer([entry_of(one, root) for one in peers.files(key)])
+            listed = peers.files(key)
+            return self._written.of(route, key, listed, 0, lambda: json_answer([entry_of(one, root) for one in listed]))
         found = peers.info(key)
-        return None if found is None else json_answer([entry_of(found, root)])
+        if found is None:
+            return None
+        entry = found
+        return self._written.of(route, key, found, 0, lambda: json_answer([entry_of(entry, root)]))
 
     # --- pages ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 from urllib.parse import parse_qsl, quote, unquote
 
-from alluxiofs.testing.stand_in_workers._entries import entry_of
+from alluxiofs.testing.stand_in_workers._entries import Written, entry_of
 from alluxiofs.testing.stand_in_workers._master import JobOptions, Refusal, Stage
 from alluxiofs.testing.stand_in_workers._messages import Answer, Request, Slice, json_answer
 from alluxiofs.testing.stand_in_workers._paths import file_id
@@ -38,6 +38,7 @@ class RestDialect:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._written = Written()
         self._get: Dict[str, Callable[[List[str], _Query], Answer]] = {
             "health": lambda _segments, _query: Answer(body=b"worker is active"),
             "files": self._files,
@@ -94,10 +95,14 @@ class RestDialect:
         found = self._core.peers.files(key)
         if not found:
             self._stored(key)
-        return json_answer([self._entry(one) for one in found])
+        held = self._core.pages.count()
+        return self._written.of("files", key, found, held, lambda: json_answer([self._entry(one) for one in found]))
 
     def _info(self, _segments: List[str], query: _Query) -> Answer:
-        return json_answer([self._entry(self._stored(self._key(_needed(query, "path"))))])
+        key = self._key(_needed(query, "path"))
+        found = self._stored(key)
+        held = self._core.pages.count()
+        return self._written.of("info", key, found, held, lambda: json_answer([self._entry(found)]))
 
     def _node(self, _segments: List[str], query: _Query) -> Answer:
         owner = self._core.peers.in_charge(self._key(_needed(query, "path")))
@@ -289,7 +294,7 @@ class RestDialect:
 
     def _entry(self, stored: Stored) -> Dict[str, Any]:
         plan = self._core.plan
-        held = 100 if self._core.pages.count(file_id(plan.root.url_of(stored.name))) else 0
+        held = 100 if self._core.pages.whole(file_id(plan.root.url_of(stored.name))) else 0
         entry = {
             **entry_of(stored, plan.root),
             "mPath": f"{plan.mount}/{stored.name}" if stored.name else plan.mount,

@@ -9,16 +9,16 @@ import struct
 import threading
 from typing import TYPE_CHECKING, Callable, Optional, Set, Tuple
 
-from alluxiofs.testing.stand_in_workers._messages import NEVER
+from alluxiofs.testing.stand_in_workers._messages import NEVER, Answer
 from alluxiofs.testing.stand_in_workers._wire import BODY_LIMIT, ConnectionEndedError, MalformedError, Wire
 
 if TYPE_CHECKING:
     from alluxiofs.testing.stand_in_workers._core import Core
-    from alluxiofs.testing.stand_in_workers._messages import Answer, Request
+    from alluxiofs.testing.stand_in_workers._messages import Request
 
 __all__ = ["Server"]
 
-_Handler = Callable[["Request"], Tuple[str, Optional["Answer"]]]
+_Handler = Callable[["Request"], Tuple[str, Optional[Answer]]]
 
 
 class Server:
@@ -106,11 +106,15 @@ class Server:
 
     def _answer_all(self, wire: Wire) -> None:
         handler, noted = self._handler, self._core.noted
+        answer: Optional[Answer]
         while True:
             request = wire.next()
             if request is None:
                 return
-            route, answer = handler(request)
+            if request.refused:
+                route, answer = "write", Answer(request.refused, "")
+            else:
+                route, answer = handler(request)
             fault = noted(route, request)
             if fault is not None:
                 fault.send(wire, answer)

@@ -97,31 +97,24 @@ class Wire:
         """Whether another request has come in already."""
         return b"\r\n\r\n" in self._buffer
 
-    def _with_body(self, request: Request) -> Optional[Request]:
+    def _with_body(self, request: Request) -> Request:
         headers = request.headers
         length = int(headers["content-length"]) if headers.get("content-length", "").isdigit() else 0
         limit = self._body_limit
         expected = headers.get("expect", "").lower()
         if expected and expected != "100-continue":
-            self.answer(Answer(417, ""))
-            return self.next()
+            return request._replace(refused=417)
         if expected and limit is not None and length > limit:
-            self.answer(Answer(413, ""))
-            return self.next()
+            return request._replace(refused=413)
         if expected:
             self._flushed(b"HTTP/1.1 100 Continue\r\n\r\n")
         if headers.get("transfer-encoding", "").lower() == "chunked":
             body = self._chunked()
         else:
             body = self._exactly(length, keep=limit is None or length <= limit)
-            if len(body) < length:
-                self.answer(Answer(413, ""))
-                return self.next()
-        if limit is not None and len(body) > limit:
-            self.answer(Answer(413, ""))
-            return self.next()
-        self._request = Request(request.method, request.target, request.version, headers, body, request.close)
-        return self._request
+        if len(body) < length or (limit is not None and len(body) > limit):
+            return request._replace(refused=413)
+        return request._replace(body=body)
 
     def _exactly(self, length: int, keep: bool = True) -> bytes:
         body = bytearray()
