@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from typing import Callable, Optional, TypeVar
 
 from alluxiofs.errors import AlluxioFSError, FileChangedError, ReadOnlyError
@@ -132,10 +133,12 @@ class Gateway(ReadPath):
 
     def drop(self, location: Location) -> None:
         """Forget what this machine and the cluster hold of a path; the file itself stays as it is."""
-        known = self.metadata.entry(location.url)
         mount = self.locations.mount_of(location)
-        if known is not None and known.is_file:
-            self.keeper.forget("" if mount is None else mount.store.identity(), location.url, known.version)
+        if self.keeper.store is not None:
+            with suppress(FileNotFoundError):  # then nobody will ask for its pages again
+                known = self.stat(location)
+                if known.is_file:
+                    self.keeper.forget("" if mount is None else mount.store.identity(), location.url, known.version)
         self._changed(location)
 
     def changed(self, location: Location) -> None:

@@ -98,11 +98,12 @@ class Keeper:
         self._telemetry = telemetry
         self._logger = logger
         self._resume_at = 0.0
+        self._keep_again_at = 0.0
         self._warned = False
 
     @property
     def working(self) -> bool:
-        """Whether pages are kept at the moment."""
+        """Whether the store is used at the moment."""
         return self.store is not None and time.monotonic() >= self._resume_at
 
     def file(self, store_identity: str, url: str, version: Version) -> Optional[KeptVersion]:
@@ -138,13 +139,13 @@ class Keeper:
             self.failed(error)
 
     def keep(self, kept: KeptFile, first: int, pages: memoryview) -> bool:
-        """Keep whole neighbouring pages, unless the store does not work at the moment."""
-        if not self.working:
+        """Keep whole neighbouring pages, unless that does not work at the moment."""
+        if not self.working or time.monotonic() < self._keep_again_at:
             return False
         try:
             kept.keep_run(first, pages)
         except PageStoreError as error:
-            self.failed(error)
+            self._cannot_keep(error)
             return False
         return True
 
@@ -156,7 +157,12 @@ class Keeper:
             if self.store.note(pages.key) is None:
                 self.store.put_note(pages.key, encode_name(url, version, pages.length, pages.page_size))
         except PageStoreError as error:
-            self.failed(error)
+            self._cannot_keep(error)
+
+    def _cannot_keep(self, error: PageStoreError) -> None:
+        """Nothing more is kept for a while. What is kept may be there all the same: a full disk can be read."""
+        self._keep_again_at = time.monotonic() + PAUSE
+        self.tell(error)
 
     def failed(self, error: PageStoreError) -> None:
         """The store does not work: one warning, and a while without it."""

@@ -177,6 +177,34 @@ def test_a_page_store_that_does_not_work_is_read_past_with_one_warning(
     assert sum(record.levelname == "WARNING" for record in caplog.records) == 1
 
 
+def test_where_nothing_more_can_be_kept_what_is_kept_is_still_read(assemble: Callable[..., Assembled]) -> None:
+    store = Failing(MemoryPageStore.Settings(capacity=Size(2**20)), make_context(), PAGE)
+    assembled = assemble(page_store=store)
+    assembled.store.put("kept", b"k" * PAGE)
+    assembled.store.put("new", b"n" * PAGE)
+    assert assembled.data("kept") == b"k" * PAGE
+    store.broken = frozenset({"keep"})
+    assert assembled.data("new") == b"n" * PAGE
+    asked = len(assembled.store.reads())
+    for _ in range(3):
+        assert assembled.data("kept") == b"k" * PAGE
+    assert len(assembled.store.reads()) == asked
+    assert assembled.data("new") == b"n" * PAGE
+    assert len(assembled.store.reads()) == asked + 1
+
+
+def test_what_is_dropped_is_gone_whatever_was_known_of_it(assemble: Callable[..., Assembled]) -> None:
+    store = MemoryPageStore(MemoryPageStore.Settings(capacity=Size(2**20)), make_context(), PAGE)
+    reader, other = assemble(page_store=store), assemble(page_store=store)
+    other.store.files = reader.store.files
+    reader.store.put("f", b"x" * PAGE)
+    assert reader.data("f") == b"x" * PAGE
+    assert store.counters()["pages"] == 1
+    other.gateway.drop(other.gateway.locate("f"))
+    assert store.counters()["pages"] == 0
+    other.gateway.drop(other.gateway.locate("missing"))
+
+
 def test_dropping_forgets_pages_and_keeps_the_file(assemble: Callable[..., Assembled]) -> None:
     assembled = assemble()
     write(assembled, "f", b"x" * PAGE)
