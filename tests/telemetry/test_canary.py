@@ -43,18 +43,18 @@ def test_a_secret_is_in_no_output(tmp_path: Path, caplog: pytest.LogCaptureFixtu
             {"name": "otel", "tracer_provider": tracers},
         ],
         logger=LogConfig(path=str(tmp_path / "logs"), level="DEBUG"),
-        deadline=3,
-        timeout=1,
+        deadline=1,
+        timeout=0.5,
         retries=1,
         skip_instance_cache=True,
     )
-    for operation in (
-        lambda: fs.cat_file(f"bucket/{CANARY}-path"),
-        lambda: fs.ls("bucket"),
-        lambda: fs.pipe_file("bucket/file", b"0"),
+    for operation, *arguments in (
+        (fs.cat_file, f"bucket/{CANARY}-path"),
+        (fs.ls, "bucket"),
+        (fs.pipe_file, "bucket/file", b"0"),
     ):
-        with pytest.raises(OSError) as caught:
-            operation()
+        with pytest.raises(OSError, match="bucket") as caught:
+            operation(*arguments)
         error: Any = caught.value
         while error is not None:
             outputs += [str(error), repr(error)]
