@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Iterator
 
 import pytest
+from hypothesis import settings
 
 from alluxiofs.gateway.breaker import process_breakers
 from tests.oss_front import oss_server
@@ -20,6 +21,10 @@ __all__ = [
     "s3_client",
     "s3_server",
 ]
+
+# How long an example takes is the machine's affair, and no property.
+settings.register_profile("whenever", deadline=None)
+settings.load_profile("whenever")
 
 
 @pytest.fixture(autouse=True)
