@@ -17,7 +17,7 @@ def failure(error: OSError, path: str) -> PageStoreError:
     if isinstance(error, PageStoreError):
         return error
     code = errno.EIO if error.errno is None else error.errno
-    return PageStoreError(code, f"page store: {os.strerror(code)}", error.filename or path)
+    return PageStoreError(code, f"page store: {error.strerror or os.strerror(code)}", error.filename or path)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -16,6 +18,28 @@ PAGE = 4096
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "pages"
+
+
+@pytest.fixture
+def mount_disk(folder: Path) -> Iterator[Callable[[str], Path]]:
+    """``mount_disk("8m")``: a file system of that size, in memory, where the folder is to be."""
+    mounted = []
+
+    def mount_it(size: str) -> Path:
+        folder.mkdir(mode=0o700)
+        mount = shutil.which("mount")
+        options = f"size={size},mode=700"
+        if (
+            not mount
+            or subprocess.run([mount, "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False).returncode
+        ):
+            pytest.skip("a small file system can be mounted by root only")
+        mounted.append(folder)
+        return folder
+
+    yield mount_it
+    for place in mounted:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Callable, List
 
 import pytest
 
@@ -30,11 +30,11 @@ CLASS = class_of(PAGE)
 
 
 def index_of(folder: Path) -> Path:
-    return folder / "v3" / f"{CLASS}.index"
+    return folder / "v4" / f"{CLASS}.index"
 
 
 def pages_of(folder: Path) -> Path:
-    return folder / "v3" / f"{CLASS}.pages"
+    return folder / "v4" / f"{CLASS}.pages"
 
 
 def flip(path: Path, at: int) -> None:
@@ -104,7 +104,7 @@ def test_bits_flipped_anywhere_never_give_wrong_bytes(
         first.put_note(kept.key, kept.key * 9)
         first.pin(kept.key, True)
     first.pin(kept.key, False)
-    for path in sorted((folder / "v3").iterdir()):
+    for path in sorted((folder / "v4").iterdir()):
         if path.name.endswith(name):
             # Without its first bytes, which say what it is, a file is a clear error: that is another test.
             for _ in range(200):
@@ -139,21 +139,22 @@ def test_a_truncated_page_is_a_missing_page(
 
 
 @pytest.mark.parametrize("name", ["control", "hints", f"{CLASS}.index"])
-@pytest.mark.parametrize("content", [b"", b"precious " * 20_000])
+@pytest.mark.parametrize("content", [b"", b"precious" * 8, b"precious " * 20_000])
 def test_a_file_that_is_none_of_ours_is_a_clear_error_and_stays(
     make_disk_store: MakeDiskStore, folder: Path, name: str, content: bytes
 ) -> None:
     keep(make_disk_store().file(key_of(1), PAGE), 0)
-    (folder / "v3" / name).write_bytes(content)
+    (folder / "v4" / name).write_bytes(content)
     store = make_disk_store()
     kept = store.file(key_of(1), PAGE)
     if name != "hints" or not content:  # in hints nothing has to be true
         with pytest.raises(PageStoreError) as caught:
             read_whole(kept, 0)
-        assert str(folder) in str(caught.value)
+        assert str(folder / "v4" / name) in str(caught.value)
+        assert "move the folder it is in out of the way" in str(caught.value)
         with pytest.raises(PageStoreError):
             keep(kept, 0)
-        assert (folder / "v3" / name).read_bytes() == content
+        assert (folder / "v4" / name).read_bytes() == content
     assert kept.claim(0), "claims are those of the process then"
     kept.release(0)
     assert store.counters()["pages"] in (0, 1)
@@ -179,10 +180,10 @@ def plant_foreign(folder: Path) -> List[Path]:
     places = [
         folder / "notes.txt",
         folder / "v1" / "ab" / "abcd" / "0.page",
-        folder / "v3" / "notes.txt",
-        folder / "v3" / f"{class_of(100)}.pages",  # the very name of a file of ours
-        folder / "v3" / "owners" / "notes.txt",
-        folder / "v3" / "owners" / ("0" * 15 + "1"),
+        folder / "v4" / "notes.txt",
+        folder / "v4" / f"{class_of(100)}.pages",  # the very name of a file of ours
+        folder / "v4" / "owners" / "notes.txt",
+        folder / "v4" / "owners" / ("0" * 15 + "1"),
     ]
     for place in places:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -208,13 +209,13 @@ def test_what_is_foreign_is_neither_served_nor_deleted(make_disk_store: MakeDisk
 def test_a_folder_in_place_of_the_store_that_is_none_is_a_clear_error(
     make_disk_store: MakeDiskStore, folder: Path
 ) -> None:
-    (folder / "v3").mkdir(parents=True, mode=0o700)
+    (folder / "v4").mkdir(parents=True, mode=0o700)
     folder.chmod(0o700)
     kept = make_disk_store().file(key_of(1), PAGE)
     with pytest.raises(PageStoreError) as caught:
         keep(kept, 0)
-    assert str(folder / "v3") in str(caught.value)
-    assert list((folder / "v3").iterdir()) == []
+    assert str(folder / "v4") in str(caught.value)
+    assert list((folder / "v4").iterdir()) == []
 
 
 # --- the folder ---------------------------------------------------------------------------------------------------
@@ -239,25 +240,16 @@ def test_a_folder_that_is_removed_is_no_error_for_reads(make_disk_store: MakeDis
 
 
 @pytest.fixture
-def small_disk(folder: Path) -> Path:
+def small_disk(mount_disk: Callable[[str], Path]) -> Path:
     """A file system of 1 MB, where the folder is to be."""
-    folder.mkdir(mode=0o700)
-    mount = shutil.which("mount")
-    mounted = mount and subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(folder)], check=False
-    )
-    if not mounted or mounted.returncode:
-        pytest.skip("a small file system can be mounted by root only")
-    return folder
+    return mount_disk("1m")
 
 
 @pytest.fixture
-def remount(small_disk: Path) -> Iterator[Callable[..., object]]:
-    yield lambda *options: subprocess.run(["mount", *options, str(small_disk)], check=True)
-    subprocess.run(["umount", "-l", str(small_disk)], check=True)
+def remount(small_disk: Path) -> Callable[..., object]:
+    return lambda *options: subprocess.run(["mount", *options, str(small_disk)], check=True)
 
 
-@pytest.mark.usefixtures("remount")
 def test_a_full_disk_is_an_error_and_leaves_nothing(make_disk_store: MakeDiskStore, small_disk: Path) -> None:
     store = make_disk_store(64 * 2**20, 100_000)
     kept = store.file(key_of(1), 100 * 100_000)
@@ -343,7 +335,7 @@ def test_a_process_that_is_stopped_while_it_holds_the_lock_does_not_stop_the_oth
     monkeypatch.setattr(claims, "_PATIENCE", 0.1)
     kept = make_disk_store().file(key_of(1), 2 * PAGE)
     keep(kept, 0)
-    with (folder / "v3" / "lock").open() as lock:
+    with (folder / "v4" / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert kept.claim(1)
         assert read_whole(kept, 0)

@@ -20,7 +20,7 @@ MakeDiskStore = Callable[..., DiskPageStore]
 
 
 def file_of(folder: Path, size: int, kind: str) -> Path:
-    return folder / "v3" / f"{class_of(size)}.{kind}"
+    return folder / "v4" / f"{class_of(size)}.{kind}"
 
 
 def flip(path: Path, at: int) -> None:

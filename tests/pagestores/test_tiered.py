@@ -108,4 +108,4 @@ def test_it_is_chosen_by_name(folder: Path, tmp_path: Path) -> None:
     for _ in range(2):
         assert fs.cat_file(str(tmp_path / "data"), start=2, end=6) == b"me b"
     assert fs.describe()["page_store"]["settings"]["memory"] == 2**21
-    assert (folder / "v3").is_dir()
+    assert (folder / "v4").is_dir()

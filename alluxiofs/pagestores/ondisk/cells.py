@@ -10,7 +10,7 @@ from attrs import evolve
 
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.layout import DESCRIPTOR_BYTES, NOTE, PINNED, Descriptor
-from alluxiofs.pagestores.ondisk.mapped import Handle, Mapped, open_regular
+from alluxiofs.pagestores.ondisk.mapped import Handle, Mapped, not_ours, open_regular
 from alluxiofs.pagestores.ondisk.section import Section, write_fully
 
 __all__ = ["Cells"]
@@ -41,7 +41,7 @@ class Cells:
         self.index = Mapped(f"{folder}/{size_class}.index")
         magic, version, number = layout.INDEX_HEADER.unpack_from(self.index.raw[: layout.INDEX_HEADER.size])
         if magic != layout.INDEX_MAGIC or version != layout.VERSION or number != size_class:
-            raise OSError(errno.EINVAL, "this is not a file of the page store, or it is broken", self.index.path)
+            raise not_ours(self.index.path)
         self.data: Handle = open_regular(self.path)
 
     @classmethod
@@ -52,9 +52,11 @@ class Cells:
             handle = open_regular(path, os.O_RDWR | os.O_CREAT)
             if not os.fstat(handle.fd).st_size and name == "index":
                 header = layout.INDEX_HEADER.pack(layout.INDEX_MAGIC, layout.VERSION, size_class)
-                os.pwrite(handle.fd, header + bytes(_INDEX_STEP - len(header)), 0)
+                write_fully(handle.fd, header + bytes(_INDEX_STEP - len(header)), 0)
             elif os.fstat(handle.fd).st_size and name == "pages" and not os.path.exists(f"{folder}/{size_class}.index"):
-                raise OSError(errno.EEXIST, "something else is in the place of a file of the page store", path)
+                raise OSError(
+                    errno.EEXIST, "this is in the place of a file of the page store; move it out of the way", path
+                )
         return cls(folder, size_class)
 
     @property

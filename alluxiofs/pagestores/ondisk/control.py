@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 import time
@@ -10,8 +9,8 @@ import uuid
 from typing import Dict, List, NamedTuple, Tuple
 
 from alluxiofs.pagestores.ondisk import layout
-from alluxiofs.pagestores.ondisk.mapped import Mapped
-from alluxiofs.pagestores.ondisk.section import Section
+from alluxiofs.pagestores.ondisk.mapped import Mapped, not_ours
+from alluxiofs.pagestores.ondisk.section import Section, write_fully
 
 __all__ = ["Control", "Record", "boot_id"]
 
@@ -70,11 +69,9 @@ class Control:
     def __init__(self, path: str) -> None:
         self.file = Mapped(path)
         self.words = self.file.words
-        magic, version = layout.HEADER.unpack_from(self.file.raw[: layout.HEADER.size])[:2]
-        if magic != layout.MAGIC or version != layout.VERSION or self.file.size < layout.CONTROL_BYTES:
-            raise OSError(
-                errno.EINVAL, "this is not a page store of this version, or it is broken; move it out of the way", path
-            )
+        cut = self.file.size < layout.CONTROL_BYTES
+        if cut or layout.HEADER.unpack_from(self.file.raw[: layout.HEADER.size])[:2] != (layout.MAGIC, layout.VERSION):
+            raise not_ours(path)
         self._boot = boot_id()
         self._changed: Dict[int, Record] = {}
         self._next = self._reserved = 0
@@ -185,6 +182,11 @@ class Control:
         """Say what there is from now on."""
         self._changed[size_class] = record
 
+    def put_record(self, section: Section, size_class: int, record: Record) -> None:
+        """The same, and others see it before the end: where there are no cells yet they look for nothing."""
+        section.put(self.file, layout.RECORDS_AT + size_class * layout.RECORD.size, layout.RECORD.pack(*record))
+        self.set_record(size_class, record)
+
     def count(self, size_class: int, kept: int, pinned: int = 0, notes: int = 0) -> None:
         """So many more are kept, or fewer."""
         record = self.record(size_class)
@@ -205,7 +207,7 @@ def write_new(path: str, data: bytes) -> None:
     """A file that was not there, on disk when this returns."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
-        os.write(fd, data)
+        write_fully(fd, data, 0)
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -53,7 +53,7 @@ class Hints:
     def find(self, page_hash: int, size_class: int) -> Iterator[int]:
         """The cells where the page may be."""
         low = _hint(page_hash, size_class, 0) >> _CELL_BITS
-        for hint in self._bucket(self._place(page_hash)):
+        for hint in self._bucket_of(page_hash):
             if hint >> _CELL_BITS == low and hint & _CELLS:
                 yield (hint & _CELLS) - 1
 
@@ -62,7 +62,7 @@ class Hints:
         high = page_hash >> 40
         return [
             (hint >> _CELL_BITS & _CLASSES, (hint & _CELLS) - 1)
-            for hint in self._bucket(self._place(page_hash))
+            for hint in self._bucket_of(page_hash)
             if hint >> 40 == high and hint & _CELLS
         ]
 
@@ -109,7 +109,7 @@ class Hints:
             self._split(section, hash_of)
 
     def _split(self, section: Section, hash_of: HashOf) -> None:
-        """One bucket becomes two. A reader meanwhile finds a hint in either, or for a moment in none."""
+        """One bucket becomes two. Their number changes before a hint leaves the old one: see ``_bucket_of``."""
         number = self._number()
         old = number - (1 << (number.bit_length() - 1))
         stay: List[int] = []
@@ -135,6 +135,14 @@ class Hints:
         mask = (1 << (number - 1).bit_length()) - 1
         place = page_hash & mask
         return place if place < number else place & mask >> 1
+
+    def _bucket_of(self, page_hash: int) -> List[int]:
+        """The bucket of a page, read without the lock: if there are more buckets afterwards, the hint may have moved
+        to a new one before this one was read."""
+        number, bucket = self._number(), self._bucket(self._place(page_hash))
+        while number != self._number():
+            number, bucket = self._number(), self._bucket(self._place(page_hash))
+        return bucket
 
     def _bucket(self, place: int) -> List[int]:
         return self.file.words[place * _WAYS : (place + 1) * _WAYS].tolist()

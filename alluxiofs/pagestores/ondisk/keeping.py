@@ -221,14 +221,21 @@ class Keeping:
             files, section = opened
             cell = self._space.allocate(files, section, size_class)
             before = files.notes(key)  # which may have moved, or gone, to make room
+            problem = None
             if cell is not None:
                 cells = files.cells_to_fill(section, size_class)
-                cells.put_bytes(section, cell, note)
-                flags = max([old.flags for _, _, old in before], default=0)
-                self._publish(files, section, cells, [cell], key, len(note), [(NOTE, 0, checksum)], flags)
-                files.control.count(size_class, 0, pinned=flags & PINNED, notes=1)
-            for others, other, _ in before:
-                self._space.release(files, section, others, other)
+                problem = self._write(section, cells, [cell], len(note), memoryview(note), [0])
+                if problem is None:
+                    flags = max([old.flags for _, _, old in before], default=0)
+                    self._publish(files, section, cells, [cell], key, len(note), [(NOTE, 0, checksum)], flags)
+                    files.control.count(size_class, 0, pinned=flags & PINNED, notes=1)
+                else:
+                    self._space.release(files, section, cells, cell)
+            if problem is None:
+                for others, other, _ in before:
+                    self._space.release(files, section, others, other)
+        if problem is not None:
+            raise failure(problem, self._folder.path) from problem
 
     def drop_notes(self, keys: List[bytes]) -> None:
         """Drop what is noted under these keys."""

@@ -24,12 +24,12 @@ __all__ = [
     "page_hash",
 ]
 
-LAYOUT = "v3"
+LAYOUT = "v4"
 
 # --- the control file -------------------------------------------------------------------------------------------
 
 MAGIC = b"\x93ALXSTOR"
-VERSION = 3
+VERSION = 4
 HEADER = struct.Struct("<8sQ16sQQQQQ")  # magic, version, machine's start, and the words below from BOOT_AT on
 BOOT_AT, BUCKETS_AT, SIZES_AT, SEQUENCE_AT, BUSY_AT = 32, 40, 48, 56, 64
 MACHINE_AT = 16

@@ -2,7 +2,7 @@
 
 A store into a mapping kills the process where the disk is full, fails or has become read-only; ``pwrite`` says so. Both
 see the same bytes at once, for both go through the pages that the system has of the file. Such a file never shrinks:
-reading a mapping beyond the end of its file kills as well.
+reading a mapping beyond the end of its file kills as well. Nor has it holes: see ``Section.enlarge``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,19 @@ import os
 import stat
 from typing import Tuple
 
-__all__ = ["NOFOLLOW", "Handle", "Mapped", "open_regular"]
+__all__ = ["NOFOLLOW", "Handle", "Mapped", "not_ours", "open_regular"]
 
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def not_ours(path: str) -> OSError:
+    """The error to raise for a file that a page store cannot have made, or that was broken since."""
+    return OSError(
+        errno.EINVAL,
+        "this is no file of a page store of this version, or it is broken; move the folder it is in out of the way, "
+        "and a new store is made there",
+        path,
+    )
 
 
 class Handle:
@@ -45,7 +55,7 @@ def open_regular(path: str, flags: int = os.O_RDONLY) -> Handle:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
-        raise OSError(errno.EINVAL, "this is not a plain file", path)
+        raise OSError(errno.EINVAL, "this is not a plain file; move it out of the way", path)
     return Handle(path, fd, (status.st_dev, status.st_ino))
 
 
@@ -77,7 +87,7 @@ class Mapped:
     def _map(self, handle: Handle) -> None:
         size = os.fstat(handle.fd).st_size & ~63
         if not size:
-            raise OSError(errno.EINVAL, "this is no file of the page store", self.path)
+            raise not_ours(self.path)
         raw = mmap.mmap(handle.fd, size, access=mmap.ACCESS_READ)
         self.words = memoryview(raw).cast("Q")
         self.raw = raw

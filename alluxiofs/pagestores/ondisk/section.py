@@ -43,15 +43,21 @@ class Section:
 
     def zero(self, file: Mapped, offset: int) -> None:
         """Write zeros from a place on to the end of what is mapped."""
-        for at in range(offset, file.size, len(_ZEROS)):
-            self.put(file, at, _ZEROS[: file.size - at])
+        self._put_zeros(file, offset, file.size)
 
     def enlarge(self, file: Mapped, size: int) -> None:
-        """Have a file be ``size`` bytes at least, the new ones zeros, and map them."""
-        fd = self._writable(file)
-        if os.fstat(fd).st_size < size:
-            os.ftruncate(fd, size)
+        """Have a file be ``size`` bytes at least, the new ones zeros, and map them.
+
+        Zeros are written, for there must be no hole in what is mapped: tmpfs takes memory for a hole as soon as it is
+        read, and where there is none the process is killed. What was written before the disk was full stays: another
+        process may have mapped it.
+        """
+        self._put_zeros(file, os.fstat(self._writable(file)).st_size, size)
         file.grown()
+
+    def _put_zeros(self, file: Mapped, begin: int, end: int) -> None:
+        for at in range(begin, end, len(_ZEROS)):
+            self.put(file, at, _ZEROS[: end - at])
 
     def close(self) -> None:
         """Nothing is written after this."""

@@ -195,7 +195,11 @@ class Space:
         section.enlarge(cells.index, index)
         files.hints.grow(section, before + more, files.hash_of)
         os.truncate(cells.path, max(cells.file_bytes(record.cells + more), have))
-        files.control.set_record(size_class, record._replace(cells=record.cells + more))
+        grown = record._replace(cells=record.cells + more)
+        if record.cells:
+            files.control.set_record(size_class, grown)
+        else:
+            files.control.put_record(section, size_class, grown)
         return True
 
     def _shrink_oldest(self, files: Files, section: Section, wanted: int) -> bool:
