@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Callable, Coroutine, Dict, Iterator, List, Optional, Union
-from urllib.parse import quote
 
 from attrs import define
 
@@ -110,10 +109,12 @@ class GcsUnderStore(ObjectStore):
             return connection.made
 
         client = self._client.run(made, deadline, name)
+        if client.credentials.credentials is None:
+            raise denied(name, "anonymous access cannot sign")
         try:
-            return str(self._signing.run(lambda: client.sign(quote(name, safe="/"), expiration=expiration), deadline))
+            return str(self._signing.run(lambda: client.sign(name, expiration=expiration), deadline))
         except (AttributeError, ValueError) as error:
-            raise denied(name, f"these credentials cannot sign: {brief(str(error))}") from error
+            raise denied(name, f"such credentials cannot sign: {brief(str(error))}") from error
 
     def close(self) -> None:
         self._client.close()

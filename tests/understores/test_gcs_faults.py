@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import urllib.request
 from typing import Any, Callable, Iterator, List, Type
 from uuid import uuid4
 
@@ -257,6 +258,27 @@ def test_a_ready_client_remembers_no_listing(client: Any, bucket: str, gcs_serve
     assert sorted(client.ls(f"{bucket}/dir")) == [f"{bucket}/dir/one", f"{bucket}/dir/two"]
     store.close()
     other.close()
+
+
+def test_a_signed_url_can_be_followed(store: UnderStore, bucket: str, gcs_server: GcsServer) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    put(store, f"{bucket}/a b%41?", b"content")
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    key = rsa.generate_private_key(65537, 2048).private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    account = {
+        "type": "service_account",
+        "client_email": "tester@example.com",
+        "private_key": key.decode(),
+        "token_uri": "http://127.0.0.1:1/never-asked",
+    }
+    signing = make({**gcs_server.options, "token": account})
+    with urllib.request.urlopen(signing.sign(f"{bucket}/a b%41?", 60), timeout=10) as answer:
+        assert answer.read() == b"content"
+    signing.close()
+    with pytest.raises(PermissionError, match="cannot sign"):
+        store.sign(f"{bucket}/a b%41?", 60)
 
 
 def test_making_one_opens_nothing_and_finds_misspelt_options() -> None:

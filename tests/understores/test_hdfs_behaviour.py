@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 import time
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 from uuid import uuid4
 
 import pytest
@@ -169,12 +171,39 @@ def test_making_one_opens_nothing_and_finds_mistakes(hdfs_server: HdfsServer) ->
 def test_a_ready_client_is_made_anew_in_a_forked_child(folder: str, client: Any) -> None:
     parent = make({}, client)
     put(parent, f"{folder}/file", b"content")
+    assert ended(lambda: make({}, client).stat(f"{folder}/file", Deadline.after(10)).size == 7)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_can_drop_what_is_its_parents(folder: str, hdfs_server: HdfsServer) -> None:
+    stores = [make(hdfs_server.options)]
+    put(stores[0], f"{folder}/file", b"content")
+
+    def drop() -> bool:
+        stores.clear()
+        gc.collect()
+        store = make(hdfs_server.options)
+        return store.stat(f"{folder}/file", Deadline.after(10)).size == 7
+
+    assert ended(drop)
+
+
+def ended(work: Callable[[], bool]) -> bool:
+    """Whether ``work`` is done in a forked child, in good time."""
     child = os.fork()
-    if child == 0:  # the child must not come back into pytest, whatever happens
+    if child == 0:  # it must not come back into pytest, whatever happens
         code = 1
         try:
-            store = make({}, client)
-            code = 0 if store.stat(f"{folder}/file", Deadline.after(10)).size == 7 else 2
+            code = 0 if work() else 2
         finally:
             os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        pid, result = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return result == 0
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False

@@ -7,10 +7,12 @@ whoever asked stops waiting instead.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import os
+import sys
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, TypeVar
 
 from alluxiofs.errors import ConfigurationError, MissingExtraError
 from alluxiofs.plugins._fsspec.failures import brief
@@ -31,6 +33,9 @@ _CALLS = 32
 # three minutes. Most of a default deadline, so that a NameNode that takes over is found.
 _FEWER_ATTEMPTS = {"dfs.client.failover.max.attempts": "6"}
 
+# What of the library is dropped last waits for its threads, which a forked child has not: there the parent's clients,
+# readers and writers, whoever made them, are never dropped.
+_held: List[Any] = []
 _forked = False
 
 
@@ -133,10 +138,18 @@ def _failures(name: str) -> Iterator[None]:
         raise failure from error
 
 
+def _hold() -> None:
+    library = sys.modules.get("hdfs_native")
+    if library is not None:
+        kinds = (library.Client, library.FileReader, library.FileWriter)
+        _held.extend(each for each in gc.get_objects() if type(each) in kinds)
+
+
 def _in_the_child() -> None:
     global _forked
     _forked = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_the_child)
+    # Held before the fork: whoever drops what is the parent's may be told of it first.
+    os.register_at_fork(before=_hold, after_in_parent=_held.clear, after_in_child=_in_the_child)

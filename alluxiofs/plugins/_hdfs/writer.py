@@ -49,9 +49,13 @@ class HdfsWriter(Writer):
     def write(self, data: memoryview) -> None:
         if self._ended:
             raise ValueError("write to a file that was committed or given up")
-        self._buffer += data
-        if len(self._buffer) >= _BLOCK:
-            self._hand_over()
+        view = data.cast("B") if data.nbytes else data
+        while view:
+            room = _BLOCK - len(self._buffer)
+            self._buffer += view[:room]
+            view = view[room:]
+            if len(self._buffer) >= _BLOCK:
+                self._hand_over()
 
     def commit(self, mode: Optional[int] = None, mtime: Optional[int] = None) -> None:
         """Put the file in its place.
