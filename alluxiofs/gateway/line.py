@@ -270,7 +270,9 @@ def _shorten(deadline: Deadline) -> None:
 
 
 def _name(side: Side) -> str:
-    return f"under store {side.component}" if side.worker is None else f"worker {side.worker.host}"
+    return (
+        f"under store {side.component}" if side.worker is None else f"worker {side.worker.host}:{side.worker.http_port}"
+    )
 
 
 def _identity(side: Side) -> Optional[str]:

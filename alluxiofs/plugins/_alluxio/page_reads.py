@@ -152,13 +152,16 @@ class PageReads:
         length = read.version.length
         if length is None:
             length = self._held_version(read).length or 0
-        check_page_size(
-            read.peer,
-            self._page_size,
-            length,
-            max(1, read.first),
-            lambda index, expected: self._length_of(read, index, expected),
-        )
+        try:
+            check_page_size(
+                read.peer,
+                self._page_size,
+                length,
+                max(1, read.first),
+                lambda index, expected: self._length_of(read, index, expected),
+            )
+        except NotHeldError as error:
+            raise self._why_closed(read, error) from error
 
     # --- versions -------------------------------------------------------------------------------------------------
 
