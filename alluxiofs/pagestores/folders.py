@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any, Iterable, List, Tuple, Union
 
 __all__ = ["folders_of", "list_in_json"]
 
 _BEGINS_A_PATH = ("/", "~", ".")
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
+_VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})", re.ASCII)
 
 
 def folders_of(value: Union[str, os.PathLike[str], Iterable[Union[str, os.PathLike[str]]]]) -> Tuple[str, ...]:
     """One folder or several.
 
-    Text is one folder, for its name may have a comma in it; several are a list, which as text is JSON.
+    Text is one folder, for its name may have a comma in it; several are a list, which as text is JSON. Variables of
+    the environment (``$HOME``, ``${TMPDIR}``) are put in.
 
     Raises
     ------
     ValueError
-        For text that is no JSON though it begins so, and text that reads as several folders with commas.
+        For text that is no JSON though it begins so, text that reads as several folders with commas, a URL, a variable
+        that is not set, and what is a file.
     TypeError
         For what is neither text nor a path.
     """
@@ -31,7 +36,22 @@ def folders_of(value: Union[str, os.PathLike[str], Iterable[Union[str, os.PathLi
     texts = tuple(os.fspath(folder) for folder in folders)
     if not all(text.strip() for text in texts):
         raise ValueError(f"{value!r} names no folder")
-    return texts
+    return tuple(_folder(text) for text in texts)
+
+
+def _folder(text: str) -> str:
+    url = _URL.match(text)
+    if url is not None:
+        local = url["scheme"].lower() in ("file", "local")
+        instead = f"name the folder: {url['rest']!r}" if local else "pages are kept in a folder of this machine"
+        raise ValueError(f"{text!r} is a URL; {instead}")
+    folder = os.path.expandvars(text)
+    unset = _VARIABLE.search(folder)
+    if unset is not None:
+        raise ValueError(f"{text!r}: the environment has no variable {unset[0]}")
+    if os.path.isfile(os.path.expanduser(folder)):
+        raise ValueError(f"{text!r} is a file; name a folder")
+    return folder
 
 
 def list_in_json(text: str) -> List[Any]:

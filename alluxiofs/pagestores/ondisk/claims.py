@@ -14,6 +14,7 @@ from alluxiofs.errors import PageStoreError
 from alluxiofs.interfaces import Claims, Deadline
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.folder import Files, Folder
+from alluxiofs.pagestores.ondisk.section import Section
 
 __all__ = ["SharedClaims"]
 
@@ -22,6 +23,7 @@ _PATIENCE = 0.5
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.02
 _SIGN_OF_LIFE = 0.1
+_OWNERS = 256
 
 
 class SharedClaims:
@@ -37,13 +39,16 @@ class SharedClaims:
         self._folder = folder
         self._own = Claims()
         self._entries: Dict[int, tuple[Files, int]] = {}
+        self._alive: Dict[int, float] = {}  # owners, and until when they are taken to live
 
     def claim(self, key: bytes, index: int) -> bool:
         """See :meth:`KeptFile.claim`. Where the folder cannot be written to, claims are those of the process."""
         if not self._own.claim(key, index):
             return False
         try:
-            if self._claim_shared(layout.page_hash(key, index)):
+            page_hash = layout.page_hash(key, index)
+            # The lock is for who may get the claim: all the others, who are many, would have him wait for it.
+            if not self._is_claimed(page_hash) and self._claim_shared(page_hash):
                 return True
         except PageStoreError:
             return True  # whoever keeps the page is told
@@ -67,16 +72,14 @@ class SharedClaims:
         """See :meth:`KeptFile.wait`."""
         self._own.wait(key, index, deadline)
         page_hash = layout.page_hash(key, index)
-        pause, looked = _FIRST_PAUSE, time.monotonic()
+        pause = _FIRST_PAUSE
         while deadline.remaining() > 0:
             files = self._files()
             place = None if files is None else self._find(files, page_hash)
             if files is None or place is None or page_hash in self._entries:
                 return
-            if time.monotonic() - looked > _SIGN_OF_LIFE:
-                looked = time.monotonic()
-                if not self._is_alive(files, place):
-                    return
+            if not self._is_alive(files, place):
+                return
             time.sleep(min(pause, deadline.remaining()))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
@@ -100,6 +103,7 @@ class SharedClaims:
                 if owner and (claimed == page_hash or empty < 0) and not files.owners.is_alive(owner):
                     owner = 0
                 if owner and claimed == page_hash:
+                    self._lives(owner)
                     return False
                 if not owner and empty < 0:
                     empty = place
@@ -110,13 +114,32 @@ class SharedClaims:
                 self._entries[page_hash] = files, empty
             return True
 
-    def _release_shared(self, page_hash: int, files: Files, place: int) -> None:
+    @staticmethod
+    def _release_shared(page_hash: int, files: Files, place: int) -> None:
+        """Without the lock: nobody else changes the entry of an owner who lives."""
+        if files.control.words[place : place + 2].tolist() != [page_hash, files.owners.mine]:
+            return
+        section = Section()
         try:
-            with self._folder.locked(patience=_PATIENCE) as opened:
-                if opened is not None and opened[0] is files and files.control.words[place] == page_hash:
-                    opened[1].put(files.control.file, place * 8, bytes(layout.CLAIM_BYTES))
-        except PageStoreError:
+            section.put(files.control.file, place * 8, bytes(layout.CLAIM_BYTES))
+        except OSError:
             pass  # the others wait until their deadlines: nothing here can be written
+        finally:
+            section.close()
+
+    def _is_claimed(self, page_hash: int) -> bool:
+        """Whether somebody who lived just now has the claim."""
+        files = self._files()
+        place = None if files is None else self._find(files, page_hash)
+        if files is None or place is None:
+            return False
+        return self._alive.get(files.control.words[place + 1], 0.0) > time.monotonic()
+
+    def _lives(self, owner: int) -> None:
+        """Take an owner to live, for a while."""
+        if len(self._alive) >= _OWNERS:
+            self._alive.clear()
+        self._alive[owner] = time.monotonic() + _SIGN_OF_LIFE
 
     @staticmethod
     def _find(files: Files, page_hash: int) -> Optional[int]:
@@ -128,12 +151,21 @@ class SharedClaims:
         return None
 
     def _is_alive(self, files: Files, place: int) -> bool:
+        """Whether the owner of an entry lives, as far as one of the threads has seen lately."""
+        owner = files.control.words[place + 1]
+        if not owner:
+            return False  # released just now
+        if self._alive.get(owner, 0.0) > time.monotonic():
+            return True
+        self._lives(owner)  # the other threads need not look, too
         try:
             with self._folder.locked(patience=_PATIENCE) as opened:
-                owner = files.control.words[place + 1]
-                return opened is not None and bool(owner) and files.owners.is_alive(owner)
+                alive = opened is not None and files.owners.is_alive(owner)
         except PageStoreError:
             return True
+        if not alive:
+            self._alive.pop(owner, None)
+        return alive
 
 
 def _places(page_hash: int) -> list[int]:
