@@ -212,6 +212,22 @@ def test_the_claim_of_a_process_that_died_is_taken_over(make_disk_store: MakeDis
     kept.release(0)
 
 
+def test_the_claim_of_a_process_that_died_is_taken_over_by_who_does_not_wait_too(
+    make_disk_store: MakeDiskStore, folder: Path
+) -> None:
+    claimant = start(_CLAIMANT, folder)
+    assert claimant.stdout is not None
+    assert claimant.stdout.readline() == "True\n"
+    kept = make_disk_store().file(key_of(1), PAGE)
+    assert not kept.claim(0)
+    claimant.kill()
+    claimant.communicate()
+    deadline = Deadline.after(10)
+    while not kept.claim(0):  # for a moment it is taken to live
+        assert deadline.remaining() > 0
+    kept.release(0)
+
+
 def test_waiting_ends_when_another_process_has_kept_the_page(make_disk_store: MakeDiskStore) -> None:
     one, other = (make_disk_store().file(key_of(1), 2 * PAGE) for _ in range(2))
     assert one.claim(0)
