@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Tuple, Type
 from urllib.parse import urlsplit
 
 from attrs import define
@@ -66,7 +66,7 @@ def _default(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
         protocol = declared if isinstance(declared, str) else str(declared[0])
         # An under store that does without the client would do without what a subclass of it overrides, too.
         served = protocol if _is_plain(settings.fs, protocol) else "*"
-        chosen = _choose(registry, settings.under_store, served, "argument 'fs'", known=True)
+        chosen = _choose(registry, settings.under_store, served, "argument 'fs'", settings.fs)
         yield ChosenStore("", chosen, Target(protocol, client=settings.fs))
     elif settings.target_protocol is not None:
         protocol = settings.target_protocol
@@ -120,16 +120,40 @@ def _prefixed(settings: Settings, registry: Registry) -> Iterator[ChosenStore]:
         yield ChosenStore(f"{scheme}://{rest.rstrip('/') or rest[:1]}", chosen, Target(store.protocol, store.options))
 
 
-def _choose(registry: Registry, choice: Optional[Choice], protocol: str, where: str, known: bool = False) -> Chosen:
-    """The under store for a protocol; ``known``: there is a client for it, whatever fsspec's registry says."""
+def _choose(
+    registry: Registry,
+    choice: Optional[Choice],
+    protocol: str,
+    where: str,
+    client: Optional[AbstractFileSystem] = None,
+) -> Chosen:
+    """The under store for a protocol; ``client``: the one there is for it, whatever fsspec's registry says."""
     if choice is not None:
-        return choose(registry, _POINT, choice, where=where if "under_stores" in where else None)
+        chosen = choose(registry, _POINT, choice, where=where if "under_stores" in where else None)
+        if not chosen.given:
+            _check_served(chosen, (protocol,) if client is None else _declared(type(client)), where)
+        return chosen
     registered = registry.serving(_POINT, protocol)
-    if registered is None or ("*" in registered.protocols and not (known or protocol in registered.protocols)):
+    if registered is None or ("*" in registered.protocols and client is None and protocol not in registered.protocols):
         _check_known(registry, protocol, where)
     if registered is None:
         raise UnknownComponentError(f"{where}: no under store serves {protocol!r}")
     return choose(registry, _POINT, Choice(registered.name))
+
+
+def _declared(kind: Type[AbstractFileSystem]) -> Sequence[str]:
+    """The protocols of a client's class, and of those that it is a special one of."""
+    declared = [vars(base).get("protocol", ()) for base in kind.__mro__]
+    return [one for each in declared for one in ([each] if isinstance(each, str) else each)]
+
+
+def _check_served(chosen: Chosen, protocols: Sequence[str], where: str) -> None:
+    """That a store that was named can do something with one of the protocols; one for ``"*"`` can with any."""
+    served = chosen.cls.protocols
+    if served and not {"*", *protocols} & set(served):
+        raise ConfigurationError(
+            f"{where}: under store {chosen.cls.name!r} serves {', '.join(served)}, not {protocols[0]!r}"
+        )
 
 
 def _check_known(registry: Registry, protocol: str, where: str) -> None:

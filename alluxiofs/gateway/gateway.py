@@ -39,6 +39,7 @@ class Gateway(ReadPath):
         """Add to the end of a file, all or nothing; a missing file is made."""
         store = self._writable(location)
         writer = self._ask(store, "open", location.url, lambda _: store.append(location.name))
+        writer.patience = self.limits.deadline
         return PublishedWriter(self, location, writer, store.name)
 
     def remove(self, location: Location) -> None:
@@ -171,7 +172,8 @@ class Gateway(ReadPath):
     def _writable(self, location: Location) -> UnderStore:
         store = self.store_of(location)
         if not store.capabilities.writable:
-            raise ReadOnlyError(f"under store {store.name!r} cannot be written", self.path_of(location))
+            what = f"under store {store.name!r} ({store.target.protocol}) cannot be written"
+            raise ReadOnlyError(what, self.path_of(location))
         return store
 
     def _change(self, method: str, location: Location, change: Callable[[Deadline], None]) -> None:

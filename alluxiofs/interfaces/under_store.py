@@ -80,6 +80,10 @@ class UnderStoreCapabilities:
 class Writer(ABC):
     """A file being written: it appears whole at :meth:`commit`, or never. Used by one thread at a time."""
 
+    patience: float = 60.0
+    """Seconds that a commit waits for others who have the file to themselves (a lock, another append). Whoever asked
+    for the writer may set it: the gateway to its ``deadline``."""
+
     @abstractmethod
     def write(self, data: memoryview) -> None:
         """Take bytes; the view is the caller's again when the call returns."""

@@ -6,13 +6,13 @@ import contextlib
 import errno
 import os
 import sys
-import time
 from typing import IO, Any, Iterator, Optional
 
 from alluxiofs.errors import DeadlineExceededError, FileChangedError, denied, failed_write
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._fsspec.names import temporary
 from alluxiofs.plugins._fsspec.spooling import Spool, SpoolingWriter
+from alluxiofs.plugins._fsspec.waiting import Backoff
 from alluxiofs.plugins._local_writers import NO_LINKS, check_target, take_after
 
 try:
@@ -23,7 +23,6 @@ except ImportError:  # Windows has no locks of this kind: a change by another ap
 __all__ = ["AppendWriter"]
 
 _ATTEMPTS = 10
-_PATIENCE = 120.0  # seconds that one holder of a file is waited for
 _PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
 _BLOCK = 1 << 20
@@ -57,7 +56,7 @@ class AppendWriter(SpoolingWriter):
     def _finish(self, spool: Spool) -> None:
         try:
             for _ in range(_ATTEMPTS):
-                with _held(self._name) as old:
+                with _held(self._name, self.patience) as old:
                     if self._make(spool) if old is None else self._remake(spool, old):
                         return
         except OSError as error:
@@ -119,9 +118,10 @@ class AppendWriter(SpoolingWriter):
 
 
 @contextlib.contextmanager
-def _held(name: str) -> Iterator[Optional[IO[bytes]]]:
-    """The file that has the name once it is locked, open; ``None`` if there is none."""
-    deadline = Deadline.after(_PATIENCE)
+def _held(name: str, patience: float) -> Iterator[Optional[IO[bytes]]]:
+    """The file that has the name once it is locked, open; ``None`` if there is none. One holder of the lock is waited
+    for so many seconds."""
+    deadline = Deadline.after(patience)
     while True:
         try:
             file = open(name, "r+b", buffering=0)  # noqa: SIM115 closed below; to lock it, NFS wants it writable
@@ -143,20 +143,19 @@ def _held(name: str) -> Iterator[Optional[IO[bytes]]]:
 
 
 def _lock(file: IO[bytes], name: str, deadline: Deadline) -> None:
-    pause = _PAUSE
+    backoff = Backoff(_PAUSE, _LONGEST_PAUSE)
     while fcntl is not None:
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if not deadline.remaining():
-                message = f"{name}: somebody else has held the lock on this file for {_PATIENCE:g} s"
+                message = f"{name}: somebody else has held the lock on this file for {deadline.span:g} s"
                 raise DeadlineExceededError(message) from error
         except OSError:
             return  # a file system without locks: a change by another appender is seen, but not waited for
         else:
             return
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        backoff.sleep()
 
 
 def _still(file: IO[bytes], name: str) -> bool:

@@ -93,6 +93,7 @@ class FsspecUnderStore(UnderStore):
             parallel_ranges=self._client.shared_by_threads,
             recursive_list=self._client.overrides("_find") or self._client.overrides("find"),
             remote=not self._client.in_process,
+            writable=self._client.writable,
         )
 
     # --- names ------------------------------------------------------------------------------------------------

@@ -175,6 +175,7 @@ class Registry:
                 self._loaded = True
                 for plugin in installed_plugins():
                     self._load(plugin)
+                self._warn()
         for error in self.greedy.values():
             # A new one each time: whoever catches an error may change it.
             raise PluginError(str(error)) from error.__cause__
@@ -189,20 +190,21 @@ class Registry:
         except _BuiltInNameError as error:
             self.greedy[plugin] = PluginError(f"{error} ({plugin.how_to_block})")
         except Exception as error:
-            self._leave_out(plugin, error)
+            self.broken[plugin] = error
         else:
             if not has_hooks:
-                self._leave_out(plugin, PluginError(f"it has no hooks marked with @alluxiofs.hookimpl: {loaded!r}"))
+                self.broken[plugin] = PluginError(f"it has no hooks marked with @alluxiofs.hookimpl: {loaded!r}")
 
-    def _leave_out(self, plugin: InstalledPlugin, error: Exception) -> None:
-        self.broken[plugin] = error
-        why = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-        named = f"{plugin.source}: "
-        warnings.warn(
-            f"{plugin.source} cannot be loaded: {why[len(named) :] if why.startswith(named) else why} "
-            f"({plugin.how_to_block})",
-            stacklevel=level_of_caller(),
-        )
+    def _warn(self) -> None:
+        """Tell of what was left out, once all that can be loaded is: a warning may be an error to whoever runs this."""
+        for plugin, error in self.broken.items():
+            why = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+            named = f"{plugin.source}: "
+            warnings.warn(
+                f"{plugin.source} cannot be loaded: {why[len(named) :] if why.startswith(named) else why} "
+                f"({plugin.how_to_block})",
+                stacklevel=level_of_caller(),
+            )
 
     def _register(self, plugin: Any, source: Source, installed: bool = False) -> bool:
         """Take what a plugin gives, all of it or, if something is wrong with it, nothing; whether it has any hook."""

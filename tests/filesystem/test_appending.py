@@ -294,6 +294,20 @@ def test_whoever_holds_the_lock_is_waited_for(files: AlluxioFileSystem, tmp_path
     assert path.read_bytes() == OLD + b"theirs, ours"
 
 
+def test_but_no_longer_than_the_deadline(tmp_path: Path) -> None:
+    fs = fsspec.filesystem("alluxiofs", target_protocol="file", timeout=0.1, deadline=0.2, skip_instance_cache=True)
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    with path.open("ab") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError, match=r"somebody else has held the lock on this file for 0\.2 s"):
+            append(fs, path, b"ours")
+        assert time.monotonic() - began < 5
+    assert path.read_bytes() == OLD
+    assert names(tmp_path) == ["file"]
+
+
 # --- what becomes of the file ----------------------------------------------------------------------------------------
 
 

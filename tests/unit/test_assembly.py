@@ -9,6 +9,7 @@ from typing import Any, Dict
 import fsspec
 import pytest
 from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from alluxiofs.assembly import gateway_for
@@ -111,6 +112,21 @@ class TestUnderStores:
         assert described(target_protocol="file", under_store="fsspec")["under_store"]["name"] == "fsspec"
         shown = described(target_protocol="file", under_store={"name": "fsspec", "write_timeout": "2min"})
         assert shown["under_store"]["settings"] == {"write_timeout": 120.0}
+
+    def test_one_that_does_not_serve_the_protocol(self, tmp_path: Path) -> None:
+        wrong = "under store 's3' serves s3, s3a, not 'file'"
+        with pytest.raises(ConfigurationError, match=f"argument 'target_protocol': {wrong}"):
+            gateway(under_store="s3", target_protocol="file")
+        with pytest.raises(ConfigurationError, match=f"argument 'under_stores', at 'file://{tmp_path}': {wrong}"):
+            gateway(under_stores={f"file://{tmp_path}": {"protocol": "file", "under_store": "s3"}})
+        with pytest.raises(ConfigurationError, match="argument 'fs': under store 'local' serves .*, not 'memory'"):
+            gateway(under_store="local", fs=MemoryFileSystem())
+
+    def test_one_that_serves_what_a_client_is_a_special_case_of(self) -> None:
+        class Special(LocalFileSystem):
+            protocol = "special"
+
+        assert described(under_store="local", fs=Special())["under_store"]["name"] == "local"
 
     def test_by_its_name_alone(self) -> None:
         assert described(under_store="local")["under_store"]["protocol"] == "file"

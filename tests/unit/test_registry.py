@@ -96,7 +96,9 @@ class TestPassedIn:
 
     def test_the_same_module_twice_is_once(self) -> None:
         plugin = module_of(policy_source("mine"))
-        Registry([plugin, plugin])
+        registry = Registry([plugin, plugin])
+        assert list(registry.all(POLICY)).count("mine") == 1
+        assert registry.find(POLICY, "mine", WHERE).load() is plugin.Some
 
     def test_without_hooks(self) -> None:
         with pytest.raises(PluginError, match=r"plugin 'empty\.one' of empty, passed in 'plugins', has no hooks"):

@@ -143,6 +143,16 @@ class TestInstalled:
         assert "cannot be loaded: broken 1.2 (No module named 'there_is_no_such_module')" in str(caught.value)
         assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
+    @pytest.mark.filterwarnings("error")
+    def test_where_warnings_are_errors_the_others_are_loaded_all_the_same(self, install: Install) -> None:
+        install("whole-before", policy_source("before"))
+        install("broken", "import there_is_no_such_module")
+        install("whole-after", policy_source("after"))
+        registry = Registry()
+        with pytest.raises(UserWarning, match="there_is_no_such_module"):
+            registry.load_installed()
+        assert {"before", "after"} <= set(registry.all(POLICY))
+
     def test_one_without_hooks_is_a_warning(self, install: Install) -> None:
         install("idle", "x = 1")
         with pytest.warns(UserWarning, match=r"idle 1\.2 cannot be loaded: .*has no hooks"):

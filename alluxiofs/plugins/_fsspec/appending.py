@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import random
 import threading
-import time
 import weakref
 from typing import Any, Callable, Iterator, MutableMapping, Optional
 
 from alluxiofs.errors import DeadlineExceededError, FileChangedError, is_a_directory
 from alluxiofs.interfaces import Deadline, Entry, UnderStore, Writer
 from alluxiofs.plugins._fsspec.spooling import Spool, SpoolingWriter
+from alluxiofs.plugins._fsspec.waiting import Backoff
 
 __all__ = ["RewritingWriter", "check_unchanged", "found_file", "pour", "rewrite", "rewriting"]
 
@@ -48,10 +47,10 @@ class RewritingWriter(SpoolingWriter):
 
     def _finish(self, spool: Spool) -> None:
         deadline = Deadline.after(self._timeout)
-        pause, attempts = _PAUSE, 0
+        backoff, attempts = Backoff(_PAUSE, _LONGEST_PAUSE), 0
         while True:
             try:
-                with _turns.of(self._url, self._timeout):
+                with _turns.of(self._url, self.patience):
                     self._attempt(spool)
             except FileChangedError as error:
                 attempts += 1
@@ -60,9 +59,7 @@ class RewritingWriter(SpoolingWriter):
                     raise FileChangedError(message, self._name) from error
             else:
                 return
-            # Those who wait as long as each other meet again.
-            time.sleep(random.uniform(0, pause))  # noqa: S311 nothing secret about it
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            backoff.sleep()
 
 
 class _Turns:
@@ -77,14 +74,14 @@ class _Turns:
         self._locks: MutableMapping[str, Any] = weakref.WeakValueDictionary()
 
     @contextlib.contextmanager
-    def of(self, url: str, timeout: float) -> Iterator[None]:
+    def of(self, url: str, patience: float) -> Iterator[None]:
         """Wait for the turn at a file, so many seconds at most."""
         with self._lock:
             lock = self._locks.get(url)
             if lock is None:
                 lock = self._locks[url] = threading.Lock()
-        if not lock.acquire(timeout=timeout):
-            raise DeadlineExceededError(f"{url}: another append to this file has not ended for {timeout:g} s")
+        if not lock.acquire(timeout=patience):
+            raise DeadlineExceededError(f"{url}: another append to this file has not ended for {patience:g} s")
         try:
             yield
         finally:

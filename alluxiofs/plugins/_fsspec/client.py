@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["Client", "layers"]
 
 _CALLS = 16
+# Whose ``open`` is from one of these cannot write a file that appears whole, though some can send one (HTTP's).
+_READ_ONLY = frozenset(
+    f"fsspec.implementations.{module}"
+    for module in ("data", "gist", "git", "github", "http", "http_sync", "libarchive", "reference", "tar")
+)
+_ZIP = "fsspec.implementations.zip"  # opened for reading, or for writing
 _EXTRAS = {"s3": "s3", "s3a": "s3", "oss": "oss", "gs": "gcs", "gcs": "gcs", "hdfs": "hdfs"}
 
 
@@ -74,6 +80,14 @@ class Client:
     def overrides(self, method: str) -> bool:
         """Whether the client's class has a method of its own, not the one that all classes have."""
         return getattr(self.type, method, None) not in (None, getattr(AbstractFileSystem, method, None))
+
+    @property
+    def writable(self) -> bool:
+        """Whether it can write, as far as that is known before it is made."""
+        ready = self._target.client
+        if ready is not None:
+            return all(_writes(type(layer), getattr(layer, "mode", "r")) for layer in layers(ready))
+        return _writes(self.type, self._target.options.get("mode", "r"))
 
     def call(self, method: str, deadline: Deadline, name: str, *arguments: Any, **options: Any) -> Any:
         """What a method of the client returns for a name.
@@ -187,6 +201,11 @@ def _refuse_caches(client: Any) -> None:
                 f"{declared if isinstance(declared, str) else declared[0]!r} keeps files that may have changed since, "
                 "so it cannot be an under store; give what is behind it, and keep pages with 'page_store'"
             )
+
+
+def _writes(kind: Type[AbstractFileSystem], mode: str) -> bool:
+    opens = kind._open.__module__
+    return opens not in _READ_ONLY and (opens != _ZIP or mode != "r")
 
 
 def _has_coroutines(client: Any) -> bool:

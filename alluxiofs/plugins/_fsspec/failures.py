@@ -46,7 +46,7 @@ def translated(error: Exception, name: str) -> Exception:
     error = _behind_absence(error)
     name, text = hidden_text(name), brief(str(error))
     if isinstance(error, NotImplementedError):
-        return NotSupportedError(f"{name}: the client cannot do this: {text}")
+        return NotSupportedError(f"{name}: the client cannot do this{f': {text}' if text else ''}")
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, (asyncio.TimeoutError, TimeoutError, socket.timeout)):
         return DeadlineExceededError(f"{name}: {message}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import Any, Callable, Coroutine, Optional, TypeVar
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError
 from alluxiofs.interfaces import Deadline
 
-__all__ = ["Destination", "Threads", "result", "run_coroutine"]
+__all__ = ["Backoff", "Destination", "Threads", "result", "run_coroutine"]
 
 T = TypeVar("T")
 
@@ -68,6 +69,26 @@ class Destination:
         """From here on nothing writes to the view."""
         with self._lock:
             self._view = None
+
+
+class Backoff:
+    """Pauses between attempts: each up to twice as long as the one before, and of a length by chance, for those who
+    wait as long as each other meet again.
+
+    Parameters
+    ----------
+    first, longest:
+        Seconds that the first pause takes at most, and that any does.
+    """
+
+    def __init__(self, first: float, longest: float) -> None:
+        self._pause = first
+        self._longest = longest
+
+    def sleep(self) -> None:
+        """Take the next pause."""
+        time.sleep(random.uniform(0, self._pause))  # noqa: S311 nothing secret about it
+        self._pause = min(2 * self._pause, self._longest)
 
 
 def run_coroutine(
