@@ -68,7 +68,8 @@ def test_a_full_disk_kills_nobody_and_what_is_kept_is_served(
     for seeds in ((1,), (2, 3), (4,)):  # the first fills it, the others find it full
         for _, corrupt, *errors in fill(folder / "pages", *seeds):
             assert corrupt == 0
-            assert errors == [errno.ENOSPC]
+            assert set(errors) <= {errno.ENOSPC}
+    assert errors, "the last one finds it full"
     store = make_disk_store(CAPACITY, path=(str(folder / "pages"),))
     pages = list(store.list_pages())
     assert store.verify() == (len(pages), 0)
