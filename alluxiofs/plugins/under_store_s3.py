@@ -23,7 +23,7 @@ from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, U
 from alluxiofs.plugins._fsspec.appending import RewritingWriter, pour
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.names import check, contained, split_scheme
-from alluxiofs.plugins._fsspec.versions import epoch
+from alluxiofs.plugins._fsspec.versions import epoch, wait_until_settled
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._s3.appending import Appending
 from alluxiofs.plugins._s3.client import S3Client, bucket_and_key, finish
@@ -136,6 +136,7 @@ class S3UnderStore(UnderStore):
         if not len(view):
             return
         destination = Destination(view, deadline)
+        wait_until_settled(version, deadline)
         try:
             self._client.run(lambda send: fetch(send, name, version, offset, destination), deadline, name, destination)
         except (FileChangedError, FileNotFoundError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Mapping, Optio
 
 from alluxiofs.errors import BadAnswerError, FileChangedError
 from alluxiofs.interfaces import Version
-from alluxiofs.plugins._fsspec.versions import SECOND, epoch
+from alluxiofs.plugins._fsspec.versions import SECOND, epoch, settled
 from alluxiofs.plugins._s3.client import bucket_and_key
 
 if TYPE_CHECKING:
@@ -20,11 +20,12 @@ _CHUNK = 1 << 20
 
 
 def version_of(answer: Mapping[str, Any], size: Optional[int]) -> Version:
-    """The version in an answer of the store; times in whole seconds, for that is what all of its answers have."""
+    """The version in an answer of the store; times in whole seconds, for that is what all of its answers have. A store
+    that gives no ETag has nothing else, and within the second of a change that is not enough."""
     tag = answer.get("ETag")
     modified = epoch(answer.get("LastModified"))
     mtime = None if modified is None else int(modified) * SECOND
-    return Version(f"etag:{tag}" if tag else None, size, mtime, SECOND)
+    return settled(Version(f"etag:{tag}" if tag else None, size, mtime, SECOND))
 
 
 async def fetch(
