@@ -1,4 +1,4 @@
-"""A store that speaks S3 and gives no ETags: times in whole seconds are all there is, and bytes are right all the same."""
+"""A store that speaks S3 without ETags: times in whole seconds are all there is, and bytes are right all the same."""
 
 from __future__ import annotations
 
