@@ -167,6 +167,8 @@ class _Reader:
     def _list(self) -> List[Any]:
         head = self._byte()
         count = head >> 4 if head >> 4 < 15 else self._unsigned()
+        if count > len(self._data) - self._at:  # each has a byte at least
+            raise ValueError("a list that is longer than the footer")
         return [self._value(head & 15) for _ in range(count)]
 
     def _byte(self) -> int:
@@ -188,6 +190,8 @@ class _Reader:
 
     def _skip(self, count: int) -> None:
         self._at += count
+        if self._at > len(self._data):
+            raise ValueError("a text that goes on beyond the footer")
 
 
 def footer_at(tail: bytes, size: int) -> Optional[Chunk]:

@@ -1,7 +1,8 @@
 """Stats and listings as bytes that another process can read: what is noted beside the pages of a page store.
 
-A note is a mark of this format, the XXH3 of what follows, and JSON in ASCII. An entry is noted only where every value
-of it comes back as it was; what is not a whole note of this format is none. Nothing in a note is ever run.
+A note is a mark of this format, the XXH3 of what follows, and JSON in ASCII, one list a line: what the note is about
+and from when, then the entries. An entry is noted only where every value of it comes back as it was; what is not a
+whole note of this format is none. Nothing in a note is ever run.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from attrs import frozen
 
 from alluxiofs.interfaces import Entry, Version
 
-__all__ = ["Moment", "decode", "decode_moment", "encode", "encode_moment"]
+__all__ = ["Moment", "asked_at", "decode", "decode_moment", "encode", "encode_moment"]
 
-_MARK = b"axm1"
+_MARK = b"axm2"
 _HEADER = len(_MARK) + 8
 _TEXT, _NUMBER, _TIME = (str,), (int, type(None)), (float, int, type(None))
 _TEXT_OR_NONE = (str, type(None))
@@ -78,19 +79,28 @@ def encode(key: str, asked: Moment, entries: Sequence[Entry]) -> Optional[bytes]
         In the order in which they are to come back.
     """
     try:
-        return _sealed([key, _row(asked), len(entries), *_packed(entries)])
+        return _sealed([key, *_row(asked)], [len(entries), *_packed(entries)])
     except (_LossyError, ValueError, OverflowError, RecursionError):
         return None
 
 
-def decode(note: bytes, key: str) -> Optional[Tuple[Moment, Tuple[Entry, ...]]]:
-    """When a note's entries were asked for, and the entries; ``None`` if this is no note of :func:`encode` for
-    ``key``."""
+def asked_at(note: bytes, key: str) -> Optional[Moment]:
+    """When a note's entries were asked for; ``None`` if this is no note of :func:`encode` for ``key``. Costs little,
+    however many entries there are."""
     try:
-        said, asked, count, *packed = _opened(note)
-        if said != key:
-            return None
-        return Moment(*_checked_moment(asked)), tuple(_unpacked(count, *packed))
+        head, _ = _opened(note)
+        said, *asked = head
+        return Moment(*_checked_moment(asked)) if said == key else None
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def decode(note: bytes) -> Optional[Tuple[Entry, ...]]:
+    """The entries of a note; ``None`` if this is none of :func:`encode`."""
+    try:
+        _, content = _opened(note)
+        count, *packed = _list(content)
+        return tuple(_unpacked(count, *packed))
     except (ValueError, TypeError, LookupError, StopIteration, OverflowError, RecursionError):
         return None
 
@@ -103,21 +113,29 @@ def encode_moment(moment: Moment) -> bytes:
 def decode_moment(note: bytes) -> Optional[Moment]:
     """The moment of a note, or ``None`` if it is no note of :func:`encode_moment`."""
     try:
-        return Moment(*_checked_moment(_opened(note)))
+        return Moment(*_checked_moment(_opened(note)[0]))
     except (ValueError, TypeError, RecursionError):
         return None
 
 
-def _sealed(content: List[Any]) -> bytes:
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
+def _sealed(*lists: List[Any]) -> bytes:
+    """Lists, one a line, behind a mark and a checksum."""
+    lines = [json.dumps(content, separators=(",", ":"), allow_nan=False) for content in lists]
+    text = "\n".join(lines).encode("ascii")
     return _MARK + xxhash.xxh3_64_digest(text) + text
 
 
-def _opened(note: bytes) -> List[Any]:
+def _opened(note: bytes) -> Tuple[List[Any], bytes]:
+    """The first list, and the line of the second one."""
     text = note[_HEADER:]
     if note[: len(_MARK)] != _MARK or xxhash.xxh3_64_digest(text) != note[len(_MARK) : _HEADER]:
         raise ValueError("not a note of this format")
-    content = json.loads(text)
+    head, _, content = text.partition(b"\n")
+    return _list(head), content
+
+
+def _list(line: bytes) -> List[Any]:
+    content = json.loads(line)
     if type(content) is not list:
         raise TypeError("not a list")
     return content

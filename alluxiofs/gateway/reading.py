@@ -231,13 +231,14 @@ class OpenFile:
     def _current(self) -> PinnedFile:
         """What is read, made anew if this process was forked: nothing of the parent's connections is used."""
         if self._generation != threads.forks:
-            self._generation = threads.forks
-            self._lock = threading.Lock()
+            # Two threads of the child may both come here: each binds it anew, and what is bound is whole.
             old = self._pinned
             gateway = old.gateway.current()
             self._bind(
                 PinnedFile(gateway, old.location, old.entry, old.size, gateway.kept_pages(old.location, old.entry))
             )
+            self._lock = threading.Lock()
+            self._generation = threads.forks
         return self._pinned
 
 

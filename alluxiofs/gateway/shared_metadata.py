@@ -21,7 +21,7 @@ from attrs import frozen
 from alluxiofs.errors import PageStoreError
 from alluxiofs.gateway.keeping import PAUSE, Keeper
 from alluxiofs.gateway.metadata import forgotten_since
-from alluxiofs.gateway.notes import Moment, decode, decode_moment, encode, encode_moment
+from alluxiofs.gateway.notes import Moment, asked_at, decode, decode_moment, encode, encode_moment
 from alluxiofs.gateway.parts import Mount
 from alluxiofs.gateway.tenant import tenant_of
 from alluxiofs.interfaces import Entry, PageStore
@@ -30,6 +30,8 @@ __all__ = ["Noted", "SharedMetadata"]
 
 _MOST_ENTRIES = 30_000  # of a listing; a longer one costs others more to read than they may need of it
 _MOST_BYTES = 8 * 2**20
+_MOST_TOO_OLD = 4096
+_LOOK_AGAIN = 1.0  # seconds
 _DISAGREEMENT = 1.0  # seconds by which two clocks may differ about an age
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _EVERYTHING = "\0everything"  # in the place of a URL: none has a NUL in it
@@ -76,6 +78,7 @@ class SharedMetadata:
         self._resume_at = 0.0
         self._tenants: Dict[str, Optional[bytes]] = {}
         self._start: Optional[str] = None
+        self._too_old: Dict[bytes, float] = {}  # until when notes that were too old are not looked at again
 
     def now(self) -> Moment:
         """What to tell :meth:`note`, read before the under store is asked."""
@@ -124,19 +127,31 @@ class SharedMetadata:
         if self._ttl <= 0 or not self._usable(mount):
             return None
         tenant = self._tenant(mount)
-        note = None if tenant is None else self._get(_key(kind, tenant, key))
+        note_key = None if tenant is None else _key(kind, tenant, key)
+        if note_key is None or self._too_old.get(note_key, 0.0) > time.monotonic():
+            return None
+        note = self._get(note_key)
         if note is None or len(note) > self._largest:
             return None
-        found = decode(note, key)
-        if found is None:
+        asked = asked_at(note, key)
+        if asked is None:
             return None
-        asked, entries = found
         age = self._age(asked)
-        if age is None or age >= self._ttl or forgotten_since(key, asked.monotonic):
+        if age is None or age >= self._ttl:
+            self._pass_over(note_key)
+            return None
+        if forgotten_since(key, asked.monotonic):
             return None
         if any(self._changed_since(mount, url, asked) for url in (*above, _EVERYTHING)):
             return None
-        return Noted(entries, asked.monotonic, asked.monotonic + self._ttl)
+        entries = decode(note)
+        return None if entries is None else Noted(entries, asked.monotonic, asked.monotonic + self._ttl)
+
+    def _pass_over(self, note_key: bytes) -> None:
+        """A long listing that is too old would be read for each stat below it; somebody may replace it, though."""
+        if len(self._too_old) >= _MOST_TOO_OLD:
+            self._too_old.clear()
+        self._too_old[note_key] = time.monotonic() + _LOOK_AGAIN
 
     def _note(self, mount: Mount, kind: str, key: str, entries: Tuple[Entry, ...], asked: Moment) -> None:
         if self._ttl <= 0 or not self._usable(mount) or forgotten_since(key, asked.monotonic):
@@ -146,7 +161,9 @@ class SharedMetadata:
         if tenant is None:
             return
         if note is not None and len(note) <= _MOST_BYTES:
-            self._put(_key(kind, tenant, key), note)
+            note_key = _key(kind, tenant, key)
+            self._too_old.pop(note_key, None)
+            self._put(note_key, note)
         else:
             self._drop([_key(kind, tenant, key)])  # an older answer is none any more
 

@@ -172,3 +172,15 @@ def test_a_footer_that_lies_costs_no_wrong_byte(table: Tuple[Assembled, bytes, C
     for columns in chunks:
         for begin, end in columns:
             assert opened.read(begin, end - begin) == data[begin:end]
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        bytes([0x48, *[0xFF] * 9, 0x7F]),  # a text of 2^70 bytes
+        bytes([0x49, 0xF7, *[0xFF] * 5, 0x7F]),  # a list of 2^42 numbers
+        bytes([0x49, 0xFC, *[0xFF] * 5, 0x7F]) * 100,
+    ],
+)
+def test_a_footer_that_promises_more_than_it_has_says_nothing(footer: bytes) -> None:
+    assert chunks_of(footer, 2**40) == []
