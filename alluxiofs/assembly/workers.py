@@ -67,11 +67,6 @@ def choose_membership(settings: Settings, registry: Registry) -> Optional[Chosen
     return choose(registry, point_named("membership"), choice, ports)
 
 
-def has_under_store(settings: Settings) -> bool:
-    """Whether the arguments name a storage that can be read without workers."""
-    return any((settings.fs, settings.target_protocol, settings.under_store, settings.under_stores))
-
-
 def choose_transport(settings: Settings, registry: Registry, workers: bool) -> Chosen:
     """The transport that the arguments name: without one ``alluxio`` if there are workers, else ``direct``."""
     choice = settings.transport or Choice("alluxio" if workers else "direct")
