@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Set, Tuple
 
 import click
 
@@ -90,6 +90,8 @@ def explain(error: BaseException, path: Optional[str] = None) -> str:
         What was being worked on, named first where the error does not name it itself.
     """
     text, names_it = _text(error)
+    if isinstance(error, (ConfigurationError, MissingExtraError)):
+        names_it = True  # whatever the path, it was the filesystem that could not be made
     if path is not None and not (names_it or path == text or text.startswith(f"{path}:") or repr(path) in text):
         text = f"{path}: {text}" if text else path
     return hidden_text(" ".join(text.split()))
@@ -126,15 +128,23 @@ class Failures:
         self.debug = debug
         self.secrets: List[str] = []
         self.code = Code.OK
+        self._told: Set[str] = set()
 
     def tell(self, error: BaseException, path: Optional[str] = None) -> None:
-        """Print one error, and remember its code if it is the first."""
+        """Print one error, and remember its code if it is the first.
+
+        What is wrong with the configuration is so for each path, and printed once.
+        """
+        line = self._hide(f"alluxiofs: {explain(error, path)}")
+        self.code = self.code or code_of(error)
+        if isinstance(error, ConfigurationError) and line in self._told:
+            return
+        self._told.add(line)
         if self.debug:
             click.echo(
                 self._hide("".join(traceback.format_exception(type(error), error, error.__traceback__))), err=True
             )
-        click.echo(self._hide(f"alluxiofs: {explain(error, path)}"), err=True)
-        self.code = self.code or code_of(error)
+        click.echo(line, err=True)
 
     @contextlib.contextmanager
     def guard(self, path: Optional[str] = None) -> Iterator[None]:

@@ -14,6 +14,7 @@ from attrs import define, field
 from alluxiofs.cli.arguments import parse_assignment, put_argument, secrets_in
 from alluxiofs.cli.completing import PluginName
 from alluxiofs.cli.failures import Failures, UsageError
+from alluxiofs.cli.origins import naming_origins
 from alluxiofs.cli.stores import check_names, for_scheme, is_configured, joined, names_scheme
 from alluxiofs.errors import InvalidPathError
 
@@ -24,6 +25,8 @@ __all__ = ["Place", "Session", "debug_option", "filesystem_options", "pass_sessi
 
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)(?:://|::)")
 _OURS = frozenset({"alluxio", "alluxiofs"})
+# Each run of the command is to see what there is now, also what another process has asked for a moment ago.
+_FRESH = 0
 
 
 @define(frozen=True)
@@ -54,11 +57,7 @@ class Session:
 
     def configured(self) -> Dict[str, Any]:
         """The arguments of the command, and below them those of fsspec's configuration."""
-        from fsspec.config import apply_config
-
-        from alluxiofs.filesystem import AlluxioFileSystem
-
-        return joined(self.arguments, apply_config(AlluxioFileSystem, {}))
+        return {"metadata_ttl": _FRESH, **joined(self.arguments, _configuration())}
 
     def filesystem(self, path: Optional[str] = None) -> AbstractFileSystem:
         """The filesystem for a path: the configured one, or else the one that the scheme of the URL names.
@@ -76,7 +75,8 @@ class Session:
             if path is None or not scheme or names_scheme(arguments, scheme) or _owns(configured, path):
                 return configured
         elif not scheme:
-            check_names(arguments)  # the one that was mistyped may be the one that is missed
+            with naming_origins(self.arguments, _configuration()):
+                check_names(arguments)  # the one that was mistyped may be the one that is missed
             raise UsageError(_which_store(path))
         return self._made(scheme, for_scheme(arguments, scheme))
 
@@ -84,7 +84,8 @@ class Session:
         from alluxiofs.filesystem import AlluxioFileSystem
 
         if scheme not in self._filesystems:
-            self._filesystems[scheme] = AlluxioFileSystem(**arguments)
+            with naming_origins(self.arguments, _configuration()):
+                self._filesystems[scheme] = AlluxioFileSystem(**arguments)
         return self._filesystems[scheme]
 
     def place(self, path: str) -> Place:
@@ -98,13 +99,33 @@ class Session:
             click.get_current_context().exit(self.failures.code)
 
 
+def _configuration() -> Dict[str, Any]:
+    """The arguments of fsspec's configuration."""
+    from fsspec.config import apply_config
+
+    from alluxiofs.filesystem import AlluxioFileSystem
+
+    arguments: Dict[str, Any] = apply_config(AlluxioFileSystem, {})
+    return arguments
+
+
 def _which_store(path: str) -> str:
-    here = os.path.exists(path)
-    on_this_machine = f"; on this machine it is file://{Path(path).absolute().as_posix()}" if here else ""
+    hint = ""
+    if os.path.exists(path):
+        hint = f"; on this machine it is file://{Path(path).absolute().as_posix()}"
+    elif _is_one_of_several():
+        hint = "; a name with spaces needs quotes"
     return (
         f"{path or repr(path)}: which store is it in? Write a URL (s3://bucket/key, file:///folder/name) or name the "
-        f"store with --target-protocol{on_this_machine}"
+        f"store with --target-protocol{hint}"
     )
+
+
+def _is_one_of_several() -> bool:
+    """Whether the command has several paths: what the shell has made of a name with spaces looks like that."""
+    context = click.get_current_context(silent=True)
+    given = {} if context is None else context.params
+    return len(given.get("paths") or given.get("sources") or ()) > 1
 
 
 def _owns(fs: AbstractFileSystem, path: str) -> bool:

@@ -50,7 +50,7 @@ def pair_up(sources: Sequence[S], target: T) -> Iterator[Pair[S, T]]:
     """
     into = target.means_directory()
     if len(sources) > 1 and not into:
-        raise UsageError(f"{target.given}: several sources need a directory to go to")
+        raise UsageError(f"{target.given}: several sources need a directory to go to; a name with spaces needs quotes")
     if into and target.kind() == "file":
         raise not_a_directory(target.given)
     for source in sources:

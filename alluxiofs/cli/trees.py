@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, FrozenSet, Iterator, Optional
 
 from attrs import define
 
-from alluxiofs.cli.session import Place
+from alluxiofs.cli.failures import UsageError
+from alluxiofs.cli.session import Place, scheme_of
 from alluxiofs.errors import InvalidPathError, NotSupportedError, not_a_directory, not_found
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class LocalTree(Tree):
     """On this machine."""
 
     def __init__(self, path: str) -> None:
+        if scheme_of(path):
+            raise UsageError(f"{path}: this is a URL, and here stands a path of this machine; 'cp' goes between URLs")
         self.given = path.replace(os.sep, "/")
         self.name = path
         self._path = Path(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import attrs
@@ -127,6 +129,18 @@ def _client(value: Any, where: str) -> Any:
     return value
 
 
+def _page_store(value: Any, where: str) -> Choice:
+    if isinstance(value, bool):
+        raise SettingTypeError(
+            f"{where}: {value} chooses nothing; None keeps no pages, 'disk' and 'memory' keep them there"
+        )
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else ""
+    if isinstance(path, str) and ("/" in path or path.startswith(("~", "."))) and not path.lstrip().startswith("{"):
+        choice = json.dumps({"name": "disk", "path": path}, ensure_ascii=False)
+        raise ConfigurationError(f"{where}: {shown(path)} is a path and no name; to keep pages there, give {choice}")
+    return parse_choice(value, where)
+
+
 def _under_stores(value: Any, where: str) -> Dict[str, UnderStoreArgument]:
     stores: Dict[str, Any] = convert(value, Dict[str, Any], where)
     return {prefix: _under_store_at(prefix, store, f"{where}, at {shown(prefix)}") for prefix, store in stores.items()}
@@ -222,7 +236,7 @@ ARGUMENTS: Dict[str, Parse] = {
     "policy": parse_choice,
     "membership": parse_choice,
     "transport": parse_choice,
-    "page_store": parse_choice,
+    "page_store": _page_store,
     "telemetry": parse_choices,
     "options": lambda value, where: parse_options(convert(value, Dict[str, Any], where)),
     "replicas": _of(int, at_least=1),

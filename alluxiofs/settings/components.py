@@ -13,8 +13,9 @@ from attrs import define
 from alluxiofs.errors import ConfigurationError, PluginError, SettingTypeError, UnknownSettingError, nearest
 from alluxiofs.interfaces.component import SECRET
 from alluxiofs.interfaces.values import WorkerIdentity
-from alluxiofs.settings.conversion import convert, is_convertible, type_text
+from alluxiofs.settings.conversion import convert, is_convertible, is_enum, type_text
 from alluxiofs.settings.docstrings import described_parameters
+from alluxiofs.settings.hints import of_setting
 from alluxiofs.settings.secrets import STARS, hidden, is_secret_name, shown
 from alluxiofs.settings.types import Size, size_text
 
@@ -84,7 +85,8 @@ def settings_fields(cls: Any) -> Tuple[SettingField, ...]:
         if not field.init:
             continue
         kind = kinds.get(field.name, Any)
-        own = field.converter is not None
+        # An enum as the converter of its own field does what is done here, and does not say which choices there are.
+        own = field.converter is not None and not (field.converter is kind and is_enum(kind))
         if not own and not is_convertible(kind):
             raise PluginError(
                 f"field {field.name!r} of {cls.__qualname__} is of a type that cannot be converted: {type_text(kind)}; "
@@ -135,9 +137,8 @@ def make_settings(cls: Any, values: Mapping[str, Any], what: str, where: str) ->
     for name in values:
         if name not in fields:
             there = f"there are: {', '.join(fields)}" if fields else "it has none"
-            raise UnknownSettingError(
-                f"{where}: unknown setting {name!r} of {what}{nearest(str(name), fields)} ({there})"
-            )
+            hint = of_setting(what, str(name)) or nearest(str(name), fields)
+            raise UnknownSettingError(f"{where}: unknown setting {name!r} of {what}{hint} ({there})")
     missing = [name for name, field in fields.items() if field.default is attrs.NOTHING and name not in values]
     if missing:
         raise ConfigurationError(f"{where}: {what} needs the setting {', '.join(map(repr, missing))}")

@@ -20,7 +20,7 @@ from alluxiofs.errors import ConfigurationError, SettingTypeError, nearest
 from alluxiofs.settings.secrets import hidden, shown
 from alluxiofs.settings.types import Seconds, Size
 
-__all__ = ["convert", "is_convertible", "shown", "type_text"]
+__all__ = ["convert", "is_convertible", "is_enum", "shown", "type_text"]
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -69,8 +69,10 @@ def convert(value: Any, kind: Any, where: str, secret: bool = False) -> Any:
     except ValueError as error:
         # Why may repeat the value, or a part of it.
         safe = isinstance(error, _NotJSONError) or not (secret or repr(hidden(value)) != repr(value))
-        why = f": {error}" if safe else ""
-        message, wrong = f"{where}: {shown(value, secret)} is not {_right(kind)}{why}", ConfigurationError
+        said = str(error) if safe else ""
+        if not said.startswith(f"{value!r} is not "):
+            said = f"{shown(value, secret)} is not {_right(kind)}" + (f": {said}" if said else "")
+        message, wrong = f"{where}: {said}", ConfigurationError
     # Outside of the handler: the cause of an error about a secret would have the secret in it.
     raise wrong(message)
 
@@ -83,7 +85,7 @@ def is_convertible(kind: Any) -> bool:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in _SEQUENCES or origin in _MAPPINGS:
         return all(argument is Ellipsis or is_convertible(argument) for argument in arguments)
-    return kind is Any or kind in _SCALARS or kind in (*_SEQUENCES, *_MAPPINGS) or _is_enum(kind)
+    return kind is Any or kind in _SCALARS or kind in (*_SEQUENCES, *_MAPPINGS) or is_enum(kind)
 
 
 def type_text(kind: Any) -> str:
@@ -91,7 +93,7 @@ def type_text(kind: Any) -> str:
     inner = _optional(kind)
     if inner is not None:
         return f"{type_text(inner)} or None"
-    if _is_enum(kind):
+    if is_enum(kind):
         return " | ".join(repr(member.value) for member in kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in _MAPPINGS:
@@ -112,14 +114,15 @@ def _optional(kind: Any) -> Any:
     return None
 
 
-def _is_enum(kind: Any) -> bool:
+def is_enum(kind: Any) -> bool:
+    """Whether ``kind`` has a closed set of values."""
     return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
 def _right(kind: Any) -> str:
     if typing.get_origin(kind) in _MAPPINGS:
         return _DICT
-    return _WORDS.get(kind) or (f"one of {type_text(kind)}" if _is_enum(kind) else type_text(kind))
+    return _WORDS.get(kind) or (f"one of {type_text(kind)}" if is_enum(kind) else type_text(kind))
 
 
 def _as(value: Any, kind: Any) -> Any:
@@ -131,7 +134,7 @@ def _as(value: Any, kind: Any) -> Any:
         return value
     if kind in _SCALARS:
         return _SCALARS[kind](value)
-    if _is_enum(kind):
+    if is_enum(kind):
         return _as_enum(value, kind)
     origin, arguments = typing.get_origin(kind) or kind, typing.get_args(kind)
     if origin in _MAPPINGS:

@@ -13,6 +13,7 @@ from alluxiofs.errors import ConfigurationError, UnknownSettingError, nearest
 from alluxiofs.settings.arguments import ARGUMENTS, UnderStoreArgument
 from alluxiofs.settings.canonical import canonical
 from alluxiofs.settings.choices import Choice
+from alluxiofs.settings.hints import of_argument
 from alluxiofs.settings.options import Options
 from alluxiofs.settings.removed import REMOVED, warn_of_removed
 from alluxiofs.settings.secrets import HiddenDict, Secret, hidden
@@ -157,10 +158,10 @@ def _not_an_argument(name: str) -> None:
     if name in REMOVED:
         warn_of_removed(name)
     elif name not in FSSPEC_ARGUMENTS:
-        raise UnknownSettingError(
-            f"unknown argument {name!r}{nearest(name, ARGUMENTS)} (options of the under store's client go into "
-            "target_options)"
+        hint = of_argument(name) or (
+            f"{nearest(name, ARGUMENTS)} (options of the under store's client go into target_options)"
         )
+        raise UnknownSettingError(f"unknown argument {name!r}{hint}")
 
 
 def _apply_options(values: Dict[str, Any], options: Options) -> None:

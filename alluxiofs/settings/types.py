@@ -53,7 +53,7 @@ class Size(int):
         if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise TypeError(f"a size is a whole number of bytes or text such as '20MB', not {type(value).__name__}")
         if value < 0:
-            raise ValueError(f"a size is not negative: {value!r}")
+            raise ValueError(f"{value!r} is not a size: none is negative")
         return super().__new__(cls, value)
 
 
@@ -80,7 +80,7 @@ class Seconds(float):
             raise TypeError(f"a length of time is a number or text such as '30s', not {type(value).__name__}")
         seconds = super().__new__(cls, value)
         if not (0 <= seconds < math.inf):
-            raise ValueError(f"a length of time is neither negative nor infinite: {value!r}")
+            raise ValueError(f"{value!r} is not a length of time: none is negative or infinite")
         return seconds
 
 

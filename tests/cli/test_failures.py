@@ -28,8 +28,8 @@ from tests.cli.conftest import Command
         (errors.ReadOnlyError("cannot be written", "a"), 4, "a: cannot be written"),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "p: No space left on device"),
         (errors.UnavailableError("nobody answers at h:1"), 1, "p: nobody answers at h:1"),
-        (errors.ConfigurationError("argument 'x': bad"), 2, "p: argument 'x': bad"),
-        (errors.MissingExtraError("pip install 'alluxiofs[s3]'"), 2, "p: pip install 'alluxiofs[s3]'"),
+        (errors.ConfigurationError("argument 'x': bad"), 2, "argument 'x': bad"),
+        (errors.MissingExtraError("pip install 'alluxiofs[s3]'"), 2, "pip install 'alluxiofs[s3]'"),
         (RuntimeError("two\nlines"), 1, "p: RuntimeError: two lines"),
         (OSError("see http://user:word@host/ for 'p'"), 1, "see http://***@host/ for 'p'"),
         (click.UsageError("what?"), 2, "p: what?"),
@@ -164,7 +164,8 @@ def test_importing_the_package_does_not_import_the_libraries_of_the_command() ->
 
 def test_warnings_are_one_line_each(command: Command, url: str, tmp_path: Path) -> None:
     blocked = tmp_path / "pages"
-    blocked.write_bytes(b"a file where the folder should be")
+    blocked.mkdir()
+    blocked.chmod(0o777)  # where others may put pages none is believed
     outcome = command("cat", f"{url}/two.bin", "--page-store", "disk", "-o", f"page_store.path={blocked}")
     assert (outcome.code, len(outcome.output)) == (0, 2048)
     (line,) = outcome.error_lines

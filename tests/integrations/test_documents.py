@@ -7,12 +7,15 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Dict
 
 import click
 import pytest
 from attrs import fields_dict
+from packaging.specifiers import SpecifierSet
 
 from alluxiofs.cli.app import cli
 from alluxiofs.cli.commands.cache import command as cache
@@ -97,6 +100,30 @@ def test_the_telemetry_of_the_plugin_guide_runs_and_keeps_its_contract(
         text=True,
     )
     assert run.returncode == 0, run.stdout
+
+
+def test_the_package_of_the_plugin_guide_can_be_built_from_its_text(tmp_path: Path) -> None:
+    shown = re.findall(r"^`([\w/.-]+)`:\n\n```\w+\n(.*?)^```$", text_of("docs/plugins.md"), re.MULTILINE | re.DOTALL)
+    for name, text in shown:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    needed("hatchling")
+    # Without the isolation of `python -m build`, which would fetch what is here already.
+    run = subprocess.run(
+        [sys.executable, "-c", "from hatchling.build import build_wheel; print(build_wheel('dist'))"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    with zipfile.ZipFile(tmp_path / "dist" / run.stdout.split()[-1]) as wheel:
+        assert "alluxiofs_first_worker/__init__.py" in wheel.namelist()
+        (metadata,) = (wheel.read(name).decode() for name in wheel.namelist() if name.endswith("/METADATA"))
+    (specifiers,) = re.findall(r"^Requires-Dist: alluxiofs([<>=!~].*)$", metadata, re.MULTILINE)
+    assert SpecifierSet(specifiers).contains(version("alluxiofs"))
 
 
 def test_the_guide_names_every_field_that_telemetry_is_told() -> None:

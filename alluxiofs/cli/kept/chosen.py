@@ -120,6 +120,10 @@ def _moment(older_than: Optional[str]) -> Optional[float]:
     if older_than is None:
         return None
     try:
+        if older_than.replace(".", "", 1).strip().isdigit():
+            # Seconds elsewhere; what drops things on a slip of the hand says which unit it means.
+            number = older_than.strip()
+            raise UsageError(f"--older-than: {number} of what? Write {number}d, {number}h, {number}min or {number}s")
         return time.time() - Seconds(older_than)
     except ValueError as error:
         raise UsageError(f"--older-than: {error}") from error

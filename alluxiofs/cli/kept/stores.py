@@ -20,7 +20,7 @@ from alluxiofs.pagestores.whereabouts import default_folder
 from alluxiofs.registry import Builder, Chosen, choose, point_named, registry_for, silent_telemetry
 from alluxiofs.settings import Automatic, Choice, Settings
 
-__all__ = ["OpenedStore", "open_stores", "path_option"]
+__all__ = ["OpenedStore", "open_stores", "path_option", "use_folders"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _ARGUMENTS = ("page_store", "options", "plugins", "disable_plugins")
@@ -58,6 +58,27 @@ def path_option(function: _Command) -> _Command:
     )(function)
 
 
+def use_folders(session: Session, folders: Sequence[str]) -> None:
+    """Have the filesystems of a command keep pages in these folders, the page store otherwise as it is configured.
+
+    Raises
+    ------
+    UsageError
+        If the command line names a page store besides.
+    """
+    if not folders:
+        return
+    _check_one_says_it(session)
+    configured = Settings.parse(page_store=session.configured().get("page_store")).page_store
+    settings = configured.settings if isinstance(configured, Choice) and configured.name == "disk" else {}
+    session.put(["page_store"], {**settings, "name": "disk", "path": list(folders)})
+
+
+def _check_one_says_it(session: Session) -> None:
+    if "page_store" in session.arguments:
+        raise UsageError("--path and --page-store both say which page store; give one of them")
+
+
 def open_stores(session: Session, folders: Sequence[str]) -> List[OpenedStore]:
     """The page stores that the command line or the configuration names, each folder by itself.
 
@@ -70,8 +91,8 @@ def open_stores(session: Session, folders: Sequence[str]) -> List[OpenedStore]:
     """
     arguments = session.configured()
     check_names(arguments)
-    if folders and "page_store" in session.arguments:
-        raise UsageError("--path and --page-store both say which page store; give one of them")
+    if folders:
+        _check_one_says_it(session)
     settings = Settings.parse(**{name: arguments[name] for name in _ARGUMENTS if name in arguments})
     choice = Choice("disk", {"path": tuple(folders)}) if folders else _choice(settings.page_store)
     registry = registry_for(settings.plugins, settings.disable_plugins)

@@ -9,6 +9,7 @@ from fsspec.callbacks import Callback
 
 from alluxiofs.cli.completing import paths_argument
 from alluxiofs.cli.kept.pinning import keep_and_pin
+from alluxiofs.cli.kept.stores import path_option, use_folders
 from alluxiofs.cli.output import count_text, size_text, write_json, write_line
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 from alluxiofs.cli.transfer import Pair, jobs_option, transfer
@@ -25,14 +26,18 @@ _Pin = Pair[RemoteTree, RemoteTree]
 @click.option("-r", "-R", "--recursive", is_flag=True, help="Directories, with all that is in them.")
 @jobs_option
 @click.option("--json", "as_json", is_flag=True, help="What was pinned as a JSON object.")
+@path_option
 @filesystem_options
 @pass_session
-def command(session: Session, paths: Tuple[str, ...], recursive: bool, jobs: int, as_json: bool) -> None:
+def command(
+    session: Session, paths: Tuple[str, ...], recursive: bool, jobs: int, folders: Tuple[str, ...], as_json: bool
+) -> None:
     """Fetch what is missing of files, and have them stay when room is needed.
 
     They are kept for programs that read them with the same store, page store and page size. Of a file that is written
     anew the new version is not pinned. Pinned pages count for the capacity.
     """
+    use_folders(session, folders)
     files: List[_Pin] = []
     for path in paths:
         with session.failures.guard(path):
