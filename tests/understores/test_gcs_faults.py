@@ -96,7 +96,7 @@ def test_an_upload_that_is_given_up_leaves_nothing(store: UnderStore, bucket: st
     writer = store.create(f"{bucket}/file")
     writer.write(memoryview(DATA))
     writer.abort()
-    assert proxy.requests[-1].method == "DELETE"
+    assert "DELETE" in [request.method for request in proxy.requests]  # a part that was on its way may come after it
     assert store.stat(f"{bucket}/file", soon()).version == old.version
 
 

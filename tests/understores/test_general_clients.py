@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tarfile
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -247,8 +248,9 @@ def test_a_subclass_of_a_client_is_used_as_it_is(client: Any, store: str, tmp_pa
     assert fs.cat_file(str(tmp_path / "file")) == (b"abc" if store == "local" else b"ABC")
 
 
-def test_hdfs_without_its_package_says_what_to_install() -> None:
-    pytest.importorskip("pyarrow")
+def test_hdfs_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("hdfs_native", "hdfs_native.fsspec"):
+        monkeypatch.setitem(sys.modules, module, None)
     store = over(protocol="hdfs", options={"host": "127.0.0.1"})
     with pytest.raises(MissingExtraError, match=r"pip install 'alluxiofs\[hdfs\]'"):
         store.stat("/file", Deadline.after(10))
