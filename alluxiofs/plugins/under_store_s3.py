@@ -27,7 +27,7 @@ from alluxiofs.plugins._fsspec.versions import epoch, wait_until_settled
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._s3.appending import Appending
 from alluxiofs.plugins._s3.client import S3Client, bucket_and_key, finish
-from alluxiofs.plugins._s3.copying import CARRIED, LARGEST_COPY, copy_object
+from alluxiofs.plugins._s3.copying import CARRIED, LARGEST_COPY, carried, copy_object
 from alluxiofs.plugins._s3.failures import refused
 from alluxiofs.plugins._s3.reading import fetch, version_of
 from alluxiofs.plugins._s3.writer import S3Writer
@@ -243,7 +243,6 @@ class S3UnderStore(UnderStore):
         head = self._client.call("head_object", deadline, name, Bucket=bucket, Key=key)
         if head["ContentLength"] > LARGEST_COPY:
             raise NotSupportedError(f"{name}: an object of more than 5 GB cannot get a new time")
-        same = {field: head[field] for field in CARRIED if head.get(field)}
         self._client.call(
             "copy_object",
             deadline,
@@ -253,7 +252,7 @@ class S3UnderStore(UnderStore):
             CopySource={"Bucket": bucket, "Key": key},
             CopySourceIfMatch=head["ETag"],
             MetadataDirective="REPLACE",
-            **same,
+            **carried(head),
         )
         self._client.forget(name)
 
@@ -282,13 +281,29 @@ class S3UnderStore(UnderStore):
 
     def _copy(self, source: Entry, target: str, deadline: Deadline) -> None:
         self._check_key(target, deadline)
-        if "?versionId=" not in source.name:
+        # In the name of a copy's source some stores take this for the version to copy, however it is quoted.
+        by_store = "?versionId=" not in source.name
+        if by_store and (source.size or 0) <= LARGEST_COPY:
             copy_object(self._client, source, target, deadline)
             return
-        # In the name of a copy's source some stores take this for the version to copy, however it is quoted.
-        writer = self.create(target, size_hint=source.size)
+        source = self.stat(source.name, deadline)  # listings do not tell all that it says of itself
+        same = bucket_and_key(source.name)[0] == bucket_and_key(target)[0]
+        writer = S3Writer(
+            self._client,
+            target,
+            lambda: None,
+            exclusive=False,
+            said=carried(source.extra, same_bucket=same),
+            part_size=self.settings.part_size,
+            size_hint=source.size,
+            in_flight=self.settings.parts_in_flight,
+            timeout=self.settings.write_timeout,
+        )
         try:
-            pour(self, source, writer, block=self.settings.part_size, timeout=self.settings.write_timeout)
+            if by_store:
+                writer.copy(source)
+            else:
+                pour(self, source, writer, block=self.settings.part_size, timeout=self.settings.write_timeout)
             writer.commit()
         except BaseException:
             writer.abort()

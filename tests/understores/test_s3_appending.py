@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterator
 
 import pytest
 
 from alluxiofs.errors import FileChangedError
 from alluxiofs.interfaces import Deadline, Target, UnderStore
+from alluxiofs.plugins import under_store_s3
+from alluxiofs.plugins._s3 import copying
+from alluxiofs.plugins._s3.copying import LARGEST_COPY, carried
 from alluxiofs.plugins.under_store_s3 import S3UnderStore
 from alluxiofs.settings.types import Seconds, Size
 from alluxiofs.testing import make_context
@@ -18,6 +22,14 @@ from tests.servers import S3Server
 LARGE = bytes(range(256)) * 4096 * 6
 SIZES = pytest.mark.parametrize("old", [b"old,", LARGE], ids=["small", "large"])
 ADDED = b"added"
+SAID = {
+    "CacheControl": "no-cache",
+    "ContentDisposition": "inline",
+    "ContentLanguage": "en",
+    "ContentType": "text/csv",
+    "Expires": datetime(2035, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
+    "Metadata": {"origin": "here"},
+}
 NOT_IMPLEMENTED = b"<Error><Code>NotImplemented</Code><Message>no such header here</Message></Error>"
 
 UNTOUCHED = drip(1 << 20, 0)  # a rule that spoils nothing
@@ -48,6 +60,12 @@ def make(s3_server: S3Server, proxy: FaultProxy) -> Iterator[Callable[..., Under
 @pytest.fixture
 def name(s3_bucket: str) -> str:
     return f"{s3_bucket}/folder/file"
+
+
+def said(s3_client: Any, name: str) -> Dict[str, Any]:
+    bucket, _, key = name.partition("/")
+    head = s3_client.call_s3("head_object", Bucket=bucket, Key=key)
+    return {field: head[field] for field in SAID}
 
 
 def append(store: UnderStore, name: str, data: bytes = ADDED) -> None:
@@ -223,11 +241,42 @@ def test_a_key_that_looks_like_a_version_is_appended_to(make: Any, s3_client: An
 @SIZES
 def test_what_an_object_says_of_itself_stays(make: Any, s3_client: Any, name: str, old: bytes) -> None:
     bucket, _, key = name.partition("/")
-    said = {"ContentType": "text/csv", "Metadata": {"origin": "here"}}
-    s3_client.call_s3("put_object", Bucket=bucket, Key=key, Body=old, **said)
+    s3_client.call_s3("put_object", Bucket=bucket, Key=key, Body=old, **SAID)
     append(make(), name)
-    head = s3_client.call_s3("head_object", Bucket=bucket, Key=key)
-    assert {field: head[field] for field in said} == said
+    assert said(s3_client, name) == SAID
+
+
+@pytest.mark.parametrize("largest", [LARGEST_COPY, 0], ids=["in one request", "in parts"])
+@pytest.mark.parametrize("method", ["copy", "move"])
+def test_and_when_it_is_copied_or_moved(
+    make: Any, s3_client: Any, name: str, method: str, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(under_store_s3, "LARGEST_COPY", largest)  # an object of 5 GB takes minutes
+    monkeypatch.setattr(copying, "_PART", len(LARGE))
+    bucket, _, key = name.partition("/")
+    s3_client.call_s3("put_object", Bucket=bucket, Key=key, Body=LARGE * 2, **SAID)
+    getattr(make(), method)(name, f"{name}-2", Deadline.after(60))
+    assert said(s3_client, f"{name}-2") == SAID
+    assert s3_client.cat_file(f"{name}-2") == LARGE * 2
+    assert no_uploads(s3_client, name)
+
+
+def test_and_when_it_gets_a_new_time(make: Any, s3_client: Any, name: str) -> None:
+    bucket, _, key = name.partition("/")
+    s3_client.call_s3("put_object", Bucket=bucket, Key=key, Body=b"old", **SAID)
+    make().touch(name, Deadline.after(10), truncate=False)
+    assert said(s3_client, name) == SAID
+
+
+def test_what_a_test_server_does_not_know_is_asked_for_all_the_same() -> None:
+    """Encryption and redirection stay within a bucket; another bucket has its own encryption."""
+    encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn", "BucketKeyEnabled": True}
+    told = {**SAID, **encrypted, "WebsiteRedirectLocation": "/other", "StorageClass": "STANDARD_IA"}
+    assert carried({**told, "ETag": '"x"'}) == told
+    assert carried(told, same_bucket=False) == {field: told[field] for field in told if field not in encrypted}
+    anew = {"StorageClass", "WebsiteRedirectLocation"}
+    assert set(carried(told, copied=True)) == {*anew, *encrypted}
+    assert set(carried(told, same_bucket=False, copied=True)) == anew
 
 
 def test_nothing_appended_is_nothing_written(make: Any, proxy: FaultProxy, s3_client: Any, name: str) -> None:

@@ -10,7 +10,7 @@ from alluxiofs.errors import FileChangedError, NotSupportedError
 from alluxiofs.interfaces import Entry, UnderStore
 from alluxiofs.plugins._fsspec.appending import check_unchanged, found_file, rewrite
 from alluxiofs.plugins._fsspec.spooling import Spool
-from alluxiofs.plugins._s3.copying import CARRIED
+from alluxiofs.plugins._s3.copying import carried
 from alluxiofs.plugins._s3.writer import S3Writer
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Appending:
             functools.partial(check_unchanged, self._store, self._name, old, settings.write_timeout),
             exclusive=old is None and conditional,
             replaces=tag if conditional and not weak else None,
-            said={} if old is None else {field: old.extra[field] for field in CARRIED if field in old.extra},
+            said={} if old is None else carried(old.extra),
             part_size=settings.part_size,
             size_hint=None,
             in_flight=settings.parts_in_flight,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping
 
 from alluxiofs.interfaces import Deadline, Entry
 from alluxiofs.plugins._s3.client import bucket_and_key
@@ -11,17 +10,21 @@ from alluxiofs.plugins._s3.client import bucket_and_key
 if TYPE_CHECKING:
     from alluxiofs.plugins._s3.client import S3Client
 
-__all__ = ["CARRIED", "LARGEST_COPY", "copy_object", "origin_of", "spans"]
+__all__ = ["CARRIED", "LARGEST_COPY", "carried", "copy_object", "origin_of", "spans"]
 
-CARRIED = (
+_COPIED = (
     "CacheControl",
     "ContentDisposition",
     "ContentEncoding",
     "ContentLanguage",
     "ContentType",
+    "Expires",
     "Metadata",
-    "StorageClass",
 )
+_LEFT = ("StorageClass", "WebsiteRedirectLocation")  # what a copy by the store leaves behind unless it is said anew
+_OF_THE_BUCKET = ("BucketKeyEnabled", "SSEKMSKeyId", "ServerSideEncryption")  # another bucket has its own
+
+CARRIED = (*_COPIED, *_LEFT, *_OF_THE_BUCKET)
 """Of what the store says of an object, what stays when it is made anew of its own content."""
 
 LARGEST_COPY = 5 * 2**30
@@ -29,11 +32,26 @@ LARGEST_COPY = 5 * 2**30
 
 _PART = 512 * 2**20
 _MOST_PARTS = 5_000  # half of what an object may have: an append needs some for what it adds
-_GIVING_UP = 30.0
+
+
+def carried(said: Mapping[str, Any], *, same_bucket: bool = True, copied: bool = False) -> Dict[str, Any]:
+    """What an object that is made anew is to say of itself, as parameters of the request that makes it.
+
+    Parameters
+    ----------
+    said:
+        What the store says of the old one.
+    same_bucket:
+        Whether it stays in its bucket: another one has its own encryption.
+    copied:
+        Whether the store copies it, and with it what it says of itself but for a few things.
+    """
+    fields = [*_LEFT] if copied else [*_COPIED, *_LEFT]
+    return {field: said[field] for field in [*fields, *(_OF_THE_BUCKET * same_bucket)] if said.get(field)}
 
 
 def copy_object(client: S3Client, source: Entry, target: str, deadline: Deadline) -> None:
-    """Copy one version of an object to a name; each request that was answered counts as progress.
+    """Copy one version of an object of no more than :data:`LARGEST_COPY` to a name.
 
     Raises
     ------
@@ -41,35 +59,11 @@ def copy_object(client: S3Client, source: Entry, target: str, deadline: Deadline
         If the source is of another version by now.
     """
     bucket, key = bucket_and_key(target)
-    place = {"Bucket": bucket, "Key": key}
-    origin = origin_of(source)
-    if (source.size or 0) <= LARGEST_COPY:
-        client.call("copy_object", deadline, source.name, **place, **origin)
-    else:
-        _copy_in_parts(client, source, place, origin, deadline)
+    same = bucket == bucket_and_key(source.name)[0]
+    said = carried(source.extra, same_bucket=same, copied=True)
+    client.call("copy_object", deadline, source.name, Bucket=bucket, Key=key, **origin_of(source), **said)
     deadline.progress()
     client.forget(target)
-
-
-def _copy_in_parts(
-    client: S3Client, source: Entry, place: Dict[str, str], origin: Dict[str, Any], deadline: Deadline
-) -> None:
-    name, size = source.name, source.size or 0
-    upload = client.call("create_multipart_upload", deadline, name, **place)["UploadId"]
-    place = {**place, "UploadId": upload}
-    parts: List[Dict[str, Any]] = []
-    try:
-        for number, span in enumerate(spans(size), 1):
-            answer = client.call(
-                "upload_part_copy", deadline, name, **place, **origin, CopySourceRange=span, PartNumber=number
-            )
-            parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
-            deadline.progress()
-        client.call("complete_multipart_upload", deadline, name, **place, MultipartUpload={"Parts": parts})
-    except BaseException:
-        with contextlib.suppress(Exception):  # what led here matters more
-            client.call("abort_multipart_upload", Deadline.after(_GIVING_UP), name, **place)
-        raise
 
 
 def origin_of(source: Entry) -> Dict[str, Any]:

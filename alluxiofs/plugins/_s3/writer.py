@@ -148,7 +148,14 @@ class S3Writer(Writer):
         for span in spans(source.size or 0):
             self._sent += 1
             part = {**origin_of(source), "CopySourceRange": span, "PartNumber": self._sent}
-            answer = self._call("upload_part_copy", UploadId=self._upload, **part)
+            answer = self._client.call(
+                "upload_part_copy",
+                Deadline.after(self._timeout),
+                source.name,
+                **self._object,
+                UploadId=self._upload,
+                **part,
+            )
             self._parts.append({"PartNumber": self._sent, "ETag": answer["CopyPartResult"]["ETag"]})
 
     def _complete(self) -> None:
