@@ -251,6 +251,5 @@ def test_a_subclass_of_a_client_is_used_as_it_is(client: Any, store: str, tmp_pa
 def test_hdfs_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("hdfs_native", "hdfs_native.fsspec"):
         monkeypatch.setitem(sys.modules, module, None)
-    store = over(protocol="hdfs", options={"host": "127.0.0.1"})
     with pytest.raises(MissingExtraError, match=r"pip install 'alluxiofs\[hdfs\]'"):
-        store.stat("/file", Deadline.after(10))
+        over(protocol="hdfs", options={"host": "127.0.0.1"}).stat("/file", Deadline.after(10))
