@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, Tuple
 import pytest
 
 import alluxiofs
-from alluxiofs.errors import NotSupportedError, UnknownSettingError
+from alluxiofs.errors import ConfigurationError, InvalidPathError, NotSupportedError, UnknownSettingError
 from alluxiofs.interfaces import Deadline, Entry, Target, UnderStore
 from alluxiofs.plugins.under_store_s3 import S3UnderStore
 from alluxiofs.testing import make_context
@@ -153,7 +153,10 @@ def test_no_credentials_at_all_are_said_once(s3_server: S3Server, monkeypatch: p
     store = make({"endpoint_url": s3_server.endpoint})
     with pytest.raises(PermissionError) as caught:
         store.stat("bucket", Deadline.after(10))
-    assert str(caught.value) == "[Errno 13] Unable to locate credentials: 'bucket'"
+    said = str(caught.value)
+    assert said.startswith("[Errno 13] Unable to locate credentials; credentials are the 'key' and 'secret' of target")
+    assert all(way in said for way in ("AWS_ACCESS_KEY_ID", "profile", "anon=True"))
+    assert said.count("Unable to locate") == 1
     store.close()
 
 
@@ -163,7 +166,11 @@ def test_a_status_without_a_body_is_said_once(s3_server: S3Server) -> None:
         store = make(s3_server.options_at(f"http://{proxy.host}:{proxy.port}"))
         with pytest.raises(PermissionError) as caught:
             store.stat("bucket/key", Deadline.after(10))
-        assert str(caught.value) == "[Errno 13] Forbidden (HTTP 403): 'bucket/key'"
+        assert str(caught.value).startswith(
+            "[Errno 13] Forbidden (HTTP 403); credentials are the 'key' and 'secret' of"
+        )
+        assert str(caught.value).count("Forbidden") == 1
+        assert caught.value.filename == "bucket/key"
         store.close()
 
 
@@ -173,8 +180,26 @@ def test_an_option_that_s3fs_does_not_have_names_the_nearest(wrong: str, right: 
         make({wrong: "x"})
 
 
-def test_options_of_s3fs_of_fsspec_and_of_the_session_are_known() -> None:
-    make({"profile": None, "requester_pays": True, "use_listings_cache": True, "session": None, "max_paths": 3})
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("profile", None), ("requester_pays", True), ("use_listings_cache", True), ("session", None), ("max_paths", 3)],
+)
+def test_options_of_s3fs_of_fsspec_and_of_the_session_are_known(option: str, value: Any) -> None:
+    assert make({option: value}).target.options == {option: value}
+    with pytest.raises(UnknownSettingError, match=f"no option '{option}_'; did you mean '{option}'"):
+        make({f"{option}_": value})
+
+
+@pytest.mark.parametrize("options", [{"endpoint_url": "h:1"}, {"client_kwargs": {"endpoint_url": "h:1"}}])
+def test_an_address_without_a_scheme_says_what_to_write(options: Dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="endpoint_url 'h:1' has no scheme: write http:// or https:// before"):
+        make(options)
+
+
+def test_a_bucket_that_cannot_be_called_so_is_a_wrong_path(store: UnderStore) -> None:
+    for change in (store.make_directory, store.stat):
+        with pytest.raises(InvalidPathError, match='Bad_Bucket!!: Invalid bucket name "Bad_Bucket!!"'):
+            change("Bad_Bucket!!", Deadline.after(10))
 
 
 def test_keys_that_were_not_removed_are_named(s3_server: S3Server, entry: Entry) -> None:

@@ -12,6 +12,7 @@ from alluxiofs.errors import (
     BadAnswerError,
     DeadlineExceededError,
     FileChangedError,
+    InvalidPathError,
     NotSupportedError,
     TemporaryError,
     UnavailableError,
@@ -28,6 +29,16 @@ __all__ = ["refused", "translated"]
 
 def _with(code: int) -> Callable[[str, str], Exception]:
     return lambda name, message: OSError(code, f"{os.strerror(code)}: {message}", name)
+
+
+_ADVICE = (
+    "credentials are the 'key' and 'secret' of target_options, the environment's AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY, or a profile; anon=True reads what is public"
+)
+
+
+def _denied(name: str, message: str) -> Exception:
+    return denied(name, f"{message}; {_ADVICE}")
 
 
 _DENIED = (
@@ -63,7 +74,7 @@ _GONE = ("NoSuchBucket", "NoSuchKey", "NoSuchUpload", "NoSuchVersion")
 
 # By the store's own word for it first …
 _BY_CODE: Dict[str, Callable[[str, str], Exception]] = {
-    **dict.fromkeys(_DENIED, denied),
+    **dict.fromkeys(_DENIED, _denied),
     **dict.fromkeys(_GONE, not_found),
     **dict.fromkeys(_UNAVAILABLE, lambda name, message: UnavailableError(f"{name}: {message}")),
     "BucketAlreadyExists": exists,
@@ -72,7 +83,7 @@ _BY_CODE: Dict[str, Callable[[str, str], Exception]] = {
     "ConditionalRequestConflict": lambda name, message: TemporaryError(f"{name}: {message}"),
     "EntityTooLarge": _with(errno.EFBIG),
     "ExistingObjectIsDirectory": is_a_directory,
-    "InvalidBucketName": not_found,
+    "InvalidBucketName": lambda name, message: InvalidPathError(f"{name}: {message}"),
     "KeyTooLongError": _with(errno.ENAMETOOLONG),
     "ObjectParentIsFile": not_a_directory,
     "OperationAborted": lambda name, message: TemporaryError(f"{name}: {message}"),
@@ -81,8 +92,8 @@ _BY_CODE: Dict[str, Callable[[str, str], Exception]] = {
 # … then by the status. No 404 among them: that something else is not there (an account, a page of a web server that is
 # no S3) must not look as if the object were not.
 _BY_STATUS: Dict[int, Callable[[str, str], Exception]] = {
-    401: denied,
-    403: denied,
+    401: _denied,
+    403: _denied,
     408: lambda name, message: DeadlineExceededError(f"{name}: {message}"),
     412: lambda name, message: FileChangedError(message, name),
     416: lambda name, message: BadAnswerError(f"{name}: {message}"),
@@ -112,10 +123,10 @@ def translated(error: BaseException, name: str) -> Optional[Exception]:
     if isinstance(error, (boto.ConnectTimeoutError, boto.ReadTimeoutError, asyncio.TimeoutError, TimeoutError)):
         return DeadlineExceededError(message)
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)):
-        return denied(name, text)
+        return _denied(name, text)
     if isinstance(error, boto.ParamValidationError):
         # The only parameters that come from a path are bucket and key: there can be no such file.
-        return not_found(name, text)
+        return InvalidPathError(f"{name}: {brief(' '.join(str(error).splitlines()[1:])) or text}")
     short = (boto.IncompleteReadError, boto.ResponseStreamingError, boto.FlexibleChecksumError)
     if isinstance(error, short) or type(error).__name__ in ("ClientPayloadError", "ResponseParserError"):
         return BadAnswerError(message)

@@ -1,12 +1,13 @@
-"""Which client options there are: asked of s3fs itself, so that a misspelled one is found before anything is sent."""
+"""Which client options there are: asked of s3fs itself, so that a wrong one is found before anything is sent."""
 
 from __future__ import annotations
 
 import inspect
-from typing import FrozenSet, Iterable, Set
+from typing import Any, FrozenSet, Mapping, Set
 
-from alluxiofs.errors import UnknownSettingError, nearest
+from alluxiofs.errors import ConfigurationError, UnknownSettingError, nearest
 from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS
+from alluxiofs.settings.secrets import hidden_text
 
 __all__ = ["check_options"]
 
@@ -18,14 +19,22 @@ _FREQUENT = frozenset(
 _REFUSED = frozenset({"batch_size"})
 
 
-def check_options(options: Iterable[str]) -> None:
-    """Check the names of client options.
+def check_options(options: Mapping[str, Any]) -> None:
+    """Check the names of client options, and the address among them.
 
     Raises
     ------
     UnknownSettingError
         With the nearest name there is.
+    ConfigurationError
+        For an address that does not say how to speak to it.
     """
+    address = options.get("endpoint_url") or (options.get("client_kwargs") or {}).get("endpoint_url") or "://"
+    if "://" not in str(address):
+        raise ConfigurationError(
+            f"target_options: endpoint_url {hidden_text(str(address))!r} has no scheme: write http:// or https:// "
+            "before it"
+        )
     unusual = set(options) - _FREQUENT
     if not unusual:
         return
