@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.cache.conftest import Kept, kept
+from alluxiofs.cli.session import Session
+from tests.cli.cache.conftest import SIZES, Kept, content, kept
 from tests.cli.conftest import Command
 
 __all__ = ["kept"]
@@ -73,6 +74,18 @@ def test_each_run_sees_what_is_there_now(kept: Kept) -> None:
     assert described.json()["metadata"]["ttl"] == 0
     described = kept.command("describe", kept.url, "--json", "-o", "metadata_ttl=5")
     assert described.json()["metadata"]["ttl"] == 5
+
+
+def test_each_run_uses_the_pages_that_are_kept(kept: Kept) -> None:
+    assert kept.pin(f"{kept.url}/large").code == 0  # waits until the version is told from what might be written next
+    session = Session()
+    for name in ("page_store", "options"):
+        session.put([name], kept.arguments()[name])
+    place = session.place(f"{kept.url}/large")
+    assert place.fs.describe()["metadata"]["ttl"] == 0
+    before = place.fs.describe()["counters"]["bytes_from_under_stores"]  # filesystems of equal settings share them
+    assert place.fs.cat_file(place.name) == content("large", SIZES["large"])
+    assert place.fs.describe()["counters"]["bytes_from_under_stores"] == before
 
 
 def test_mkdir(command: Command, url: str, store: Path) -> None:

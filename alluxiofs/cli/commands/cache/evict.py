@@ -17,7 +17,11 @@ __all__ = ["command"]
 @click.command("evict")
 @choosing_options
 @click.option("--prefix", "prefixes", metavar="URL", multiple=True, help="Files below a URL (repeatable).")
-@click.option("--older-than", metavar="AGE", help="Only files kept for longer than this: 12h, 7d …")
+@click.option(
+    "--older-than",
+    metavar="AGE",
+    help="Only files kept for longer than this, a number with its unit: 7d, 12h, 30min, 90s.",
+)
 @click.option("--json", "as_json", is_flag=True, help="What was dropped as a JSON object.")
 @path_option
 @filesystem_options
