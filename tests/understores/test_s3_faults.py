@@ -33,7 +33,7 @@ from tests.faults import (
     truncate,
     wrong_range,
 )
-from tests.servers import S3Server
+from tests.servers import S3Server, free_port
 
 DATA = bytes(range(256)) * 4096
 
@@ -154,6 +154,18 @@ def test_large_objects_go_in_parts_and_an_aborted_one_leaves_none(
     assert not s3_client.call_s3("list_multipart_uploads", Bucket=bucket).get("Uploads")
     assert s3_client.cat_file(f"{bucket}/large-commit") == data
     assert not s3_client.exists(f"{bucket}/large-abort")
+
+
+@pytest.mark.parametrize("ask", [UnderStore.stat, UnderStore.list])
+def test_who_runs_out_of_time_is_told_what_went_wrong_until_then(ask: Any) -> None:
+    """The client repeats a refused connection, and pauses for longer than there is time."""
+    options = {"key": "k", "secret": "s", "endpoint_url": f"http://127.0.0.1:{free_port()}"}
+    retries = {"config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": 100}}}
+    store = S3UnderStore(Target("s3", {**options, **retries}), S3UnderStore.Settings(), make_context())
+    with pytest.raises(TimeoutError, match="before that: Could not connect to the endpoint URL") as caught:
+        list(getattr(store, ask.__name__)("bucket/key", Deadline.after(1.5)))
+    assert type(caught.value.__cause__).__name__ == "EndpointConnectionError"
+    store.close()
 
 
 def test_what_a_store_says_is_in_the_error(store: UnderStore, s3_bucket: str, s3_server: S3Server) -> None:

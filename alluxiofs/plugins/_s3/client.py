@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import importlib.util
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Dict, Iterator, Optional, Tuple, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
+
+from attrs import define
 
 from alluxiofs.errors import ConfigurationError, DeadlineExceededError, MissingExtraError
 from alluxiofs.plugins._fsspec.failures import brief
@@ -24,9 +40,12 @@ if TYPE_CHECKING:
 
     from alluxiofs.interfaces import Deadline, Target
 
-__all__ = ["S3Client", "bucket_and_key", "finish"]
+__all__ = ["S3Client", "Started", "bucket_and_key", "finish"]
 
 T = TypeVar("T")
+
+_met: contextvars.ContextVar[List[BaseException]] = contextvars.ContextVar("_met")
+"""The failures of the attempts at the request that is on its way: the client repeats it, and tells of the last only."""
 
 # botocore's own are 10 connections, five attempts with long pauses (more patience than a deadline has), and signed
 # URLs of a kind that newer regions refuse.
@@ -35,6 +54,18 @@ _DEFAULTS = {
     "retries": {"mode": "standard", "total_max_attempts": 3},
     "signature_version": "s3v4",
 }
+
+
+@define(frozen=True)
+class Started:
+    """A request on its way, and the failures of its attempts so far."""
+
+    future: Future[Dict[str, Any]]
+    met: List[BaseException]
+
+    def cancel(self) -> None:
+        """Give it up."""
+        self.future.cancel()
 
 
 class S3Client:
@@ -93,22 +124,27 @@ class S3Client:
         destination: Optional[Destination] = None,
     ) -> T:
         """What a coroutine returns that is given ``send(method, **parameters)``."""
-        with _failures(name):
+        met: List[BaseException] = []
+        with _failures(name, met):
             made = self.connected(deadline)
             deadline.wait()
-            return run_coroutine(made.loop, work(self._sender(made)), deadline, destination)
+            return run_coroutine(made.loop, work(self._sender(made, met)), deadline, destination)
 
-    def start(self, method: str, deadline: Deadline, name: str, **parameters: Any) -> Future[Dict[str, Any]]:
+    def start(self, method: str, deadline: Deadline, name: str, **parameters: Any) -> Started:
         """Send a request and do not wait; see :meth:`finish`."""
         with _failures(name):
             made = self.connected(deadline)
-            return asyncio.run_coroutine_threadsafe(self._sender(made)(method, **parameters), made.loop)
+            met: List[BaseException] = []
+            sending = self._sender(made, met)(method, **parameters)
+            return Started(asyncio.run_coroutine_threadsafe(sending, made.loop), met)
 
     @staticmethod
-    def _sender(made: S3FileSystem) -> Callable[..., Coroutine[Any, Any, Dict[str, Any]]]:
+    def _sender(made: S3FileSystem, met: List[BaseException]) -> Callable[..., Coroutine[Any, Any, Dict[str, Any]]]:
         async def send(method: str, **parameters: Any) -> Dict[str, Any]:
             await made.set_session()  # a no-op but for a session that somebody closed
             client = await made.get_s3(parameters.get("Bucket"))
+            client.meta.events.register("needs-retry.s3", _remember, unique_id="alluxiofs-failures")
+            _met.set(met)
             bound = getattr(client, method)
             answer: Dict[str, Any] = await bound(**made._get_s3_method_kwargs(bound, made.req_kw, **parameters))
             return answer
@@ -193,10 +229,22 @@ def bucket_and_key(name: str) -> Tuple[str, str]:
     return bucket, key
 
 
+def _remember(caught_exception: Optional[BaseException] = None, **_: Any) -> None:
+    """What botocore calls when it decides whether to repeat a request; ``None`` leaves that to others."""
+    if caught_exception is not None:
+        with contextlib.suppress(LookupError):  # a request of a user's own, on a ready client
+            _met.get().append(caught_exception)
+
+
 @contextlib.contextmanager
-def _failures(name: str) -> Iterator[None]:
+def _failures(name: str, met: Sequence[BaseException] = ()) -> Iterator[None]:
     try:
         yield
+    except DeadlineExceededError as error:
+        if not met:
+            raise
+        # Who is out of time while the client repeats a request wants to know what went wrong with it.
+        raise DeadlineExceededError(f"{error}; before that: {brief(str(met[-1]))}") from met[-1]
     except Exception as error:
         failure = translated(error, name)
         if failure is None:
@@ -204,7 +252,7 @@ def _failures(name: str) -> Iterator[None]:
         raise failure from error
 
 
-def finish(future: Future[T], deadline: Deadline, name: str) -> T:
+def finish(started: Started, deadline: Deadline, name: str) -> Dict[str, Any]:
     """What a request that was started returns."""
-    with _failures(name):
-        return result(future, deadline)
+    with _failures(name, started.met):
+        return result(started.future, deadline)

@@ -13,9 +13,7 @@ from alluxiofs.plugins._s3.client import bucket_and_key, finish
 from alluxiofs.plugins._s3.copying import origin_of, spans
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from alluxiofs.plugins._s3.client import S3Client
+    from alluxiofs.plugins._s3.client import S3Client, Started
 
 __all__ = ["S3Writer"]
 
@@ -76,7 +74,7 @@ class S3Writer(Writer):
         self._buffer = bytearray()
         self._upload: Optional[str] = None
         self._sent = 0
-        self._pending: Deque[Tuple[int, Future[Dict[str, Any]]]] = deque()
+        self._pending: Deque[Tuple[int, Started]] = deque()
         self._parts: List[Dict[str, Any]] = []
         self._ended = False
 
