@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List
 import pytest
 from attrs import evolve
 
-from alluxiofs.gateway import Gateway, Metadata
+from alluxiofs.gateway import Gateway, Metadata, metadata
 from alluxiofs.gateway.notes import Moment, asked_at, decode, encode
 from alluxiofs.interfaces import Deadline, Entry, Target, UnderStoreCapabilities
 from tests.unit.gateway.conftest import Assembled
@@ -126,6 +126,7 @@ def test_a_note_of_another_time_is_not_believed(
 def test_a_note_is_believed_from_when_it_was_asked_for(
     process: Callable[..., Assembled], notes: Dict[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(metadata, "_process", metadata._Process())  # other tests have forgotten things since then
     one, other = process(), process()
     one.gateway.stat(one.gateway.locate("d/07"))
     nearly = TTL - 10
