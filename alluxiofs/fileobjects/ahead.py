@@ -8,6 +8,7 @@ read makes it less from then on.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Deque, List, Optional, Tuple
@@ -26,6 +27,7 @@ _UNIT = 4 * 2**20  # bytes that one request has at the most
 _BOLDEST, _SHYEST = 4.0, 0.5  # bytes ahead for each byte read in one go
 _PENANCE = 4
 _NEVER = 1 << 63
+_ROOM = 256 * 2**20  # bytes that all files of a process together hold ahead in memory
 
 
 class Pace:
@@ -146,6 +148,37 @@ class KeptAhead(Source):
             self._opened.count_ahead(used, wasted)
 
 
+class _Room:
+    """The memory for what is held ahead: what there is no room for is read when it is wanted."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, as in a forked child, which holds nothing yet."""
+        self._lock = threading.Lock()
+        self.left = self.most
+
+    def take(self, size: int) -> bool:
+        """Have so many bytes; ``False`` if there are fewer."""
+        with self._lock:
+            if size > self.left:
+                return False
+            self.left -= size
+            return True
+
+    def give(self, size: int) -> None:
+        """Give them back."""
+        with self._lock:
+            self.left += size
+
+
+_room = _Room(_ROOM)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_room.reset)
+
+
 class _Block:
     """A piece of a file that is being fetched into memory."""
 
@@ -184,6 +217,10 @@ class MemoryAhead(Source):
     def close(self) -> None:
         """Give back what is held."""
         self._drop()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_blocks"):
+            self._drop()
 
     def _forget(self) -> None:
         """Begin anew, as in a forked child: the parent's threads fetch nothing there, and its locks may be held."""
@@ -261,6 +298,7 @@ class MemoryAhead(Source):
                 block = self._blocks.popleft()
                 used += block.end - block.begin
             if used:
+                _room.give(used)
                 self._pace.told(used, 0)
                 self._opened.count_ahead(used, 0)
             self._look_ahead(offset, end)
@@ -276,10 +314,14 @@ class MemoryAhead(Source):
         goal = min(ready + ahead if self._pace.fixed else end + ahead, self._opened.length)
         while ready < goal:
             block = _Block(ready, min(ready + _UNIT, goal))
+            size = block.end - block.begin
+            if not _room.take(size):
+                return
             fetch = functools.partial(self._fetch, block)
             if not self._far:
                 fetch()
             elif not threads.try_submit(fetch):
+                _room.give(size)
                 return
             self._blocks.append(block)
             ready = block.end
@@ -299,5 +341,6 @@ class MemoryAhead(Source):
         whole = sum(block.end - block.begin for block in self._blocks)
         self._blocks.clear()
         if whole:
+            _room.give(whole)
             self._pace.told(whole - unread, unread)
             self._opened.count_ahead(whole - unread, unread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alluxiofs.errors import UnavailableError
+from alluxiofs.fileobjects import ahead
 from alluxiofs.fileobjects.source import Source
 from alluxiofs.fileobjects.sources import source_for
 from alluxiofs.pagestores.memory import MemoryPageStore
@@ -170,3 +172,23 @@ def test_threads_that_share_a_position_still_get_their_bytes(reading: Make, page
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(read, range(8)))
+
+
+@pytest.mark.parametrize("most", [0, MIB, 5 * MIB])
+def test_all_files_together_hold_no_more_than_there_is_room_for(
+    reading: Make, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gc.collect()  # what other tests have left gives back its own room
+    room = ahead._Room(most)
+    monkeypatch.setattr(ahead, "_room", room)
+    sources = [reading(False)[1] for _ in range(4)]
+    least = most
+    for begin in range(0, LENGTH, MIB):
+        end = min(begin + MIB, LENGTH)
+        for source in sources:
+            assert (source.sequential if begin else source.random)(begin, end - begin) == DATA[begin:end]
+            least = min(least, room.left)
+    assert 0 <= least < max(most, 1)
+    for source in sources:
+        source.close()
+    assert room.left == most
