@@ -16,6 +16,7 @@ import pytest
 
 from alluxiofs.testing.stand_in_workers import file_id
 from tests.cli.conftest import Command
+from tests.cli.interrupts import interruptible
 from tests.servers import free_port
 
 
@@ -26,6 +27,7 @@ def running(*words: object) -> Iterator[Any]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,
     )
     try:
         yield process

@@ -16,6 +16,7 @@ from alluxiofs import errors
 from alluxiofs.cli import main
 from alluxiofs.cli.failures import code_of, explain
 from tests.cli.conftest import Command
+from tests.cli.interrupts import interruptible
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,10 @@ def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     with file.open("wb") as target:
         target.truncate(256 << 20)
     process = subprocess.Popen(
-        [sys.executable, "-m", "alluxiofs", "cat", f"file://{file}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "alluxiofs", "cat", f"file://{file}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=interruptible,
     )
     assert process.stdout is not None
     with process:
