@@ -16,19 +16,15 @@ import pytest
 
 from alluxiofs.testing.stand_in_workers import file_id
 from tests.cli.conftest import Command
-from tests.cli.interrupts import interruptible
+from tests.cli.interrupts import interrupts_are_heard
 from tests.servers import free_port
 
 
 @contextlib.contextmanager
 def running(*words: object) -> Iterator[Any]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "alluxiofs", "dev-cluster", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=interruptible,
-    )
+    command = [sys.executable, "-m", "alluxiofs", "dev-cluster", *map(str, words)]
+    with interrupts_are_heard():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
     finally:

@@ -16,7 +16,7 @@ from alluxiofs import errors
 from alluxiofs.cli import main
 from alluxiofs.cli.failures import code_of, explain
 from tests.cli.conftest import Command
-from tests.cli.interrupts import interruptible
+from tests.cli.interrupts import interrupts_are_heard
 
 
 @pytest.mark.parametrize(
@@ -219,12 +219,9 @@ def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     file = tmp_path / "large"
     with file.open("wb") as target:
         target.truncate(256 << 20)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "alluxiofs", "cat", f"file://{file}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=interruptible,
-    )
+    command = [sys.executable, "-m", "alluxiofs", "cat", f"file://{file}"]
+    with interrupts_are_heard():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     with process:
         assert process.stdout.read(10) == bytes(10)  # it is at work, and waits for somebody to read on
