@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -91,7 +92,9 @@ def test_a_tree_that_cannot_be_removed_names_what_is_in_the_way(fs: Any, place: 
     def task() -> None:
         with pytest.raises(PermissionError) as caught:
             fs.rm(str(place / "tree"), recursive=True)
-        assert str(caught.value) == f"[Errno 13] Permission denied: {str(kept)!r}"
+        # Since Python 3.13 it is the directory whose rights are missing.
+        assert caught.value.filename in (str(kept), str(kept.parent))
+        assert caught.value.errno == errno.EACCES
 
     assert without_privileges(task, place)
     assert kept.stat().st_size == len(OLD)

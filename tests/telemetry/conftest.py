@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import Any, Dict, Iterator
 
@@ -29,8 +30,10 @@ def _alone() -> Iterator[None]:
     """Filesystems that a test made are gone after it, and the pages of their telemetry with them."""
     from alluxiofs.filesystem import AlluxioFileSystem
 
+    gc.collect()
     yield
     AlluxioFileSystem.clear_instance_cache()
+    gc.collect()  # a page lives as long as somebody records for it, and a port has one page
 
 
 class Cluster:
