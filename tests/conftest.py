@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from alluxiofs.gateway.breaker import process_breakers
 from tests.oss_front import oss_server
@@ -22,9 +23,11 @@ __all__ = [
     "s3_server",
 ]
 
-# How long an example takes is the machine's affair, and no property.
-settings.register_profile("whenever", deadline=None)
-settings.load_profile("whenever")
+# How long an example takes is the machine's affair, and no property. Examples are new ones whenever somebody tests at
+# a desk, and what they find is kept as an example of its own; where nobody looks, a run says the same twice.
+settings.register_profile("at a desk", deadline=None)
+settings.register_profile("unattended", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unattended" if os.environ.get("CI") else "at a desk")
 
 
 @pytest.fixture(autouse=True)

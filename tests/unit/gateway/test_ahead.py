@@ -137,8 +137,8 @@ Step = st.tuples(
 @pytest.mark.parametrize("pages", [False, True], ids=["no pages", "pages"])
 @pytest.mark.parametrize("readahead", ["unasked", 100, 300_000, 10 * MIB])
 def test_any_way_of_reading_gives_the_bytes(reading: Make, pages: bool, readahead: Any) -> None:
-    @settings(max_examples=15, deadline=None)
-    @given(st.lists(Step, max_size=30))
+    @settings(max_examples=25, deadline=None)
+    @given(st.lists(Step, max_size=12))
     def holds(steps: List[Tuple[str, int, int]]) -> None:
         _, source = reading(pages, readahead)
         position: Optional[int] = None
