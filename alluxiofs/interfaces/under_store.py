@@ -59,6 +59,8 @@ class UnderStoreCapabilities:
         Several ranges of one file can be read at a time, and it pays.
     recursive_list:
         Everything below a directory can be listed at once (``list(recursive=True)``).
+    stat_and_read:
+        One request tells what a file is and gives its first or its last bytes (``stat_and_read``).
     remote:
         It is behind a network: worth keeping pages of.
     writable:
@@ -73,6 +75,7 @@ class UnderStoreCapabilities:
     native_copy: bool = False
     parallel_ranges: bool = True
     recursive_list: bool = False
+    stat_and_read: bool = False
     remote: bool = True
     writable: bool = True
 
@@ -160,6 +163,26 @@ class UnderStore(Component, ABC):
     @abstractmethod
     def stat(self, name: str, deadline: Deadline) -> Entry:
         """What is there now, not what a client's cache remembers. ``FileNotFoundError`` if there is nothing."""
+
+    def stat_and_read(
+        self, name: str, length: int, deadline: Deadline, *, from_end: bool = False
+    ) -> Tuple[Entry, int, bytes]:
+        """What is there now, and of a file its first ``length`` bytes (``from_end``: its last), in one request where
+        there is a file. Only with the capability of the same name.
+
+        Returns
+        -------
+        The entry, where the bytes begin, and the bytes: fewer than ``length`` only if the file has no more, none of a
+        directory. They are of the version that the entry tells: one answer said both.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is nothing of this name.
+        BadAnswerError
+            For a body that is short, long or of another range.
+        """
+        raise self._cannot("tell what a file is and read it in one request")
 
     @abstractmethod
     def list(self, name: str, deadline: Deadline, recursive: bool = False) -> Iterator[Entry]:
