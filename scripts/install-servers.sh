@@ -105,7 +105,24 @@ install_etcd() { # where workers say that they are alive; Debian's, unpacked and
     echo "fetched: $folder/bin/etcd"
 }
 
-[ $# -gt 0 ] || set -- versitygw toxiproxy fake_gcs_server hadoop minio etcd
+install_prometheus() { # what fetches metrics, and promtool, which checks its rules; Debian's, unpacked and not installed
+    if { command -v prometheus && command -v promtool; } >/dev/null || [ -x "$folder/bin/promtool" ]; then
+        echo "prometheus is there: $(command -v prometheus || echo "$folder/bin/prometheus")"
+        return
+    fi
+    need apt-get "Prometheus (elsewhere: https://prometheus.io/download/)"
+    made="$(mktemp -d "$folder/prometheus.XXXXXX")"
+    trap 'rm -rf "$made"' EXIT
+    (cd "$made" && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; }) >/dev/null
+    dpkg-deb -x "$made"/prometheus_*.deb "$made"
+    mv "$made/usr/bin/prometheus" "$folder/bin/prometheus"
+    mv "$made/usr/bin/promtool" "$folder/bin/promtool" # last: it is what is looked for
+    rm -rf "$made"
+    trap - EXIT
+    echo "fetched: $folder/bin/prometheus"
+}
+
+[ $# -gt 0 ] || set -- versitygw toxiproxy fake_gcs_server hadoop minio etcd prometheus
 for server in "$@"; do
     "install_$server"
 done

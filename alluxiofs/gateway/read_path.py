@@ -11,6 +11,7 @@ from alluxiofs.errors import (
     is_a_directory,
 )
 from alluxiofs.gateway import threads
+from alluxiofs.gateway.breaker import process_breakers
 from alluxiofs.gateway.columns import Recent
 from alluxiofs.gateway.keeping import KeptVersion
 from alluxiofs.gateway.line import Side
@@ -137,10 +138,13 @@ class ReadPath(Looking):
 
     def counters(self) -> Dict[str, int]:
         """Bytes that came over the wire, by their source, and those fetched ahead of readers, by whether they were read
-        in the end; they only grow. Besides, how many files are open and workers alive at the moment."""
+        in the end; they only grow. Besides, how many files are open, workers alive and breakers of them open at the
+        moment."""
         levels = {"open_files": len(self.held)}
         if self.parts.membership is not None:
-            levels["workers_alive"] = len(self.parts.membership.known().workers)
+            workers, transport = self.parts.membership.known().workers, self.parts.transport.name
+            levels["workers_alive"] = len(workers)
+            levels["breakers_open"] = sum(process_breakers.state(transport, one) != "closed" for one in workers)
         return {**self._counted, **levels}
 
     def describe(self) -> Dict[str, Any]:

@@ -11,7 +11,7 @@ from alluxiofs.interfaces.component import Component
 
 __all__ = ["LEVELS", "Call", "Event", "Telemetry"]
 
-LEVELS = frozenset({"pages", "bytes", "capacity", "open_files", "workers_alive"})
+LEVELS = frozenset({"pages", "bytes", "capacity", "open_files", "workers_alive", "breakers_open"})
 """Which of the numbers that are watched are those of the moment. All others only grow."""
 
 

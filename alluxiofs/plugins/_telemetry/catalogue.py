@@ -61,7 +61,7 @@ UNDER_STORE_DURATION = Metric(
     "How long calls to an under store took, in seconds",
 )
 READ_BYTES = Metric(
-    "alluxiofs_read_bytes", Kind.COUNTER, ("source",), "Bytes of file content that came over the wire, by their source"
+    "alluxiofs_read_bytes", Kind.COUNTER, ("source",), "Bytes of file content, by where they came from"
 )
 WRITTEN_BYTES = Metric(
     "alluxiofs_written_bytes", Kind.COUNTER, ("under_store",), "Bytes of file content written to an under store"
@@ -80,6 +80,7 @@ BREAKERS_OPENED = Metric(
     "alluxiofs_breakers_opened", Kind.COUNTER, ("reason",), "Workers that failed again and again, and were passed over"
 )
 BREAKERS_CLOSED = Metric("alluxiofs_breakers_closed", Kind.COUNTER, ("reason",), "Workers that are asked again")
+LOAD_JOBS = Metric("alluxiofs_load_jobs", Kind.COUNTER, ("state",), "Load jobs that were submitted, and how they ended")
 OTHER_EVENTS = Metric("alluxiofs_other_events", Kind.COUNTER, ("kind", "reason"), "What else happened, by its kind")
 PAGE_STORE_HITS = Metric("alluxiofs_page_store_hits", Kind.COUNTER, (), "Reads out of a page that was kept")
 PAGE_STORE_MISSES = Metric("alluxiofs_page_store_misses", Kind.COUNTER, (), "Looks for a page that was not kept")
@@ -92,6 +93,9 @@ READAHEAD_WASTED = Metric(
     "alluxiofs_readahead_wasted_bytes", Kind.COUNTER, (), "Bytes fetched ahead that nobody read any more"
 )
 WORKERS_ALIVE = Metric("alluxiofs_workers_alive", Kind.GAUGE, (), "Workers in the membership as it was last seen")
+BREAKERS_OPEN = Metric(
+    "alluxiofs_breakers_open", Kind.GAUGE, (), "Workers that failed again and again, and have not answered since"
+)
 OPEN_FILES = Metric("alluxiofs_open_files", Kind.GAUGE, (), "Files open for reading")
 
 EVENTS = {
@@ -101,6 +105,7 @@ EVENTS = {
     "page_store_off": PAGE_STORE_FAILURES,
     "breaker_opened": BREAKERS_OPENED,
     "breaker_closed": BREAKERS_CLOSED,
+    "load_job": LOAD_JOBS,
 }
 """The metrics of the kinds of events that have one of their own."""
 
@@ -123,6 +128,7 @@ WATCHED = {
         "readahead_used": READAHEAD_USED,
         "readahead_wasted": READAHEAD_WASTED,
         "workers_alive": WORKERS_ALIVE,
+        "breakers_open": BREAKERS_OPEN,
         "open_files": OPEN_FILES,
     },
 }
@@ -140,6 +146,7 @@ METRICS = (
     PAGE_STORE_FAILURES,
     BREAKERS_OPENED,
     BREAKERS_CLOSED,
+    LOAD_JOBS,
     OTHER_EVENTS,
     *WATCHED["page_store"].values(),
     *WATCHED["gateway"].values(),

@@ -18,6 +18,7 @@ __all__ = ["Calls", "Tally"]
 
 _MOST = 1000  # series of calls, and of events: plugins make up methods and states, and a page must stay readable
 _OTHER = "other"
+_OF_CLUSTERS = frozenset({"workers_alive", "breakers_open"})
 
 CallKey = Tuple[str, str, str, str]
 EventKey = Tuple[str, str]
@@ -114,7 +115,7 @@ class Tally:
             return dict(self._events)
 
     def counters(self, name: str) -> Dict[str, int]:
-        """What those who are watched under a name say now, added up; of workers alive the most."""
+        """What those who are watched under a name say now, added up; of workers the most."""
         with self._lock:
             watched = list(self._watched.get(name, ()))
         together: Dict[str, int] = {}
@@ -122,7 +123,7 @@ class Tally:
             for counter, value in one.now().items():
                 before = together.get(counter, 0)
                 # Several filesystems of one process mostly have one cluster, whose workers are not to be added up.
-                together[counter] = max(before, value) if counter == "workers_alive" else before + value
+                together[counter] = max(before, value) if counter in _OF_CLUSTERS else before + value
         return together
 
 
