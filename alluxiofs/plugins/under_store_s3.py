@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Iterator, List, Optional, Tuple
 
 from attrs import define
 
@@ -20,16 +20,19 @@ from alluxiofs.errors import (
     not_found,
 )
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
+from alluxiofs.interfaces.values import UNSETTLED
 from alluxiofs.plugins._fsspec.appending import RewritingWriter, pour
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.names import check, contained, split_scheme
 from alluxiofs.plugins._fsspec.versions import epoch, wait_until_settled
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._s3.appending import Appending
-from alluxiofs.plugins._s3.client import S3Client, bucket_and_key, finish
-from alluxiofs.plugins._s3.copying import CARRIED, LARGEST_COPY, carried, copy_object
+from alluxiofs.plugins._s3.client import S3Client, bucket_and_key
+from alluxiofs.plugins._s3.copying import LARGEST_COPY, carried, copy_object
+from alluxiofs.plugins._s3.entries import file_entry
 from alluxiofs.plugins._s3.failures import refused
-from alluxiofs.plugins._s3.reading import fetch, version_of
+from alluxiofs.plugins._s3.listing import listed
+from alluxiofs.plugins._s3.reading import fetch, fetch_end
 from alluxiofs.plugins._s3.writer import S3Writer
 from alluxiofs.settings.types import Seconds, Size
 
@@ -37,8 +40,6 @@ __all__ = ["S3UnderStore"]
 
 _SIGNING = 60.0
 _KEYS_AT_ONCE = 1000  # what one request may remove
-# What users see of what the store says of an object.
-_SHOWN = ("ETag", "LastModified", "VersionId", *CARRIED)
 
 
 class S3UnderStore(UnderStore):
@@ -56,6 +57,7 @@ class S3UnderStore(UnderStore):
         directories=False,
         native_copy=True,
         recursive_list=True,
+        stat_and_read=True,
     )
 
     @define(frozen=True)
@@ -104,7 +106,38 @@ class S3UnderStore(UnderStore):
             except FileNotFoundError:
                 pass
             else:
-                return _file(name, answer, answer.get("ContentLength"))
+                return file_entry(name, answer, answer.get("ContentLength"))
+        return self._directory(name, deadline)
+
+    def stat_and_read(
+        self, name: str, length: int, deadline: Deadline, *, from_end: bool = False
+    ) -> Tuple[Entry, int, bytes]:
+        key = bucket_and_key(name)[1]
+        if not key or length <= 0:
+            return self.stat(name, deadline), 0, b""
+        try:
+            found = self._client.run(
+                lambda send: fetch_end(send, name, length, from_end, deadline.moved), deadline, name
+            )
+        except FileNotFoundError:
+            return self._directory(name, deadline), 0, b""
+        if found is None:
+            entry = self.stat(name, deadline)
+            if entry.size:
+                raise BadAnswerError(f"{name}: no byte of it was to be had, though it has {entry.size}")
+            return entry, 0, b""
+        answer, size, start, data = found
+        entry = file_entry(name, answer, size)
+        if (entry.version.tag or "").startswith(UNSETTLED):
+            # Another content within the same tick would look like this one: read it when no such can come any more.
+            again = bytearray(len(data))
+            self.read_into(name, entry.version, start, memoryview(again), deadline)
+            data = bytes(again)
+        return entry, start, data
+
+    def _directory(self, name: str, deadline: Deadline) -> Entry:
+        """What is there if no object is."""
+        bucket, key = bucket_and_key(name)
         prefix = {"Prefix": f"{key}/"} if key else {}
         listing = self._client.call("list_objects_v2", deadline, name, Bucket=bucket, MaxKeys=1, **prefix)
         if key and not listing.get("KeyCount", len(listing.get("Contents", ()))):
@@ -117,7 +150,7 @@ class S3UnderStore(UnderStore):
             return
         bucket, key = bucket_and_key(name)
         found = not key
-        for item in self._listed(name, deadline, delimiter="" if recursive else "/"):
+        for item in listed(self._client, name, deadline, delimiter="" if recursive else "/"):
             found = True
             own = f"{bucket}/{item.get('Key') or item['Prefix']}"
             if "Prefix" in item:
@@ -126,7 +159,7 @@ class S3UnderStore(UnderStore):
                     continue  # keys with an empty part are read by name; a directory without a name is none
                 yield Entry(own, "directory", 0)
             elif not own.endswith("/"):  # a key that ends so only marks a directory
-                yield _file(own, item, item.get("Size"))
+                yield file_entry(own, item, item.get("Size"))
         if not found:
             entry = self.stat(name, deadline)
             if entry.is_file:
@@ -183,7 +216,7 @@ class S3UnderStore(UnderStore):
         bucket, key = bucket_and_key(name)
         marker = f"{key}/" if key else ""
         keys: List[str] = []
-        for item in self._listed(name, deadline, delimiter=""):
+        for item in listed(self._client, name, deadline, delimiter=""):
             if not recursive and item["Key"] != marker:
                 raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
             keys.append(item["Key"])
@@ -326,31 +359,6 @@ class S3UnderStore(UnderStore):
             else:
                 yield entry
 
-    def _listed(self, name: str, deadline: Deadline, delimiter: str) -> Iterator[Mapping[str, Any]]:
-        """What one listing has, page after page: keys, and with a delimiter common prefixes; the marker of the
-        directory itself only without one."""
-        bucket, key = bucket_and_key(name)
-        prefix = f"{key}/" if key else ""
-        parameters: Dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "Delimiter": delimiter}
-        asked = self._client.start("list_objects_v2", deadline, name, **parameters)
-        try:
-            while True:
-                page = finish(asked, deadline, name)
-                token = page.get("NextContinuationToken")
-                if page.get("IsTruncated"):
-                    if not token or token == parameters.get("ContinuationToken"):
-                        raise BadAnswerError(f"{name}: a listing that is not at its end says no way to go on")
-                    deadline.progress()
-                    # The store makes up the next page while this one is looked at.
-                    parameters["ContinuationToken"] = token
-                    asked = self._client.start("list_objects_v2", deadline, name, **parameters)
-                yield from page.get("CommonPrefixes", ())
-                yield from page.get("Contents", ())
-                if not page.get("IsTruncated"):
-                    return
-        finally:
-            asked.cancel()  # of a listing that is not read to its end
-
     def _make_bucket(self, bucket: str, deadline: Deadline) -> None:
         region = self._client.region
         where = (
@@ -379,15 +387,3 @@ class S3UnderStore(UnderStore):
 @functools.lru_cache(maxsize=64)  # it is asked for with each open
 def _identity_at(endpoint: str) -> str:
     return store_identity("s3", {"endpoint_url": endpoint} if endpoint else {})
-
-
-def _file(name: str, answer: Mapping[str, Any], size: Optional[int]) -> Entry:
-    modified = epoch(answer.get("LastModified"))
-    return Entry(
-        name=name,
-        kind="file",
-        size=size,
-        version=version_of(answer, size),
-        modified=modified,
-        extra={field: answer[field] for field in _SHOWN if answer.get(field)},
-    )

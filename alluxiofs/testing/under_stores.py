@@ -22,13 +22,14 @@ from alluxiofs.errors import (
 from alluxiofs.interfaces import Component, Deadline, UnderStore
 from alluxiofs.testing._appends import AppendContract
 from alluxiofs.testing._files import ODD_NAMES, content, get, put, soon
+from alluxiofs.testing._stat_and_read import StatAndReadContract
 from alluxiofs.testing.components import ComponentContract
 from alluxiofs.testing.guards import at_once
 
 __all__ = ["ODD_NAMES", "UnderStoreContract"]
 
 
-class UnderStoreContract(AppendContract, ComponentContract):
+class UnderStoreContract(AppendContract, StatAndReadContract, ComponentContract):
     """What the gateway relies on in any under store that can be written.
 
     Override the fixtures ``store`` (one of your class) and ``root`` (the name of a directory in it, or of a bucket,

@@ -1,35 +1,28 @@
-"""Reading a range of one version of an object."""
+"""Reading bytes of an object: a range of one version, or the first or last of whatever is there."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Mapping, Optional, Tuple
 
 from alluxiofs.errors import BadAnswerError, FileChangedError
 from alluxiofs.interfaces import Version
-from alluxiofs.plugins._fsspec.versions import SECOND, epoch, settled
 from alluxiofs.plugins._s3.client import bucket_and_key
+from alluxiofs.plugins._s3.entries import version_of
 
 if TYPE_CHECKING:
     from alluxiofs.plugins._fsspec.waiting import Destination
 
-__all__ = ["fetch", "version_of"]
+__all__ = ["fetch", "fetch_end"]
+
+Send = Callable[..., Awaitable[Dict[str, Any]]]
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _CHUNK = 1 << 20
 
 
-def version_of(answer: Mapping[str, Any], size: Optional[int]) -> Version:
-    """The version in an answer of the store; times in whole seconds, for that is what all of its answers have. A store
-    that gives no ETag has nothing else, and within the second of a change that is not enough."""
-    tag = answer.get("ETag")
-    modified = epoch(answer.get("LastModified"))
-    mtime = None if modified is None else int(modified) * SECOND
-    return settled(Version(f"etag:{tag}" if tag else None, size, mtime, SECOND))
-
-
 async def fetch(
-    send: Callable[..., Awaitable[Dict[str, Any]]],
+    send: Send,
     name: str,
     version: Version,
     offset: int,
@@ -67,11 +60,82 @@ async def fetch(
         body.close()
 
 
+async def fetch_end(
+    send: Send, name: str, length: int, from_end: bool, moved: Callable[[int], None]
+) -> Optional[Tuple[Dict[str, Any], int, int, bytes]]:
+    """The first or the last bytes of whatever is there now.
+
+    Parameters
+    ----------
+    send:
+        Sends a request of a name.
+    name:
+        Of the object.
+    length, from_end:
+        How many bytes, and of which end.
+    moved:
+        Is told of each piece.
+
+    Returns
+    -------
+    What the store says of the object, its size, where the bytes begin, and the bytes; ``None`` where it has no such
+    range, for the object is empty.
+    """
+    bucket, key = bucket_and_key(name)
+    span = f"bytes=-{length}" if from_end else f"bytes=0-{length - 1}"
+    try:
+        answer = await send("get_object", Bucket=bucket, Key=key, Range=span)
+    except Exception as error:
+        if _status(error) == 416:
+            return None
+        raise
+    body = answer["Body"]
+    try:
+        start, count, size = _end(answer, name, length, from_end)
+        pieces = []
+        missing = count
+        while missing:
+            pieces.append(await body.read(min(missing, _CHUNK)))
+            if not pieces[-1]:
+                raise BadAnswerError(f"{name}: the body ended {missing} bytes short of {count}")
+            missing -= len(pieces[-1])
+            moved(len(pieces[-1]))
+        if await body.read(1):
+            raise BadAnswerError(f"{name}: the body has more than the {count} bytes that it should have")
+    finally:
+        body.close()
+    return answer, size, start, b"".join(pieces)
+
+
+def _end(answer: Mapping[str, Any], name: str, length: int, from_end: bool) -> Tuple[int, int, int]:
+    """Where the bytes in the answer begin, how many they are, and how many the object has."""
+    declared, told = answer.get("ContentRange"), answer.get("ContentLength")
+    if declared is None:
+        # The whole object: what an object that is no longer may be sent as.
+        if told is None or told > length:
+            raise BadAnswerError(f"{name}: the store ignored the range, and sent all {told} bytes")
+        return 0, told, told
+    match = _RANGE.fullmatch(declared)
+    if match is None or match[3] == "*":
+        raise BadAnswerError(f"{name}: {declared!r} was answered to the request for {length} bytes of an end")
+    first, last, size = int(match[1]), int(match[2]), int(match[3])
+    start = max(0, size - length) if from_end else 0
+    if (first, last) != (start, min(start + length, size) - 1):
+        raise BadAnswerError(f"{name}: {declared!r} was answered to the request for {length} bytes of an end")
+    if told is not None and told != last + 1 - first:
+        raise BadAnswerError(f"{name}: a body of {told} bytes for {declared!r}")
+    return first, last + 1 - first, size
+
+
 def _refused(error: Exception, version: Version) -> bool:
     """Whether the store refuses the condition, or a range that the version had."""
-    response = getattr(error, "response", None) or {}  # aiohttp's errors have one too, that may be None
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
+    status = _status(error)
     return status == 412 or (status == 416 and version.length is not None)
+
+
+def _status(error: Exception) -> Optional[int]:
+    response = getattr(error, "response", None) or {}  # aiohttp's errors have one too, that may be None
+    return response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
 
 
 def _check(answer: Mapping[str, Any], name: str, version: Version, offset: int, size: int) -> None:
