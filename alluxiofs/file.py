@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from alluxiofs.filesystem import AlluxioFileSystem
     from alluxiofs.interfaces import Location
 
-__all__ = ["AlluxioFile"]
+__all__ = ["AlluxioFile", "closed_error"]
 
 
 class AlluxioFile(io.BufferedIOBase):
@@ -36,7 +36,7 @@ class AlluxioFile(io.BufferedIOBase):
     ) -> None:
         self.fs = fs
         self.location = location
-        self.path: str = fs.gateway.path_of(location)
+        self.path: str = fs.gateway.locations.path_of(location)
         self.mode = mode
         self.blocksize: int = fs.blocksize if block_size is None else _block_size(block_size)
         self.loc = 0
@@ -58,11 +58,16 @@ class AlluxioFile(io.BufferedIOBase):
 
     def _check_open(self) -> None:
         if self.closed:
-            raise ValueError(f"I/O operation on closed file {hidden_text(self.path)!r}")
+            raise closed_error(self.path)
 
     def __repr__(self) -> str:
         state = "closed " if self.closed else ""
         return f"<{state}{type(self).__name__} {hidden_text(self.path)!r} {self.mode}>"
+
+
+def closed_error(path: str) -> ValueError:
+    """What whoever uses a closed file gets."""
+    return ValueError(f"I/O operation on closed file {hidden_text(path)!r}")
 
 
 def _block_size(given: Union[int, str]) -> int:

@@ -77,7 +77,7 @@ class KeptAhead(Source):
     """
 
     def __init__(self, opened: OpenFile, pace: Pace) -> None:
-        super().__init__(opened)
+        self.random, self.random_into = opened.read, opened.read_into
         self._opened = opened
         self._pace = pace
         self._begin = 0  # where the reader began to go from front to back
@@ -85,14 +85,13 @@ class KeptAhead(Source):
         self._ready = 0  # up to where pages are kept or on their way
         self._trigger = 0  # the position at which to look further ahead
         self._sent: Deque[Tuple[int, int, int]] = deque()  # from, to and bytes of what was sent for, and not yet read
-        self.sequential = self._sequential
-        self.sequential_into = self._sequential_into
 
     def close(self) -> None:
         """What was fetched and not read will not be read."""
         self._settle(self._position, gone=True)
 
-    def _sequential(self, offset: int, size: int) -> bytes:
+    def sequential(self, offset: int, size: int) -> bytes:
+        """See the module :mod:`alluxiofs.fileobjects.source`."""
         if offset != self._position:
             self._start(offset)
         self._position = end = offset + size
@@ -100,7 +99,8 @@ class KeptAhead(Source):
             self._look_ahead(end)
         return self._opened.read(offset, size)
 
-    def _sequential_into(self, offset: int, view: memoryview) -> int:
+    def sequential_into(self, offset: int, view: memoryview) -> int:
+        """The same, into a buffer."""
         if offset != self._position:
             self._start(offset)
         self._position = end = offset + len(view)
@@ -204,15 +204,10 @@ class MemoryAhead(Source):
     """
 
     def __init__(self, opened: OpenFile, pace: Pace) -> None:
-        super().__init__(opened)
         self._opened = opened
         self._pace = pace
         self._far = opened.parallel
         self._forget()
-        self.random = self._random
-        self.sequential = self._sequential
-        self.random_into = self._random_into
-        self.sequential_into = self._sequential_into
 
     def close(self) -> None:
         """Give back what is held."""
@@ -231,20 +226,23 @@ class MemoryAhead(Source):
 
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def _random(self, offset: int, size: int) -> bytes:
+    def random(self, offset: int, size: int) -> bytes:
+        """See the module :mod:`alluxiofs.fileobjects.source`."""
         for block in tuple(self._blocks):
             if block.data is not None and block.begin <= offset and offset + size <= block.end:
                 return block.data[offset - block.begin : offset + size - block.begin]
         return self._opened.read(offset, size)
 
-    def _random_into(self, offset: int, view: memoryview) -> int:
+    def random_into(self, offset: int, view: memoryview) -> int:
+        """The same, into a buffer."""
         for block in tuple(self._blocks):
             if block.data is not None and block.begin <= offset and offset + len(view) <= block.end:
                 view[:] = memoryview(block.data)[offset - block.begin : offset + len(view) - block.begin]
                 return len(view)
         return self._opened.read_into(offset, view)
 
-    def _sequential(self, offset: int, size: int) -> bytes:
+    def sequential(self, offset: int, size: int) -> bytes:
+        """For a read that goes on where the last one ended."""
         blocks = self._plan(offset, size)
         pieces: List[memoryview] = []
         at, end = offset, offset + size
@@ -260,7 +258,8 @@ class MemoryAhead(Source):
         rest = self._opened.read(at, end - at) if at < end else b""
         return b"".join([*pieces, rest]) if pieces else rest
 
-    def _sequential_into(self, offset: int, view: memoryview) -> int:
+    def sequential_into(self, offset: int, view: memoryview) -> int:
+        """The same, into a buffer."""
         filled = 0
         for block in self._plan(offset, len(view)):
             data = self._data_of(block)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import sys
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError
-from alluxiofs.file import AlluxioFile
+from alluxiofs.file import AlluxioFile, closed_error
+from alluxiofs.fileobjects.source import Source
 from alluxiofs.fileobjects.sources import CacheSource, source_for
 
 if TYPE_CHECKING:
@@ -45,12 +47,13 @@ class FileReader(AlluxioFile):
         super().__init__(fs, opened.location, "rb", block_size)
         self._file = opened
         self._asked = (block_size, cache_type, cache_options)
+        # Most files are read by one call, or here and there: what reads ahead is made when one is read on.
+        self._source: Optional[Source] = None
+        self._random: Callable[[int, int], bytes] = opened.read
+        self._random_into: Callable[[int, memoryview], int] = opened.read_into
+        if cache_type is not None or cache_options:
+            self._start()
         opened.hold(self)
-        self._source = source_for(opened, self.blocksize, block_size is not None, cache_type, cache_options)
-        if isinstance(self._source, CacheSource):
-            self.cache = self._source.cache
-        self._random = self._source.random
-        self._sequential = self._source.sequential
         # A read that begins here goes on where the last one ended. The first read of a file does not.
         self._next = -1
         # Where the bytes begin that lines are looked for in, and the bytes.
@@ -63,7 +66,10 @@ class FileReader(AlluxioFile):
         begin = self.loc
         if size is None or size < 0:
             size = sys.maxsize  # and not the size, which nobody may rely on until it is asked for
-        data = self._sequential(begin, size) if begin == self._next else self._random(begin, size)
+        if begin == self._next:
+            data = (self._source or self._start()).sequential(begin, size)
+        else:
+            data = self._random(begin, size)
         self.loc = self._next = begin + len(data)
         return data
 
@@ -76,9 +82,8 @@ class FileReader(AlluxioFile):
         only at the end of the file."""
         self._check_open()
         begin = self.loc
-        source = self._source
+        into = (self._source or self._start()).sequential_into if begin == self._next else self._random_into
         with memoryview(buffer) as given, given.cast("B") as view:
-            into = source.sequential_into if begin == self._next else source.random_into
             filled = into(begin, view)
         self.loc = self._next = begin + filled
         return filled
@@ -120,7 +125,8 @@ class FileReader(AlluxioFile):
             at = position - start
             if not 0 <= at < len(data):
                 follows = position == self._next or (data and at == len(data))
-                data = (self._sequential if follows else self._random)(position, _LINES)
+                read = (self._source or self._start()).sequential if follows else self._random
+                data = read(position, _LINES)
                 self._lines, at = (position, data), 0
                 if not data:
                     break
@@ -132,6 +138,16 @@ class FileReader(AlluxioFile):
                 break
         self.loc = self._next = position
         return b"".join(pieces)
+
+    def _start(self) -> Source:
+        """Begin to read ahead, or whatever the user asked for."""
+        self._check_open()
+        block_size, cache_type, cache_options = self._asked
+        source = source_for(self._file, self.blocksize, block_size is not None, cache_type, cache_options)
+        if isinstance(source, CacheSource):
+            self.cache = source.cache
+        self._source, self._random, self._random_into = source, source.random, source.random_into
+        return source
 
     # --- the position -----------------------------------------------------------------------------------------
 
@@ -197,21 +213,24 @@ class FileReader(AlluxioFile):
             return
         super().close()
         self._file.let_go(self)
-        self._source.close()
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
         self._lines = (0, b"")
-        self._random = self._sequential = self._refuse
+        self._next = -1
+        self._random = functools.partial(_refuse, self.path)
 
     def __del__(self) -> None:
-        if hasattr(self, "_source"):  # else it was refused before it held anything
+        if hasattr(self, "_lines"):  # else it was refused before it held anything
             self.close()
-
-    def _refuse(self, *_: Any) -> bytes:
-        self._check_open()
-        return b""
 
     def __reduce__(self) -> Tuple[Any, ...]:
         self._check_open()
         return _reopened, (self.fs, self.path, self._file.version, self.loc, *self._asked)
+
+
+def _refuse(path: str, *_: Any) -> bytes:
+    raise closed_error(path)
 
 
 def _reopened(

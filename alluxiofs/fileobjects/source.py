@@ -18,14 +18,19 @@ __all__ = ["Source"]
 class Source:
     """Reads what is asked for and no more.
 
-    Its ways in are attributes, so that a reader calls the open file itself and nothing in between.
+    Its ways in are attributes, so that a reader calls the open file itself and nothing in between. What a class has as
+    a method of its own is not bound to an instance in the instance: files would be garbage in circles, which stays
+    until the collector comes by, and has it come by.
     """
 
+    random: Callable[[int, int], bytes]
+    sequential: Callable[[int, int], bytes]
+    random_into: Callable[[int, memoryview], int]
+    sequential_into: Callable[[int, memoryview], int]
+
     def __init__(self, opened: OpenFile) -> None:
-        self.random: Callable[[int, int], bytes] = opened.read
-        self.sequential: Callable[[int, int], bytes] = opened.read
-        self.random_into: Callable[[int, memoryview], int] = opened.read_into
-        self.sequential_into: Callable[[int, memoryview], int] = opened.read_into
+        self.random = self.sequential = opened.read
+        self.random_into = self.sequential_into = opened.read_into
 
     def close(self) -> None:
         """Give back what is held."""

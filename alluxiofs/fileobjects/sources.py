@@ -22,7 +22,6 @@ class CacheSource(Source):
     """One of fsspec's own caches, where a user asks for it by ``cache_type``."""
 
     def __init__(self, opened: OpenFile, cache_type: str, block_size: int, options: Dict[str, Any]) -> None:
-        super().__init__(opened)
         if cache_type not in caches:
             known = [name for name in caches if isinstance(name, str)]
             raise ConfigurationError(
@@ -32,8 +31,6 @@ class CacheSource(Source):
         self.cache: Any = caches[cache_type](
             block_size, lambda start, end: opened.read(start, end - start), self._size, **options
         )
-        self.random = self.sequential = self._read
-        self.random_into = self.sequential_into = self._read_into
 
     def close(self) -> None:
         """Give back what is held."""
@@ -41,7 +38,8 @@ class CacheSource(Source):
         if callable(close):
             close()
 
-    def _read(self, offset: int, size: int) -> bytes:
+    def random(self, offset: int, size: int) -> bytes:
+        """What there is from an offset on, out of the cache or by way of it."""
         end = min(offset + size, self._size)
         try:
             return bytes(self.cache._fetch(offset, end)) if offset < end else b""
@@ -53,10 +51,13 @@ class CacheSource(Source):
                 "cache_options['data'] has"
             ) from error
 
-    def _read_into(self, offset: int, view: memoryview) -> int:
-        data = self._read(offset, len(view))
+    def random_into(self, offset: int, view: memoryview) -> int:
+        """The same, into a buffer."""
+        data = self.random(offset, len(view))
         view[: len(data)] = data
         return len(data)
+
+    sequential, sequential_into = random, random_into
 
 
 def source_for(

@@ -130,7 +130,9 @@ class OpenFile:
                     return data
             return self._read(offset, size)
         with self._first():
-            data = self._read(offset, size)
+            data = self._read_page(offset, size)
+            if data is None:
+                data = self._read(offset, size)
             self._served_in = threads.forks
             return data
 
@@ -158,6 +160,18 @@ class OpenFile:
         """Have the missing pages of a range fetched by other threads, and kept. Returns at once: up to where they are
         kept or on their way, and how many bytes were sent for. Does nothing where no pages are kept."""
         return self._current().fetch_ahead(offset, size)
+
+    def _read_page(self, offset: int, size: int) -> Optional[bytes]:
+        """The range, or what there is of it, if it lies within one kept page."""
+        index, start = divmod(offset, self._page_size)
+        stop = start + min(size, self._size - offset)
+        if not start < stop <= self._page_size:
+            return None
+        try:
+            return self._kept_read(index, start, stop)
+        except PageStoreError as error:
+            self._pinned.gateway.keeper.failed(error)
+            return None
 
     def _read_part(self, offset: int, size: int) -> Optional[bytes]:
         """The range, if it lies within one part that is kept of a page."""

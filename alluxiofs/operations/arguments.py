@@ -15,6 +15,8 @@ __all__ = ["check_depth", "count_of", "path_text", "whole_number"]
 
 def path_text(path: Any) -> str:
     """A path as text."""
+    if type(path) is str:  # in the path of every open
+        return path
     text = stringify_path(path)
     if not isinstance(text, str):
         raise SettingTypeError(f"a path is text or a path object, not {type(path).__name__}: {shown(path)}")

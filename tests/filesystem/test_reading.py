@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 import random
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional
 
@@ -56,6 +58,23 @@ def test_sizes_at_the_edges_of_pages(fs: AlluxioFileSystem, place: Place, size: 
         assert file.read(1) == b""
         assert file.seek(10, 2) == size + 10
         assert file.read(1) == b""
+
+
+def test_a_file_that_was_read_and_closed_leaves_nothing_for_the_collector(fs: AlluxioFileSystem, path: str) -> None:
+    def read() -> List[Callable[[], Any]]:
+        file = fs.open(path)
+        file.read(1000)
+        file.read(1000)  # which goes on where the last one ended
+        file.close()
+        return [weakref.ref(file), weakref.ref(file._file._pinned)]
+
+    read()
+    gc.collect()
+    gc.disable()
+    try:
+        assert [found() for found in read()] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_what_libraries_look_for_in_a_file(fs: AlluxioFileSystem, path: str) -> None:
