@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from typing import Any, List
 
     from alluxiofs import errors
+    from alluxiofs.client import AlluxioClient
     from alluxiofs.file import AlluxioFile
     from alluxiofs.filesystem import AlluxioFileSystem
     from alluxiofs.hookspecs import hookimpl
     from alluxiofs.interfaces import (
         Call,
+        Claim,
         Claims,
         Component,
         Context,
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
         Event,
         KeptFile,
         KeptPage,
+        LoadJobs,
+        LoadOptions,
+        LoadProgress,
+        LoadState,
         Location,
         Membership,
         PageStore,
@@ -48,9 +54,11 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AlluxioClient",
     "AlluxioFile",
     "AlluxioFileSystem",
     "Call",
+    "Claim",
     "Claims",
     "Component",
     "Context",
@@ -59,6 +67,10 @@ __all__ = [
     "Event",
     "KeptFile",
     "KeptPage",
+    "LoadJobs",
+    "LoadOptions",
+    "LoadProgress",
+    "LoadState",
     "Location",
     "LogConfig",
     "Membership",
@@ -86,6 +98,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "AlluxioClient": "client",
     "AlluxioFile": "file",
     "AlluxioFileSystem": "filesystem",
     "LogConfig": "logs",

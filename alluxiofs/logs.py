@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from attrs import define, field
 
@@ -65,13 +65,20 @@ class _LateFileHandler(logging.FileHandler):
         return super()._open()
 
 
-def setup_logger(config: Union[LogConfig, None] = None) -> logging.Logger:
+def setup_logger(
+    config: Union[LogConfig, str, Path, None] = None,
+    level_str: Optional[str] = None,
+    *,
+    file_path: Optional[str] = None,
+) -> logging.Logger:
     """A logger that writes to a file.
 
     Parameters
     ----------
     config:
-        Where to and how much; by default a file in the current folder.
+        Where to and how much; by default a file in the current folder. A text is the path of a folder.
+    file_path, level_str:
+        What alluxiofs 1 calls the path and the level of a :class:`LogConfig`, in the place of one.
 
     Returns
     -------
@@ -79,7 +86,11 @@ def setup_logger(config: Union[LogConfig, None] = None) -> logging.Logger:
         A child of ``alluxiofs``, the same one for equal configurations, so that each record is written once. What it
         logs goes to the handlers of its parents, too.
     """
-    config = LogConfig() if config is None else config
+    if not isinstance(config, LogConfig):
+        path = config if file_path is None else file_path
+        config = LogConfig("." if path is None else path, level_str or "INFO")
+    elif file_path is not None or level_str is not None:
+        raise ConfigurationError("setup_logger(): a LogConfig says where to log to, and how much")
     file = Path(config.path).expanduser().absolute() / _FILE
     # One logger a file and level: two filesystems that log to different files do not see each other's records.
     digest = hashlib.blake2b(str(file).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

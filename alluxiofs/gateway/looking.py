@@ -274,6 +274,10 @@ class Looking:
             raise UnavailableError(f"no worker can be asked for {location.url!r}, and there is no under store to go to")
         return sides
 
+    def workers_of(self, location: Location) -> Sequence[Worker]:
+        """All live workers, in the order in which they are asked for a path."""
+        return self._placement.rank(location.url, None, self.new_deadline())
+
     def _workers(self, url: str, count: Optional[int], fallback: bool) -> Sequence[Worker]:
         try:
             return self._placement.rank(url, count, self.new_deadline())

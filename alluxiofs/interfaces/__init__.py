@@ -5,9 +5,11 @@ A plugin author reads :mod:`alluxiofs.hookspecs` first, then the module of the p
 
 from __future__ import annotations
 
+from alluxiofs.interfaces.claims import Claim, Claims
 from alluxiofs.interfaces.component import INTERFACE_VERSION, Component, Context, Deadline, secret
+from alluxiofs.interfaces.loading import LoadJobs, LoadOptions, LoadProgress, LoadState
 from alluxiofs.interfaces.membership import Membership, Snapshot
-from alluxiofs.interfaces.page_store import Claims, KeptFile, KeptPage, PageStore
+from alluxiofs.interfaces.page_store import KeptFile, KeptPage, PageStore
 from alluxiofs.interfaces.policy import WorkerPolicy
 from alluxiofs.interfaces.telemetry import Call, Event, Telemetry
 from alluxiofs.interfaces.transport import Transport, TransportCapabilities
@@ -17,6 +19,7 @@ from alluxiofs.interfaces.values import Entry, Location, Version, Worker, Worker
 __all__ = [
     "INTERFACE_VERSION",
     "Call",
+    "Claim",
     "Claims",
     "Component",
     "Context",
@@ -25,6 +28,10 @@ __all__ = [
     "Event",
     "KeptFile",
     "KeptPage",
+    "LoadJobs",
+    "LoadOptions",
+    "LoadProgress",
+    "LoadState",
     "Location",
     "Membership",
     "PageStore",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from alluxiofs.interfaces.component import Context
+    from alluxiofs.interfaces.loading import LoadJobs
     from alluxiofs.interfaces.under_store import UnderStore
 
 __all__ = ["Transport", "TransportCapabilities"]
@@ -107,3 +108,7 @@ class Transport(Component, ABC):
     def drop(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> None:
         """Have the cluster forget what it holds of a path (``capabilities.drop``)."""
         raise NotSupportedError(f"transport {self.name!r} cannot drop what a worker holds")
+
+    def load_jobs(self) -> Optional[LoadJobs]:
+        """How workers are asked to load files into the cache; ``None``: there is no way to."""
+        return None

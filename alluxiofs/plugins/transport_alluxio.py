@@ -23,6 +23,7 @@ from alluxiofs.interfaces import (
 )
 from alluxiofs.interfaces.component import SECRET
 from alluxiofs.plugins._alluxio.dialects import find_dialect
+from alluxiofs.plugins._alluxio.load_jobs import AlluxioLoadJobs
 from alluxiofs.plugins._alluxio.loading import LoadOnMiss
 from alluxiofs.plugins._alluxio.owners import Owners
 from alluxiofs.plugins._alluxio.pages import PagesDialect
@@ -142,6 +143,10 @@ class AlluxioTransport(Transport):
             raise NotSupportedError("workers of dialect 'pages' cannot be told to forget a file")
         peer = self._peer_of(worker)
         self._dialect_of(peer, deadline).drop(peer, location, deadline)
+
+    def load_jobs(self) -> AlluxioLoadJobs:
+        """Both dialects have them."""
+        return AlluxioLoadJobs(self._peer_of, self._dialect_of)
 
     def _known_members(self) -> Workers:
         return self._members()

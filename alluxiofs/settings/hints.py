@@ -34,8 +34,6 @@ _OF_THE_CLIENT = frozenset(
 
 def of_argument(name: str) -> str:
     """What to write in the place of an argument that does not exist, to stand behind its name; empty if unknown."""
-    if name == "page_size":
-        return f"; {_PAGE_SIZE}"
     if name in _OF_THE_PAGE_STORE:
         return f"; a page store has it: page_store={{'name': 'disk', '{name}': …}} (page_store.{name} of the command)"
     if name in _OF_THE_CLIENT:

@@ -6,7 +6,7 @@ import warnings
 
 from alluxiofs.settings.calling import level_of_caller
 
-__all__ = ["REMOVED", "warn_of_removed"]
+__all__ = ["REMOVED", "RENAMED", "warn_of_removed", "warn_of_renamed"]
 
 _DISK = "page_store={'name': 'disk', …}"
 _MEMORY = "page_store={'name': 'memory', …}"
@@ -14,6 +14,7 @@ _PAGE_SIZE = "options={'alluxio.worker.page.store.page.size': '1MB'}"
 _READAHEAD = "cache_options={'readahead': bytes} of open()"
 
 REMOVED = {
+    "etcd_refresh_workers_interval": "changes of the membership are watched, not asked for from time to time",
     "concurrency": "use max_connections, which bounds the connections to each worker",
     "preload_path": "nothing is loaded ahead; what is read once, by cat_file(path) say, is kept in the page store",
     "test_options": "there is nothing to set instead",
@@ -37,9 +38,25 @@ REMOVED = {
 }
 """What to use instead of each."""
 
+RENAMED = {
+    "page_size": "alluxio.worker.page.store.page.size",
+    "hash_node_per_worker": "alluxio.user.worker.selection.policy.consistent.hash.virtual.node.count.per.worker",
+}
+"""Arguments that must be what the cluster has, and the options that have taken their places. They are understood: to
+ignore them would have other workers asked than those that hold the data."""
+
 
 def warn_of_removed(name: str) -> None:
     """Warn whoever constructs the filesystem; ``FutureWarning``, for it is users who must act, not developers."""
     warnings.warn(
         f"argument {name!r} of alluxiofs 1 is ignored: {REMOVED[name]}", FutureWarning, stacklevel=level_of_caller()
+    )
+
+
+def warn_of_renamed(name: str) -> None:
+    """Warn that an argument is an option now; it counts all the same."""
+    warnings.warn(
+        f"argument {name!r} of alluxiofs 1 is an option now: use options={{{RENAMED[name]!r}: …}}",
+        FutureWarning,
+        stacklevel=level_of_caller(),
     )

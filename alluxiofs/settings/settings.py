@@ -15,7 +15,7 @@ from alluxiofs.settings.canonical import canonical
 from alluxiofs.settings.choices import Choice
 from alluxiofs.settings.hints import of_argument
 from alluxiofs.settings.options import Options
-from alluxiofs.settings.removed import REMOVED, warn_of_removed
+from alluxiofs.settings.removed import REMOVED, RENAMED, warn_of_removed, warn_of_renamed
 from alluxiofs.settings.secrets import HiddenDict, Secret, hidden
 from alluxiofs.settings.types import Seconds, Size
 
@@ -130,7 +130,7 @@ class Settings:
             For an argument of alluxiofs 1.0 or 1.1 that is no longer there.
         """
         values: Dict[str, Any] = {}
-        for name, value in arguments.items():
+        for name, value in _with_renamed(arguments).items():
             parse = ARGUMENTS.get(name)
             if parse is None:
                 _not_an_argument(name)
@@ -152,6 +152,18 @@ _FIELDS = tuple(field.name for field in attrs.fields(Settings) if field.init)
 
 def _is_none(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value.strip().lower() in ("none", ""))
+
+
+def _with_renamed(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments, those of alluxiofs 1 that are options now among the options."""
+    renamed = {name: value for name, value in arguments.items() if name in RENAMED and value is not None}
+    options = arguments.get("options") or {}
+    if not renamed or not isinstance(options, Mapping):
+        return {name: value for name, value in arguments.items() if name not in RENAMED}
+    for name, value in renamed.items():
+        warn_of_renamed(name)
+        options = {RENAMED[name]: value, **options}
+    return {**{name: value for name, value in arguments.items() if name not in RENAMED}, "options": options}
 
 
 def _not_an_argument(name: str) -> None:

@@ -103,6 +103,8 @@ class Connection:
         self._whole = memoryview(self._buffer)
         self._begin = self._end = 0  # what has come and was not looked at yet
         self._last: Optional[Head] = None
+        self.idle_since = 0.0
+        """When it was last given back; who keeps connections sets it."""
         self._ready = select.poll() if hasattr(select, "poll") else None
         if self._ready is not None:
             self._ready.register(self._socket.fileno(), select.POLLIN)
@@ -150,7 +152,7 @@ class Connection:
         except ssl.SSLError as error:
             raise UnavailableError(f"{self._where}: {error}") from error
 
-    def receive(self, deadline: Deadline, target: Optional[Target] = None) -> Answer:
+    def receive(self, deadline: Deadline, target: Optional[Target] = None, to_head: bool = False) -> Answer:
         """Read the next answer, all of it.
 
         Parameters
@@ -159,6 +161,8 @@ class Connection:
             Of the operation; each wait is at most its stall limit.
         target:
             Where the body goes; without one it is in the answer.
+        to_head:
+            Whether it answers a HEAD: it has no body then, whatever length it tells.
 
         Raises
         ------
@@ -171,6 +175,8 @@ class Connection:
         """
         try:
             head = self._head(deadline)
+            if to_head:
+                return Answer(head)
             if target is None:
                 return Answer(head, self._body(head, deadline, _LARGEST_BODY))
             if head.status not in target.statuses:

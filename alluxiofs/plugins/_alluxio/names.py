@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from alluxiofs.errors import NotSupportedError
 
-__all__ = ["file_id", "quoted", "raw_path"]
+__all__ = ["file_id", "quoted", "raw_path", "raw_value"]
 
 _LONGEST = 4096  # bytes of a request's first line, beyond which the open-source worker closes the connection
 _AROUND = len("GET /v1/info?path=&opType=submit HTTP/1.1")
@@ -43,6 +43,23 @@ def raw_path(url: str) -> str:
     if reason is not None:
         raise NotSupportedError(f"{url}: workers of dialect 'pages' cannot be asked for a name with {reason}")
     return url
+
+
+def raw_value(value: str, parameter: str) -> str:
+    """The value of any other parameter, for the open-source worker, which undoes no percent-encoding.
+
+    Raises
+    ------
+    NotSupportedError
+        If it cannot be said.
+    """
+    found = _UNSAYABLE.search(value)
+    if found is not None or not value or max(value) > "\xff":
+        wrong = repr(found[0] if found is not None else max(value, default=""))
+        raise NotSupportedError(
+            f"{parameter}={value!r}: workers of dialect 'pages' cannot be told a value with {wrong}"
+        )
+    return value
 
 
 def _reason(url: str) -> Optional[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import ssl
 import threading
+import time
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from alluxiofs.errors import DeadlineExceededError
@@ -27,11 +30,25 @@ class Pool:
         ``None`` for none.
     most:
         Connections at a time; who needs one more waits.
+    connect_timeout:
+        Seconds that connecting may take, where that is less than any wait.
+    idle_limit:
+        Seconds after which a connection that nobody needed is not used again.
     """
 
-    def __init__(self, address: Tuple[str, int], tls: Optional[ssl.SSLContext], most: int) -> None:
+    def __init__(
+        self,
+        address: Tuple[str, int],
+        tls: Optional[ssl.SSLContext],
+        most: int,
+        *,
+        connect_timeout: float = math.inf,
+        idle_limit: float = math.inf,
+    ) -> None:
         self.address = address
         self._tls = tls
+        self._connect_timeout = connect_timeout
+        self._idle_limit = idle_limit
         self._free = threading.BoundedSemaphore(most)
         # The last one given back is taken first: those that are not needed any more fall asleep at the bottom.
         self._idle: List[Connection] = []
@@ -55,20 +72,21 @@ class Pool:
             Ask once more over a new connection if a kept one is closed without an answer: the worker may have closed
             it, being idle, at the very moment that it was asked.
         """
+        to_head = request.startswith(b"HEAD ")
         self._wait_for_turn(deadline)
         try:
             connection, kept = self._take(deadline)
             try:
                 try:
                     connection.send(request, deadline)
-                    answer = connection.receive(deadline, target)
+                    answer = connection.receive(deadline, target, to_head)
                 except ClosedWithoutAnswerError:
                     if not (repeatable and kept):
                         raise
                     connection.close()
                     connection = self._connect(deadline)
                     connection.send(request, deadline)
-                    answer = connection.receive(deadline, target)
+                    answer = connection.receive(deadline, target, to_head)
                 connection.check_end()
             except BaseException:
                 connection.close()
@@ -133,14 +151,17 @@ class Pool:
             except IndexError:
                 return self._connect(deadline), False
             # A worker closes what was idle for too long; what it sent unasked is of no use either.
-            if not connection.is_dropped():
+            if connection.idle_since + self._idle_limit > time.monotonic() and not connection.is_dropped():
                 return connection, True
             self.lost += 1
             connection.close()
 
     def _connect(self, deadline: Deadline) -> Connection:
+        limit = deadline
+        if self._connect_timeout < deadline.stall:
+            limit = Deadline(deadline.at, self._connect_timeout, deadline.span)
         try:
-            return Connection(self.address, self._tls, self.address[0], deadline)
+            return Connection(self.address, self._tls, self.address[0], limit)
         except BaseException:
             self.lost += 1
             raise
@@ -149,6 +170,7 @@ class Pool:
         if not answer.head.keeps_open:
             connection.close()
             return
+        connection.idle_since = time.monotonic()
         self._idle.append(connection)
         if self._closed:
             self.close()
@@ -157,9 +179,17 @@ class Pool:
 class Pools:
     """The pools of one transport, one for each port of each worker."""
 
-    def __init__(self, tls: Optional[ssl.SSLContext], most: int) -> None:
-        self._tls = tls
-        self._most = most
+    def __init__(
+        self,
+        tls: Optional[ssl.SSLContext],
+        most: int,
+        *,
+        connect_timeout: float = math.inf,
+        idle_limit: float = math.inf,
+    ) -> None:
+        self._make = functools.partial(
+            Pool, tls=tls, most=most, connect_timeout=connect_timeout, idle_limit=idle_limit
+        )
         self._lock = threading.Lock()
         self._pools: Dict[Tuple[str, int], Pool] = {}
 
@@ -170,7 +200,7 @@ class Pools:
             with self._lock:
                 pool = self._pools.get((host, port))
                 if pool is None:
-                    pool = self._pools[host, port] = Pool((host, port), self._tls, self._most)
+                    pool = self._pools[host, port] = self._make((host, port))
         return pool
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import threading
 import weakref
 from typing import Any, Callable, Iterator, MutableMapping, Optional
 
-from alluxiofs.errors import DeadlineExceededError, FileChangedError, is_a_directory
+from alluxiofs.errors import DeadlineExceededError, FileChangedError, TemporaryError, is_a_directory
 from alluxiofs.interfaces import Deadline, Entry, UnderStore, Writer
 from alluxiofs.plugins._fsspec.spooling import Spool, SpoolingWriter
 from alluxiofs.plugins._fsspec.waiting import Backoff
@@ -17,6 +17,7 @@ from alluxiofs.plugins._fsspec.waiting import Backoff
 __all__ = ["RewritingWriter", "check_unchanged", "found_file", "pour", "rewrite", "rewriting"]
 
 _LEAST_ATTEMPTS = 3  # however long one takes
+_READS = 3  # of one block
 _PAUSE = 0.01
 _LONGEST_PAUSE = 1.0
 
@@ -161,8 +162,21 @@ def pour(store: UnderStore, entry: Entry, writer: Writer, *, block: int, timeout
     size = entry.size or 0
     for start in range(0, size, block):
         view = memoryview(bytearray(min(block, size - start)))
-        store.read_into(entry.name, entry.version, start, view, Deadline.after(timeout))
+        _read(store, entry, start, view, Deadline.after(timeout))
         writer.write(view)
+
+
+def _read(store: UnderStore, entry: Entry, start: int, view: memoryview, deadline: Deadline) -> None:
+    """Read a block, and again after a failure that may pass: nobody above does, for a change is asked for once."""
+    backoff = Backoff(_PAUSE, _LONGEST_PAUSE)
+    for _ in range(_READS - 1):
+        try:
+            return store.read_into(entry.name, entry.version, start, view, deadline)
+        except TemporaryError:
+            if not deadline.remaining():
+                raise
+        backoff.sleep()
+    return store.read_into(entry.name, entry.version, start, view, deadline)
 
 
 def found_file(store: UnderStore, name: str, timeout: float) -> Optional[Entry]:

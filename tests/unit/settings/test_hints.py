@@ -23,7 +23,6 @@ def refused(**arguments: Any) -> str:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        ({"page_size": "4MB"}, "options={'alluxio.worker.page.store.page.size': '4MB'}"),
         (
             {"page_store": {"name": "disk", "page_size": "4MB"}},
             "options={'alluxio.worker.page.store.page.size': '4MB'}",

@@ -1,0 +1,87 @@
+"""What ``AlluxioClient`` of alluxiofs 1 had beside load jobs: what is understood, and what to use for the rest."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+from alluxiofs.gateway import Gateway
+
+__all__ = ["ANSWERED", "FormerCalls"]
+
+_FS = "AlluxioFileSystem, made with the same arguments, has it:"
+
+ANSWERED = {
+    "convert_ufs_path_to_alluxio_path": "nothing is to be converted: paths are the under store's own, or its URLs",
+    "cp": f"{_FS} fs.cp(path1, path2, recursive=True)",
+    "get_file_status": f"{_FS} fs.info(path)",
+    "listdir": f"{_FS} fs.ls(path, detail=True)",
+    "read_batch": f"{_FS} fs.cat(paths), or fs.cat_ranges(paths, starts, ends)",
+    "read_batch_threaded": f"{_FS} fs.cat(paths), or fs.cat_ranges(paths, starts, ends)",
+    "read_chunked": f"{_FS} fs.open(path), which reads ahead by itself",
+    "read_file_range_normal": f"{_FS} fs.cat_file(path, start, end)",
+    "rm": f"{_FS} fs.rm(path, recursive=…, remove_alluxio_only=…)",
+    "write_chunked": f"{_FS} fs.open(path, 'wb')",
+    "write_page": "pages are not written by themselves: fs.open(path, 'wb') of AlluxioFileSystem writes files",
+}
+"""Calls that are gone, and what to use now."""
+
+
+class FormerCalls:
+    """Calls that one call of the gateway stands for. New programs use :class:`alluxiofs.AlluxioFileSystem`."""
+
+    @property
+    def gateway(self) -> Gateway:
+        """The read and write path."""
+        raise NotImplementedError
+
+    def read(self, file_path: str) -> bytes:
+        """The content of a file; ``fs.cat_file(path)``."""
+        return self.gateway.read_range(self.gateway.locate(file_path))
+
+    def read_range(self, file_path: str, offset: int, length: int) -> bytes:
+        """So many bytes of a file (-1: all that are left); ``fs.cat_file(path, start, end)``."""
+        return self.gateway.read_range(self.gateway.locate(file_path), offset, None if length < 0 else offset + length)
+
+    def read_file_range(self, file_path: str, alluxio_path: Any = None, offset: int = 0, length: int = -1) -> bytes:
+        """As :meth:`read_range`; ``alluxio_path`` is not needed any more."""
+        return self.read_range(file_path, offset, length)
+
+    def head(self, file_path: str, num_of_bytes: int = 1024) -> bytes:
+        """The first bytes of a file; ``fs.head(path, num_of_bytes)``."""
+        return self.gateway.read_range(self.gateway.locate(file_path), 0, num_of_bytes)
+
+    def tail(self, file_path: str, num_of_bytes: int = 1024) -> bytes:
+        """The last bytes of a file; ``fs.tail(path, num_of_bytes)``."""
+        location = self.gateway.locate(file_path)
+        return self.gateway.read_range(location, -num_of_bytes) if num_of_bytes else b""
+
+    def write(self, file_path: str, file_bytes: Union[bytes, bytearray, memoryview]) -> bool:
+        """Write a file anew; ``fs.pipe_file(path, data)``."""
+        writer = self.gateway.create(self.gateway.locate(file_path), size_hint=len(file_bytes))
+        try:
+            writer.write(memoryview(file_bytes))
+            writer.commit()
+        except BaseException:
+            writer.abort()
+            raise
+        return True
+
+    def mkdir(self, file_path: str) -> bool:
+        """Make a directory; ``fs.mkdir(path)``."""
+        self.gateway.make_directory(self.gateway.locate(file_path))
+        return True
+
+    def touch(self, file_path: str) -> bool:
+        """Make an empty file; ``fs.touch(path)``."""
+        self.gateway.touch(self.gateway.locate(file_path))
+        return True
+
+    def mv(self, path1: str, path2: str) -> bool:
+        """Move a file; ``fs.mv(path1, path2)``."""
+        self.gateway.move(self.gateway.locate(path1), self.gateway.locate(path2))
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ANSWERED:
+            raise AttributeError(f"AlluxioClient.{name} of alluxiofs 1 is gone. {ANSWERED[name]}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

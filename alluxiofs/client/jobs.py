@@ -1,0 +1,121 @@
+"""Who is asked about load jobs, and for how long."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Optional, Sequence, TypeVar
+
+from alluxiofs.errors import Kind, NotSupportedError, UnavailableError, kind_of, not_found
+from alluxiofs.gateway import Gateway
+from alluxiofs.gateway.breaker import process_breakers
+from alluxiofs.gateway.line import state_of
+from alluxiofs.interfaces import Call, Deadline, LoadJobs, LoadOptions, LoadProgress, Location, Worker
+
+__all__ = ["Jobs"]
+
+T = TypeVar("T")
+
+_LIMIT = 10.0  # seconds that a question may take in all: without a master a worker never answers
+_ASKED = 3  # workers at most. Jobs are the master's, so that one answer is everybody's
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks at a job
+
+_Question = Callable[[LoadJobs, Worker, Deadline], T]
+
+
+class Jobs:
+    """Asks the workers of a gateway about load jobs, one after the other until one answers.
+
+    It has a limit of its own. No worker's breaker is told of a question that was not answered: it is not to blame for
+    a master that is not there.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def submit(self, location: Location, options: LoadOptions) -> None:
+        """Have a path loaded."""
+        self._ask(location, lambda jobs, worker, deadline: jobs.submit(worker, location, options, deadline))
+
+    def progress(self, location: Location, verbose: bool = False) -> Optional[LoadProgress]:
+        """How the job of a path stands; ``None``: the cluster knows of none."""
+        return self._ask(location, lambda jobs, worker, deadline: jobs.progress(worker, location, verbose, deadline))
+
+    def stop(self, location: Location) -> bool:
+        """Stop the job of a path; whether there was one."""
+        return self._ask(location, lambda jobs, worker, deadline: jobs.stop(worker, location, deadline))
+
+    def wait(self, location: Location, until: Optional[float], tell: Callable[[LoadProgress], None]) -> LoadProgress:
+        """Wait for the end of the job of a path; the last that was heard of it.
+
+        Parameters
+        ----------
+        location:
+            As it was submitted.
+        until:
+            By ``time.monotonic()``: when to give up waiting; ``None``: never.
+        tell:
+            Called with all that is heard.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the cluster does not know of the job any more.
+        OSError
+            If nothing is heard for as long as a deadline of the gateway.
+        """
+        pause, heard = _FIRST_PAUSE, time.monotonic()
+        while True:
+            try:
+                progress = self.progress(location)
+            except OSError as error:
+                if kind_of(error) is not Kind.TEMPORARY or time.monotonic() - heard > self._gateway.limits.deadline:
+                    raise
+            else:
+                if progress is None:
+                    raise not_found(location.url, "the cluster does not know of the load job any more")
+                heard = time.monotonic()
+                tell(progress)
+                if progress.state.ended or (until is not None and heard >= until):
+                    return progress
+            time.sleep(pause if until is None else min(pause, max(0.0, until - time.monotonic())))
+            pause = min(_LONGEST_PAUSE, pause * 1.5)
+
+    def _ask(self, location: Location, question: _Question[T]) -> T:
+        parts = self._gateway.parts
+        jobs = parts.transport.load_jobs()
+        if jobs is None:
+            raise NotSupportedError(f"transport {parts.transport.name!r} has no load jobs")
+        line = self._line(location)
+        whole = Deadline.after(_LIMIT, self._gateway.limits.timeout)
+        failed: Optional[BaseException] = None
+        for place, worker in enumerate(line):
+            try:
+                return self._call(jobs, worker, question, whole.share(len(line) - place))
+            except OSError as error:
+                if kind_of(error) is not Kind.TEMPORARY:
+                    raise
+                if failed is not None and error.__cause__ is None:
+                    error.__cause__ = failed
+                failed = error
+                parts.logger.info("worker %s:%s: %s", worker.host, worker.http_port, error)
+        raise failed or UnavailableError("no workers are alive that could be asked about load jobs")
+
+    def _call(self, jobs: LoadJobs, worker: Worker, question: _Question[T], deadline: Deadline) -> T:
+        parts = self._gateway.parts
+        began = time.perf_counter()
+        failure: Optional[BaseException] = None
+        try:
+            return question(jobs, worker, deadline)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            parts.telemetry.record_call(Call("worker", parts.transport.name, "load", state_of(failure), seconds))
+
+    def _line(self, location: Location) -> Sequence[Worker]:
+        """Those that are passed over elsewhere come last."""
+        name = self._gateway.parts.transport.name
+        workers = self._gateway.workers_of(location)
+        return sorted(workers, key=lambda worker: process_breakers.state(name, worker) == "open")[:_ASKED]
