@@ -9,7 +9,7 @@ from alluxiofs.errors import Kind, NotSupportedError, UnavailableError, kind_of,
 from alluxiofs.gateway import Gateway
 from alluxiofs.gateway.breaker import process_breakers
 from alluxiofs.gateway.line import state_of
-from alluxiofs.interfaces import Call, Deadline, LoadJobs, LoadOptions, LoadProgress, Location, Worker
+from alluxiofs.interfaces import Call, Deadline, Event, LoadJobs, LoadOptions, LoadProgress, Location, Worker
 
 __all__ = ["Jobs"]
 
@@ -36,6 +36,7 @@ class Jobs:
     def submit(self, location: Location, options: LoadOptions) -> None:
         """Have a path loaded."""
         self._ask(location, lambda jobs, worker, deadline: jobs.submit(worker, location, options, deadline))
+        self._gateway.parts.telemetry.record_event(Event("load_job", "submitted"))
 
     def progress(self, location: Location, verbose: bool = False) -> Optional[LoadProgress]:
         """How the job of a path stands; ``None``: the cluster knows of none."""
@@ -76,6 +77,8 @@ class Jobs:
                     raise not_found(location.url, "the cluster does not know of the load job any more")
                 heard = time.monotonic()
                 tell(progress)
+                if progress.state.ended:
+                    self._gateway.parts.telemetry.record_event(Event("load_job", progress.state.value.lower()))
                 if progress.state.ended or (until is not None and heard >= until):
                     return progress
             time.sleep(pause if until is None else min(pause, max(0.0, until - time.monotonic())))

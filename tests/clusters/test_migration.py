@@ -1,0 +1,183 @@
+"""Coming from alluxiofs 1: docs/migration.md has all of it, and the code does what is said there."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+
+import alluxiofs
+from alluxiofs import AlluxioClient, AlluxioFileSystem, setup_logger
+from alluxiofs.client.former import ANSWERED, FormerCalls
+from alluxiofs.settings import Settings
+from alluxiofs.settings.arguments import ARGUMENTS
+from alluxiofs.settings.removed import REMOVED, RENAMED
+from alluxiofs.testing.stand_in_workers import StandInCluster
+
+TEXT = (Path(__file__).parents[2] / "docs" / "migration.md").read_text("utf-8")
+ROWS: Dict[str, str] = {
+    name: now
+    for line in TEXT.splitlines()
+    if line.startswith("| `")
+    for cell, now in [line.strip("| ").split(" | ", 1)]
+    for name in re.findall(r"`([\w.]+)", cell)
+}
+
+# All arguments and calls that the releases 1.0.0 to 1.1.17 document.
+ARGUMENTS_OF_1 = [
+    "cluster_name",
+    "concurrency",
+    "etcd_hosts",
+    "etcd_password",
+    "etcd_port",
+    "etcd_refresh_workers_interval",
+    "etcd_username",
+    "fs",
+    "hash_node_per_worker",
+    "http_max_retries",
+    "http_timeouts",
+    "load_balance_domain",
+    "local_cache_block_size_mb",
+    "local_cache_dir",
+    "local_cache_size_gb",
+    "local_disk_cache_dir",
+    "logger",
+    "mcap_enabled",
+    "mcap_max_prefetch_blocks",
+    "mcap_prefetch_ahead_blocks",
+    "mcap_prefetch_concurrency",
+    "mcap_prefetch_policy",
+    "mem_map_capacity",
+    "memory_cache_size_mb",
+    "options",
+    "page_size",
+    "preload_path",
+    "read_buffer_size_mb",
+    "target_options",
+    "target_protocol",
+    "test_options",
+    "use_local_disk_cache",
+    "use_mem_cache",
+    "use_memory_cache",
+    "worker_hosts",
+    "worker_http_port",
+]
+CALLS_OF_1 = [
+    "convert_ufs_path_to_alluxio_path",
+    "cp",
+    "get_file_status",
+    "head",
+    "listdir",
+    "load",
+    "load_progress",
+    "mkdir",
+    "mv",
+    "read",
+    "read_batch",
+    "read_batch_threaded",
+    "read_chunked",
+    "read_file_range",
+    "read_file_range_normal",
+    "read_range",
+    "rm",
+    "stop_load",
+    "submit_load",
+    "tail",
+    "touch",
+    "write",
+    "write_chunked",
+    "write_page",
+]
+
+
+@pytest.mark.parametrize("name", ARGUMENTS_OF_1)
+def test_each_argument_is_accepted_or_answered_and_in_the_table(name: str) -> None:
+    assert name in ARGUMENTS or name in REMOVED or name in RENAMED
+    assert name in ROWS
+
+
+@pytest.mark.parametrize("name", CALLS_OF_1)
+def test_each_call_is_accepted_or_answered_and_in_the_table(name: str) -> None:
+    assert name in ROWS
+    client = AlluxioClient(worker_hosts="worker-1")
+    if name in ANSWERED:
+        with pytest.raises(AttributeError, match=rf"AlluxioClient\.{name} of alluxiofs 1 is gone"):
+            getattr(client, name)
+        assert not hasattr(client, name)
+    else:
+        assert callable(getattr(client, name))
+
+
+def test_nothing_is_answered_that_there_was_not() -> None:
+    accepted = {name for name, _ in inspect.getmembers(FormerCalls, inspect.isfunction) if not name.startswith("_")}
+    assert {*ANSWERED, *accepted} <= set(CALLS_OF_1)
+    assert {*REMOVED, *RENAMED} <= set(ARGUMENTS_OF_1)
+
+
+def test_an_attribute_that_never_was(tmp_path: Path) -> None:
+    with pytest.raises(AttributeError, match="'AlluxioClient' object has no attribute 'lod'"):
+        _ = AlluxioClient(worker_hosts="worker-1").lod
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("page_size", "4MB", lambda settings: settings.page_size == 4 * 2**20),
+        ("hash_node_per_worker", 5, lambda settings: settings.policy.settings["virtual_nodes"] == 5),
+    ],
+)
+def test_what_must_be_as_in_the_cluster_still_counts(name: str, value: Any, meant: Any) -> None:
+    with pytest.warns(FutureWarning, match=re.escape(RENAMED[name])) as caught:
+        settings = Settings.parse(target_protocol="memory", **{name: value})
+    assert meant(settings)
+    assert caught[0].filename == __file__
+    with pytest.warns(FutureWarning):
+        other = Settings.parse(target_protocol="memory", **{name: value}, options={RENAMED[name]: 7})
+    assert not meant(other), "an option that is given as one goes first"
+
+
+def test_the_names_of_the_package() -> None:
+    for name in ("AlluxioClient", "AlluxioFileSystem", "setup_logger"):
+        assert name in alluxiofs.__all__
+    assert AlluxioFileSystem.protocol == ("alluxiofs", "alluxio")
+
+
+@pytest.mark.parametrize("arguments", [("{}", "DEBUG"), {"file_path": "{}", "level_str": "DEBUG"}])
+def test_a_logger_as_it_was_made(tmp_path: Path, arguments: Any) -> None:
+    folder = str(tmp_path)
+    if isinstance(arguments, dict):
+        logger = setup_logger(**{name: value.format(folder) for name, value in arguments.items()})
+    else:
+        logger = setup_logger(arguments[0].format(folder), arguments[1])
+    try:
+        logger.debug("heard")
+        assert "heard" in (tmp_path / "alluxiofs.log").read_text("utf-8")
+        assert logger.level == logging.DEBUG
+    finally:
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+            handler.close()
+
+
+def test_calls_that_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"0123456789")
+    with StandInCluster(tmp_path, page_size=4096) as cluster:
+        cluster.load_all()
+        client = AlluxioClient(logger=logging.getLogger("mine"), target_protocol="file", **cluster.arguments)
+        path = cluster.url("a.bin")
+        assert client.read(path) == b"0123456789"
+        assert client.read_range(path, 2, 3) == b"234"
+        assert client.read_file_range(path, "/mnt/a.bin", 7) == b"789"
+        assert (client.head(path, 2), client.tail(path, 2), client.tail(path, 0)) == (b"01", b"89", b"")
+        new = cluster.url("new.bin")
+        assert client.write(new, b"new")
+        assert client.read(new) == b"new"
+        assert client.mkdir(cluster.url("folder"))
+        assert client.touch(cluster.url("folder/empty"))
+        assert client.mv(new, cluster.url("folder/moved"))
+    assert (tmp_path / "folder" / "moved").read_bytes() == b"new"
+    assert (tmp_path / "folder" / "empty").read_bytes() == b""
