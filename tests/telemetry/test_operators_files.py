@@ -1,0 +1,96 @@
+"""The files for operators in ``contrib/monitoring``: what can be said of them without running anything under load."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Set
+
+import pytest
+
+from alluxiofs.plugins._telemetry.catalogue import METRICS, Kind
+from tests.servers import missing, program
+
+_CONTRIB = Path(__file__).parents[2] / "contrib" / "monitoring"
+_RULES = _CONTRIB / "rules"
+_DASHBOARD = _CONTRIB / "grafana" / "dashboards" / "alluxiofs.json"
+
+
+def promtool(*arguments: Any) -> None:
+    command = [program("promtool"), *map(str, arguments)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def shown() -> Set[str]:
+    """The names of all series that a process may show."""
+    endings = {Kind.COUNTER: ("_total",), Kind.GAUGE: ("",), Kind.HISTOGRAM: ("_bucket", "_sum", "_count")}
+    return {metric.name + ending for metric in METRICS for ending in endings[metric.kind]}
+
+
+def named(text: str) -> Set[str]:
+    """The series that queries ask for."""
+    return set(re.findall(r"(?<![:\w])alluxio(?:fs|_http_server)_\w+", text))
+
+
+def test_promtool_understands_the_configuration_and_the_rules() -> None:
+    promtool("check", "config", _CONTRIB / "prometheus.yml")
+    promtool("check", "rules", _RULES / "recording.yml", _RULES / "alerts.yml")
+
+
+def test_each_alert_fires_and_none_of_them_when_all_is_well() -> None:
+    promtool("test", "rules", _RULES / "tests.yml")
+    alerts = re.findall(r"- alert: (\w+)", (_RULES / "alerts.yml").read_text("utf-8"))
+    tested = re.findall(r"- name: (.+)", (_RULES / "tests.yml").read_text("utf-8"))
+    assert tested == [*alerts, "all is well"]
+
+
+@pytest.mark.parametrize("file", ["rules/recording.yml", "rules/alerts.yml", "grafana/dashboards/alluxiofs.json"])
+def test_only_metrics_that_exist_are_asked_for(file: str) -> None:
+    names = named((_CONTRIB / file).read_text("utf-8"))
+    assert names
+    assert not names - shown()
+
+
+def test_the_dashboard_shows_every_metric_but_those_of_plugins() -> None:
+    names = named(_DASHBOARD.read_text("utf-8"))
+    for metric in METRICS:
+        if metric.name != "alluxiofs_other_events":
+            assert any(name.startswith(metric.name) for name in names), metric.name
+
+
+@pytest.fixture
+def generator() -> Any:
+    """The module that writes the dashboard."""
+    if sys.version_info < (3, 11):
+        pytest.skip("grafana-foundation-sdk is for Python 3.11 and later")
+    if importlib.util.find_spec("grafana_foundation_sdk") is None:
+        missing("grafana-foundation-sdk is not installed: pip install grafana-foundation-sdk")
+    spec = importlib.util.spec_from_file_location("dashboard", _CONTRIB / "grafana" / "dashboard.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_dashboard_is_what_its_generator_writes(generator: Any) -> None:
+    assert _DASHBOARD.read_text("utf-8") == generator.text()
+
+
+def test_the_dashboard_is_what_grafana_understands(generator: Any) -> None:
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.cog.plugins import register_default_plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    register_default_plugins()
+    read = json.loads(_DASHBOARD.read_text("utf-8"))
+    parsed = Dashboard.from_json(json.loads(_DASHBOARD.read_text("utf-8")))
+    assert json.loads(JSONEncoder().encode(parsed)) == read, "nothing is lost"
+    places = [panel["gridPos"] for panel in read["panels"]]
+    taken = {(place["x"] + x, place["y"] + y) for place in places for x in range(place["w"]) for y in range(place["h"])}
+    assert len(taken) == sum(place["w"] * place["h"] for place in places), "panels lie over each other"
