@@ -25,14 +25,13 @@ from alluxiofs.plugins._fsspec.appending import RewritingWriter, pour
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.names import check, contained, split_scheme
 from alluxiofs.plugins._fsspec.versions import epoch, wait_until_settled
-from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._s3.appending import Appending
 from alluxiofs.plugins._s3.client import S3Client, bucket_and_key
 from alluxiofs.plugins._s3.copying import LARGEST_COPY, carried, copy_object
 from alluxiofs.plugins._s3.entries import file_entry
 from alluxiofs.plugins._s3.failures import refused
 from alluxiofs.plugins._s3.listing import listed
-from alluxiofs.plugins._s3.reading import fetch, fetch_end
+from alluxiofs.plugins._s3.objects import Objects
 from alluxiofs.plugins._s3.writer import S3Writer
 from alluxiofs.settings.types import Seconds, Size
 
@@ -81,6 +80,7 @@ class S3UnderStore(UnderStore):
     def __init__(self, target: Target, settings: Any, context: Context) -> None:
         super().__init__(target, settings, context)
         self._client = S3Client(target)
+        self._objects = Objects(self._client)
 
     # --- names ------------------------------------------------------------------------------------------------
 
@@ -99,14 +99,11 @@ class S3UnderStore(UnderStore):
     def stat(self, name: str, deadline: Deadline) -> Entry:
         if not name:
             return Entry(name, "directory", 0)
-        bucket, key = bucket_and_key(name)
-        if key:
+        if bucket_and_key(name)[1]:
             try:
-                answer = self._client.call("head_object", deadline, name, Bucket=bucket, Key=key)
+                return self._objects.entry(name, deadline)
             except FileNotFoundError:
                 pass
-            else:
-                return file_entry(name, answer, answer.get("ContentLength"))
         return self._directory(name, deadline)
 
     def stat_and_read(
@@ -116,9 +113,7 @@ class S3UnderStore(UnderStore):
         if not key or length <= 0:
             return self.stat(name, deadline), 0, b""
         try:
-            found = self._client.run(
-                lambda send: fetch_end(send, name, length, from_end, deadline.moved), deadline, name
-            )
+            found = self._objects.end(name, length, from_end, deadline)
         except FileNotFoundError:
             return self._directory(name, deadline), 0, b""
         if found is None:
@@ -126,8 +121,7 @@ class S3UnderStore(UnderStore):
             if entry.size:
                 raise BadAnswerError(f"{name}: no byte of it was to be had, though it has {entry.size}")
             return entry, 0, b""
-        answer, size, start, data = found
-        entry = file_entry(name, answer, size)
+        entry, start, data = found
         if (entry.version.tag or "").startswith(UNSETTLED):
             # Another content within the same tick would look like this one: read it when no such can come any more.
             again = bytearray(len(data))
@@ -168,10 +162,9 @@ class S3UnderStore(UnderStore):
     def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
         if not len(view):
             return
-        destination = Destination(view, deadline)
         wait_until_settled(version, deadline)
         try:
-            self._client.run(lambda send: fetch(send, name, version, offset, destination), deadline, name, destination)
+            self._objects.fill(name, version, offset, view, deadline)
         except (FileChangedError, FileNotFoundError):
             self._client.forget(name)
             raise
@@ -302,6 +295,7 @@ class S3UnderStore(UnderStore):
         return self._client.run(presigned, Deadline.after(_SIGNING), name)
 
     def close(self) -> None:
+        self._objects.close()
         self._client.close()
 
     # --- within -----------------------------------------------------------------------------------------------

