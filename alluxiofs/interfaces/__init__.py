@@ -12,7 +12,7 @@ from alluxiofs.interfaces.membership import Membership, Snapshot
 from alluxiofs.interfaces.page_store import KeptFile, KeptPage, PageStore
 from alluxiofs.interfaces.policy import WorkerPolicy
 from alluxiofs.interfaces.telemetry import Call, Event, Telemetry
-from alluxiofs.interfaces.transport import Transport, TransportCapabilities
+from alluxiofs.interfaces.transport import Examined, Transport, TransportCapabilities
 from alluxiofs.interfaces.under_store import Target, UnderStore, UnderStoreCapabilities, Writer
 from alluxiofs.interfaces.values import Entry, Location, Version, Worker, WorkerIdentity, Workers
 
@@ -26,6 +26,7 @@ __all__ = [
     "Deadline",
     "Entry",
     "Event",
+    "Examined",
     "KeptFile",
     "KeptPage",
     "LoadJobs",

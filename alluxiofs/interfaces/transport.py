@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Iterator, Optional
+from typing import TYPE_CHECKING, Iterator, Optional, Tuple
 
 from attrs import define
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alluxiofs.interfaces.loading import LoadJobs
     from alluxiofs.interfaces.under_store import UnderStore
 
-__all__ = ["Transport", "TransportCapabilities"]
+__all__ = ["Examined", "Transport", "TransportCapabilities"]
 
 
 @define(frozen=True)
@@ -42,6 +42,31 @@ class TransportCapabilities:
     write: bool = False
     drop: bool = False
     stale_metadata: bool = True
+
+
+@define(frozen=True)
+class Examined:
+    """What a worker shows of itself, and of one file, to somebody who looks for what is wrong.
+
+    Parameters
+    ----------
+    dialect:
+        What it speaks.
+    seconds:
+        How long a question that needs no work took over a connection that was open.
+    holds:
+        Whether it holds the beginning of the file; ``None`` where that cannot be told without having it read.
+    page_size:
+        Bytes of its pages, where the file tells.
+    owner:
+        The host and HTTP port of the worker that is in charge of the file, where it says so.
+    """
+
+    dialect: str
+    seconds: float
+    holds: Optional[bool] = None
+    page_size: Optional[int] = None
+    owner: Optional[Tuple[str, int]] = None
 
 
 class Transport(Component, ABC):
@@ -111,4 +136,16 @@ class Transport(Component, ABC):
 
     def load_jobs(self) -> Optional[LoadJobs]:
         """How workers are asked to load files into the cache; ``None``: there is no way to."""
+        return None
+
+    def examine(
+        self, worker: Worker, location: Optional[Location], length: Optional[int], deadline: Deadline
+    ) -> Optional[Examined]:
+        """Look at a worker, and at what it has of a file of so many bytes; nothing is changed or loaded by it.
+
+        Returns
+        -------
+        Examined or None
+            ``None``: this transport cannot tell more than that the operations work.
+        """
         return None

@@ -14,6 +14,7 @@ from alluxiofs.interfaces import (
     Context,
     Deadline,
     Entry,
+    Examined,
     Location,
     Transport,
     UnderStore,
@@ -23,6 +24,7 @@ from alluxiofs.interfaces import (
 )
 from alluxiofs.interfaces.component import SECRET
 from alluxiofs.plugins._alluxio.dialects import find_dialect
+from alluxiofs.plugins._alluxio.examining import examine
 from alluxiofs.plugins._alluxio.load_jobs import AlluxioLoadJobs
 from alluxiofs.plugins._alluxio.loading import LoadOnMiss
 from alluxiofs.plugins._alluxio.owners import Owners
@@ -147,6 +149,13 @@ class AlluxioTransport(Transport):
     def load_jobs(self) -> AlluxioLoadJobs:
         """Both dialects have them."""
         return AlluxioLoadJobs(self._peer_of, self._dialect_of)
+
+    def examine(
+        self, worker: Worker, location: Optional[Location], length: Optional[int], deadline: Deadline
+    ) -> Examined:
+        """Both dialects tell something."""
+        peer = self._peer_of(worker)
+        return examine(peer, self._dialect_of(peer, deadline).name, location, length, deadline)
 
     def _known_members(self) -> Workers:
         return self._members()

@@ -1,0 +1,66 @@
+"""``alluxiofs doctor``: what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+import click
+
+from alluxiofs.cli.completing import PathType
+from alluxiofs.cli.doctor import Finding, Grade, examine
+from alluxiofs.cli.doctor.findings import failed
+from alluxiofs.cli.failures import Code, UsageError, code_of
+from alluxiofs.cli.output import write_json, write_line
+from alluxiofs.cli.session import Session, filesystem_options, pass_session
+from alluxiofs.cli.stores import is_configured
+from alluxiofs.errors import ConfigurationError, MissingExtraError
+
+__all__ = ["command"]
+
+_MARKS = {Grade.OK: "ok     ", Grade.TOLD: "       ", Grade.WARNING: "WARNING", Grade.WRONG: "WRONG  "}
+
+
+@click.command("doctor")
+@click.argument("path", required=False, type=PathType())
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@filesystem_options
+@pass_session
+def command(session: Session, path: Optional[str], as_json: bool) -> None:
+    """Look at the configuration, the cluster and the under store; say what is wrong and what to do about it.
+
+    PATH is a file or folder that there is: with it, virtual nodes and page size are compared with what the cluster
+    shows. Nothing is written, and nothing is loaded. The exit code is 0 if nothing is wrong.
+    """
+    if path is None and not is_configured(session.configured()):
+        raise UsageError(
+            "what is to be looked at? Name a path (s3://bucket/key), a store (--target-protocol s3) or workers "
+            "(-o worker_hosts=HOST)"
+        )
+    code = Code.OK
+    found: List[Finding] = []
+    try:
+        fs = session.filesystem(path)
+    except (ConfigurationError, MissingExtraError) as error:
+        found.append(
+            failed("configuration", error, "'alluxiofs plugins' lists what can be chosen, docs what can be set")
+        )
+        code = code_of(error)
+        if not as_json:
+            _show(found[-1])
+    else:
+        for finding in examine(fs, path):
+            found.append(finding)
+            if not as_json:
+                _show(finding)
+    wrong = sum(finding.grade is Grade.WRONG for finding in found)
+    if as_json:
+        write_json({"ok": not wrong, "findings": [finding.as_data() for finding in found]})
+    else:
+        write_line(f"{wrong} thing{'s are' if wrong != 1 else ' is'} wrong." if wrong else "Nothing is wrong.")
+    session.failures.code = code or (Code.FAILED if wrong else Code.OK)
+
+
+def _show(finding: Finding) -> None:
+    write_line(f"{_MARKS[finding.grade]} {finding.what}: {finding.text}")
+    if finding.advice is not None:
+        write_line(f"        -> {finding.advice}")

@@ -1,0 +1,138 @@
+"""Virtual nodes and page size against what the cluster shows: who holds files, and how long their pages are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Set, Tuple
+
+from alluxiofs.cli.doctor.findings import Finding, Grade
+from alluxiofs.cli.doctor.workers import Answered
+from alluxiofs.errors import AlluxioFSError
+from alluxiofs.interfaces import Deadline, Entry, Examined, Location, Worker
+
+if TYPE_CHECKING:
+    from alluxiofs.cli.doctor.stores import Files
+    from alluxiofs.gateway import Gateway
+
+__all__ = ["examine_placement"]
+
+_LIMIT = 5.0
+_FILES = 12  # that are asked for: one that two workers agree on by chance says little, many say it
+_USUAL = (2000, 5, 1000, 500, 200, 100, 50, 20, 10, 1)
+_PAGE_SIZE = "alluxio.worker.page.store.page.size"
+_NODES = "alluxio.user.worker.selection.policy.consistent.hash.virtual.node.count.per.worker"
+_Address = Tuple[str, int]
+_Holders = Dict[str, Set[_Address]]
+
+
+def examine_placement(gateway: Gateway, workers: List[Worker], answered: Answered, files: Files) -> Iterator[Finding]:
+    """Who holds the files, and whether they are those that this configuration would ask."""
+    asked = [(location, entry) for location, entry in files if entry.size][:_FILES]
+    if not answered or not asked:
+        yield Finding(
+            "placement",
+            Grade.TOLD,
+            "not looked at: no file is known" if answered else "not looked at: no worker answers",
+            "name a file or folder that the cluster has: alluxiofs doctor URL" if answered else None,
+        )
+        return
+    holders: _Holders = {}
+    sizes: Counter[int] = Counter()
+    for location, entry in asked:
+        for worker, examined in _ask(gateway, answered, location, entry):
+            if examined.owner is not None:
+                holders.setdefault(location.url, set()).add(examined.owner)
+            elif examined.holds:
+                holders.setdefault(location.url, set()).add((worker.host, worker.http_port))
+            if examined.page_size is not None:
+                sizes[examined.page_size] += 1
+    if not holders:
+        yield Finding(
+            "placement",
+            Grade.WARNING,
+            f"none of {len(asked)} files is held by a worker: nothing can be told of virtual nodes and page size",
+            "the cluster is cold, or names these files otherwise (its alluxio.dora.client.ufs.root): have it load "
+            "some, with alluxiofs load URL",
+        )
+        return
+    yield from _page_size(gateway.page_size, sizes, asked)
+    yield from _virtual_nodes(gateway, holders, workers)
+
+
+def _ask(gateway: Gateway, answered: Answered, location: Location, entry: Entry) -> Iterator[Tuple[Worker, Examined]]:
+    transport = gateway.parts.transport
+    for worker, _ in answered:
+        try:
+            examined = transport.examine(
+                worker, location, entry.size, Deadline.after(min(_LIMIT, gateway.limits.timeout))
+            )
+        except (OSError, AlluxioFSError):
+            continue  # the others tell enough
+        if examined is not None:
+            yield worker, examined
+            if examined.owner is not None:
+                return
+
+
+def _page_size(configured: int, sizes: Counter[int], asked: List[Tuple[Location, Entry]]) -> Iterator[Finding]:
+    if not sizes:
+        longest = max(entry.size or 0 for _, entry in asked)
+        text = f"not told: the files that are held are no longer than a page (the longest has {longest} bytes)"
+        yield Finding("page size", Grade.TOLD, f"{text}; configured are {configured} bytes")
+        return
+    (found, _), *others = sizes.most_common()
+    facts = {"configured": configured, "found": found}
+    if others:
+        yield Finding("page size", Grade.WRONG, f"workers have pages of {sorted(sizes)} bytes", "give all of them one")
+    elif found == configured:
+        yield Finding("page size", Grade.OK, f"{configured} bytes, as the cluster has it", facts=facts)
+    else:
+        text = f"the cluster's pages have {found} bytes, and {configured} are configured: workers cannot be read"
+        yield Finding("page size", Grade.WRONG, text, f"set options={{{_PAGE_SIZE!r}: {found}}}", facts)
+
+
+def _virtual_nodes(gateway: Gateway, holders: _Holders, workers: List[Worker]) -> Iterator[Finding]:
+    if len(workers) == 1:
+        yield Finding("placement", Grade.OK, "there is one worker, which is in charge of everything")
+        return
+    described = gateway.parts.describe["policy"]
+    name, settings = described["name"], described["settings"]
+    fit = _fitting(holders, lambda url: gateway.workers_of(Location("", url, url))[0])
+    count = len(holders)
+    facts = {"policy": name, "files": count, "as_expected": fit}
+    if fit == count:
+        text = f"policy {name!r} {settings or ''} asks the workers that hold the files ({count} of {count})"
+        yield Finding("virtual nodes", Grade.OK, text, facts=facts)
+        return
+    text = f"of {count} files {fit} are held by the worker that policy {name!r} {settings or ''} asks first"
+    better = _better(holders, workers, fit)
+    if better is None:
+        advice = (
+            "the cluster places by another policy, other identities or another list of workers: with worker_hosts, "
+            "identities are made of the names, which must be those the workers register with; use etcd_hosts if "
+            "the cluster has an etcd"
+        )
+    else:
+        nodes, fits = better
+        facts["virtual_nodes"] = nodes
+        advice = f"set options={{{_NODES!r}: {nodes}}}: {fits} of {count} fit with it"
+    yield Finding("virtual nodes", Grade.WRONG if fit < count / 2 or better else Grade.WARNING, text, advice, facts)
+
+
+def _fitting(holders: _Holders, first: Callable[[str], Worker]) -> int:
+    """How many files are held by whom they are asked of first."""
+    found = ((first(url), held) for url, held in holders.items())
+    return sum((worker.host, worker.http_port) in held for worker, held in found)
+
+
+def _better(holders: _Holders, workers: List[Worker], fit: int) -> Optional[Tuple[int, int]]:
+    """A usual number of virtual nodes by which clearly more files are held by whom they are asked of, and how many."""
+    fits, nodes = max((_fitting_with(nodes, holders, workers), -place) for place, nodes in enumerate(_USUAL))
+    return (_USUAL[-nodes], fits) if fits > max(fit, 0.8 * len(holders)) else None
+
+
+def _fitting_with(nodes: int, holders: _Holders, workers: List[Worker]) -> int:
+    from alluxiofs import make_policy
+
+    policy = make_policy("consistent-hash", workers, virtual_nodes=nodes)
+    return _fitting(holders, lambda url: policy.rank(url, 1)[0])

@@ -1,0 +1,67 @@
+"""What a worker shows of itself and of a file, to somebody who looks for what is wrong with a configuration."""
+
+from __future__ import annotations
+
+import time
+from typing import Optional, Tuple
+
+from alluxiofs.errors import UnavailableError
+from alluxiofs.interfaces import Deadline, Examined, Location
+from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError
+from alluxiofs.plugins._alluxio.entries import parse_object
+from alluxiofs.plugins._alluxio.names import file_id, quoted
+from alluxiofs.plugins._alluxio.peer import Peer
+from alluxiofs.plugins._alluxio.statuses import refused
+
+__all__ = ["examine"]
+
+
+def examine(
+    peer: Peer, dialect: str, location: Optional[Location], length: Optional[int], deadline: Deadline
+) -> Examined:
+    """Ask for the worker's health, and for what tells of the file without having anything loaded."""
+    _check_health(peer, deadline)  # over a connection that may be new
+    began = time.perf_counter()
+    _check_health(peer, deadline)
+    seconds = time.perf_counter() - began
+    if location is None:
+        return Examined(dialect, seconds)
+    if dialect == "rest":
+        return Examined(dialect, seconds, owner=_owner(peer, location, deadline))
+    holds, page_size = _first_page(peer, location, length, deadline)
+    return Examined(dialect, seconds, holds, page_size)
+
+
+def _check_health(peer: Peer, deadline: Deadline) -> None:
+    try:
+        answer = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
+    except ClosedWithoutAnswerError as error:
+        raise UnavailableError(f"{peer.where} does not answer for its health: {error}") from error
+    if answer.status != 200:
+        raise refused(answer, "/v1/health", peer.where)
+
+
+def _first_page(
+    peer: Peer, location: Location, length: Optional[int], deadline: Deadline
+) -> Tuple[bool, Optional[int]]:
+    """Whether the first page is held, and how long pages are: as long as it is, if the file does not end in it."""
+    base = f"/v1/file/{file_id(location.url)}/page/0"
+    try:
+        held = peer.http.ask(peer.get(f"{base}?offset=0&length=0"), deadline)
+        if held.status != 200:
+            raise refused(held, location.url, peer.where)
+        if not length:
+            return True, None
+        page = peer.http.ask(peer.get(base), deadline)
+    except ClosedWithoutAnswerError:
+        return False, None
+    return True, len(page.body) if page.status == 200 and len(page.body) < length else None
+
+
+def _owner(peer: Peer, location: Location, deadline: Deadline) -> Optional[Tuple[str, int]]:
+    answer = peer.http.ask(peer.get(f"/v1/node?path={quoted(location.url)}"), deadline, repeatable=True)
+    if answer.status != 200:
+        return None
+    said = parse_object(answer.body, peer.where)
+    host, port = said.get("Host"), said.get("HttpServerPort", peer.http_port)
+    return (host, port) if isinstance(host, str) and type(port) is int else None

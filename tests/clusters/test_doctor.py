@@ -1,0 +1,236 @@
+"""``alluxiofs doctor`` finds what newcomers do, and says what to do instead."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Tuple
+
+import pytest
+
+from alluxiofs.cli import main
+from alluxiofs.testing.stand_in_workers import StandInCluster, faults
+from tests.servers import S3Server, free_port
+
+FILES = 12
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    for number in range(FILES):
+        (tmp_path / f"file-{number}.bin").write_bytes(bytes([number]) * 9000)
+    return tmp_path
+
+
+@pytest.fixture
+def cluster(lake: Path) -> Iterator[StandInCluster]:
+    with StandInCluster(lake, workers=3, page_size=4096, virtual_nodes=5) as running:
+        running.load_all()
+        yield running
+
+
+class Doctor:
+    """Runs the command, and knows what it found."""
+
+    def __init__(self, capfd: Any) -> None:
+        self._capfd = capfd
+        self.code = 0
+
+    def __call__(self, path: str = "", **arguments: Any) -> List[Dict[str, Any]]:
+        words = ["doctor", *([path] if path else []), "--json"]
+        for name, value in arguments.items():
+            words += ["-o", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+        self._capfd.readouterr()
+        self.code = main(words)
+        output, errors = self._capfd.readouterr()
+        assert errors == ""
+        said = json.loads(output)
+        assert said["ok"] == (self.code == 0)
+        findings: List[Dict[str, Any]] = said["findings"]
+        return findings
+
+    def wrong(self, path: str = "", **arguments: Any) -> Tuple[str, str, str]:
+        """The only thing that is wrong: what, its text, and the advice."""
+        found = [one for one in self(path, **arguments) if one["grade"] == "wrong"]
+        assert len(found) == 1, found
+        return found[0]["what"], found[0]["text"], found[0]["advice"] or ""
+
+
+@pytest.fixture
+def doctor(capfd: Any) -> Doctor:
+    return Doctor(capfd)
+
+
+def told(cluster: StandInCluster, **more: Any) -> Dict[str, Any]:
+    return {"target_protocol": "file", **cluster.arguments, **more}
+
+
+# --- nothing is wrong ---------------------------------------------------------------------------------------------
+
+
+def test_a_cluster_that_is_well(doctor: Doctor, cluster: StandInCluster, lake: Path) -> None:
+    found = {one["what"]: one for one in doctor(str(lake), **told(cluster))}
+    assert doctor.code == 0
+    assert {one["grade"] for one in found.values()} <= {"ok", "told"}
+    assert found["membership"]["facts"] == {"workers": 3}
+    assert found["worker"]["facts"]["dialect"] == "pages"
+    assert found["worker"]["facts"]["milliseconds"] > 0
+    assert found["page size"]["facts"] == {"configured": 4096, "found": 4096}
+    assert found["virtual nodes"]["facts"]["as_expected"] == FILES
+
+
+def test_of_the_newer_dialect_too(doctor: Doctor, lake: Path) -> None:
+    with StandInCluster(lake, workers=3, dialect="rest", virtual_nodes=5) as cluster:
+        arguments = told(cluster, transport="alluxio")
+        found = {one["what"]: one for one in doctor(str(lake), **arguments)}
+        assert doctor.code == 0
+        assert found["dialect"]["text"] == "the workers speak dialect 'rest'"
+        assert found["virtual nodes"]["facts"]["as_expected"] == FILES
+        what, _, advice = doctor.wrong(str(lake), **{**arguments, "policy": "consistent-hash"})
+        assert what == "virtual nodes"
+        assert "virtual.node.count.per.worker': 5}" in advice
+        assert sum(cluster.requests.get(route, 0) for route in ("page", "data")) == 0, "nothing is read"
+
+
+def test_a_store_without_workers(doctor: Doctor, lake: Path, capfd: Any) -> None:
+    assert doctor(f"file://{lake}")[-1]["text"].endswith(f"{FILES} entries")
+    capfd.readouterr()
+    assert main(["doctor", f"file://{lake}"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[-1] == "Nothing is wrong."
+    assert any(line.startswith("ok      under store") for line in lines)
+
+
+# --- what newcomers do --------------------------------------------------------------------------------------------
+
+
+def test_a_typo_in_an_option(doctor: Doctor) -> None:
+    what, text, _ = doctor.wrong(target_protocol="memory", worker_host="worker-1")
+    assert (what, doctor.code) == ("configuration", 2)
+    assert "did you mean 'worker_hosts'" in text
+    _, text, _ = doctor.wrong(target_protocol="memory", policy="magelv")
+    assert "did you mean 'maglev'" in text
+
+
+def test_nobody_listens(doctor: Doctor) -> None:
+    port = free_port()
+    what, text, advice = doctor.wrong(target_protocol="memory", worker_hosts=f"127.0.0.1:{port}")
+    assert what == "worker"
+    assert f"127.0.0.1:{port}" in text
+    assert "alluxio.worker.http.server.port" in advice
+
+
+def test_the_port_of_something_else(doctor: Doctor) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # takes connections, and never answers
+        port = listening.getsockname()[1]
+        what, text, advice = doctor.wrong(
+            target_protocol="memory", worker_hosts=f"127.0.0.1:{port}", transport="alluxio", timeout="0.3s"
+        )
+    assert (what, str(port) in text) == ("worker", True)
+    assert "28080" in advice
+
+
+def test_the_port_of_another_web_server(doctor: Doctor, cluster: StandInCluster, lake: Path) -> None:
+    cluster.fail("*", faults.Status(404, b"<html>nginx</html>"))
+    found = doctor(str(lake), **told(cluster, transport="alluxio"))
+    advice = [one["advice"] for one in found if one["what"] == "worker"]
+    assert all("something else listens there" in one for one in advice)
+
+
+def test_a_name_that_does_not_resolve(doctor: Doctor) -> None:
+    what, _, advice = doctor.wrong(target_protocol="memory", worker_hosts="worker.invalid")
+    assert what == "worker"
+    assert "does not resolve" in advice
+
+
+def test_tls_where_there_is_none(doctor: Doctor, lake: Path) -> None:
+    with StandInCluster(lake, workers=1) as cluster:
+        what, _, advice = doctor.wrong(str(lake), **told(cluster, scheme="https", timeout="0.3s"))
+    assert what == "worker"
+    assert "scheme" in advice
+
+
+def test_a_token_that_is_missing(doctor: Doctor, lake: Path) -> None:
+    with StandInCluster(lake, workers=1, dialect="rest") as cluster:
+        cluster.fail("health", faults.Status(401))
+        what, _, advice = doctor.wrong(str(lake), **told(cluster))
+    assert what == "worker"
+    assert "headers" in advice
+
+
+def test_an_etcd_that_is_not_there(doctor: Doctor) -> None:
+    what, _, advice = doctor.wrong(target_protocol="memory", etcd_hosts=f"127.0.0.1:{free_port()}")
+    assert what == "membership"
+    assert "etcd_hosts" in advice
+
+
+def test_another_page_size_than_the_clusters(doctor: Doctor, cluster: StandInCluster, lake: Path) -> None:
+    what, text, advice = doctor.wrong(str(lake), **told(cluster, options={}))
+    assert what == "page size"
+    assert "4096 bytes, and 1048576 are configured" in text
+    assert "{'alluxio.worker.page.store.page.size': 4096}" in advice
+
+
+def test_another_number_of_virtual_nodes(doctor: Doctor, cluster: StandInCluster, lake: Path) -> None:
+    what, text, advice = doctor.wrong(str(lake), **told(cluster, policy="consistent-hash"))
+    assert what == "virtual nodes"
+    assert f"of {FILES} files" in text
+    assert f"virtual.node.count.per.worker': 5}}: {FILES} of {FILES} fit" in advice
+
+
+def test_another_policy_than_the_clusters(doctor: Doctor, lake: Path) -> None:
+    with StandInCluster(lake, workers=3, page_size=4096) as cluster:
+        for number in range(FILES):
+            cluster.workers[number % 3].load(f"file-{number}.bin")
+        found = {one["what"]: one for one in doctor(str(lake), **told(cluster))}
+    assert found["virtual nodes"]["grade"] in ("wrong", "warning")
+    assert "another policy" in found["virtual nodes"]["advice"]
+
+
+def test_a_cluster_that_holds_nothing(doctor: Doctor, cluster: StandInCluster, lake: Path) -> None:
+    cluster.drop()
+    found = {one["what"]: one for one in doctor(str(lake), **told(cluster))}
+    assert (doctor.code, found["placement"]["grade"]) == (0, "warning")
+    assert "alluxiofs load" in found["placement"]["advice"]
+
+
+def test_a_worker_of_several_is_dead(doctor: Doctor, cluster: StandInCluster, lake: Path) -> None:
+    cluster.workers[1].kill()
+    what, text, _ = doctor.wrong(str(lake), **told(cluster))
+    assert what == "worker"
+    assert str(cluster.members[1].http_port) in text
+
+
+def test_a_path_that_is_not_there(doctor: Doctor, lake: Path) -> None:
+    what, text, advice = doctor.wrong(f"file://{lake}/mising")
+    assert what == "under store local"
+    assert "mising" in text
+    assert "no such path" in advice
+
+
+# --- S3 -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_and_its_key(doctor: Doctor, s3_server: S3Server, s3_bucket: str) -> None:
+    doctor(f"s3://{s3_bucket}", target_options=s3_server.options)
+    assert doctor.code == 0
+    what, text, advice = doctor.wrong("s3://no-such-bucket-here", target_options=s3_server.options)
+    assert what == "under store s3"
+    assert "no-such-bucket-here" in text
+    assert "bucket" in advice
+    wrong_key = {**s3_server.options, "secret": "hunter2hunter2"}
+    _, text, advice = doctor.wrong(f"s3://{s3_bucket}", target_options=wrong_key)
+    assert "hunter2" not in text
+    assert "credentials" in advice
+
+
+def test_an_endpoint_where_nobody_is(doctor: Doctor, s3_server: S3Server, s3_bucket: str) -> None:
+    nowhere = s3_server.options_at(f"http://127.0.0.1:{free_port()}")
+    _, _, advice = doctor.wrong(f"s3://{s3_bucket}", target_options=nowhere)
+    assert "endpoint_url" in advice
+
+
+def test_nothing_is_named(capfd: Any) -> None:
+    assert main(["doctor"]) == 2
+    assert "worker_hosts" in capfd.readouterr().err
