@@ -22,13 +22,14 @@ from alluxiofs.pagestores.claiming import check_key
 from alluxiofs.pagestores.disk_file import ATTEMPTS, DiskFile, VerifyingFile
 from alluxiofs.pagestores.eviction import POLICIES
 from alluxiofs.pagestores.folders import folders_of
+from alluxiofs.pagestores.ondisk.claims import SharedClaims
 from alluxiofs.pagestores.ondisk.found import SECOND, Found
 from alluxiofs.pagestores.ondisk.layout import NOTE, page_hash
-from alluxiofs.pagestores.ondisk.pages import Pages
+from alluxiofs.pagestores.ondisk.pages import Hooks, Pages
 from alluxiofs.pagestores.ondisk.places import Shape
 from alluxiofs.pagestores.recency import Tally
 from alluxiofs.pagestores.seen import Seen
-from alluxiofs.pagestores.whereabouts import default_folder, free_bytes
+from alluxiofs.pagestores.whereabouts import default_folder, free_bytes, taken_bytes
 from alluxiofs.settings.types import Seconds, Size
 
 __all__ = ["DiskPageStore", "Verify"]
@@ -113,31 +114,43 @@ class DiskPageStore(PageStore):
         self._file_class = VerifyingFile if settings.verify is Verify.ALWAYS else DiskFile
         self._verifies = settings.verify is not Verify.NEVER
 
-    @functools.cached_property
-    def capacities(self) -> List[int]:
-        """Bytes of disk that each folder may take."""
+    def _named(self) -> List[Optional[int]]:
+        """Bytes of disk that each folder may take, where the settings say it."""
         if self._given:
             return [int(self._given[path]) for path in self._paths]
         if self.settings.capacity:
-            total = int(self.settings.capacity[0])
-        else:
-            total = min(_DEFAULT_CAPACITY, free_bytes(self._paths) // _SHARE_OF_FREE)
-        share, rest = divmod(total, len(self._paths))
-        return [share + (number < rest) for number in range(len(self._paths))]
+            return [*_shares(int(self.settings.capacity[0]), len(self._paths))]
+        return [None] * len(self._paths)
+
+    @functools.cached_property
+    def _default(self) -> int:
+        """Bytes of disk that a folder may take where nobody says it: what the stores have counts as free."""
+        free = free_bytes(self._paths) + sum(map(taken_bytes, self._paths))
+        return _shares(min(_DEFAULT_CAPACITY, free // _SHARE_OF_FREE), len(self._paths))[0]
 
     @functools.cached_property
     def _folders(self) -> List[Pages]:
+        hooks = Hooks(self.seen.used, self._has_kept, self.seen.clear, self._tell_of)
         policy = POLICIES[self.settings.eviction]
         return [
-            Pages(path, capacity, policy, self.seen.used, self.seen.clear)
-            for path, capacity in zip(self._paths, self.capacities)
+            Pages(path, capacity, lambda: self._default, policy, hooks)
+            for path, capacity in zip(self._paths, self._named())
         ]
 
     @functools.cached_property
     def _bounds(self) -> List[int]:
         """Up to which hash pages go into which folder: by capacity, so that all are full at the same time."""
-        total = sum(self.capacities) or 1
-        return [_HASHES * part // total for part in itertools.accumulate(self.capacities)]
+        capacities = [pages.capacity() for pages in self._folders]
+        total = sum(capacities) or 1
+        return [_HASHES * part // total for part in itertools.accumulate(capacities)]
+
+    def _has_kept(self, key: bytes, index: int, found: Found) -> None:
+        """What this process has kept it need not verify."""
+        self._set_due(found, found.due)
+        self.seen.add(key, index, found)
+
+    def _tell_of(self, path: str, words: str) -> None:
+        self.context.logger.warning("page store in %s: %s", path, words)
 
     def file(self, key: bytes, length: int, page_size: Optional[int] = None) -> KeptFile:
         check_key(key)
@@ -170,7 +183,7 @@ class DiskPageStore(PageStore):
             "evictions": sum(pages.space.evictions for pages in self._folders),
             "pages": sum(pages for pages, _ in counts),
             "bytes": sum(size for _, size in counts),
-            "capacity": sum(self.capacities),
+            "capacity": sum(pages.capacity() for pages in self._folders),
             "corrupt": self._corrupt,
         }
 
@@ -233,7 +246,7 @@ class DiskPageStore(PageStore):
         return sum(right for right, _ in found), sum(broken for _, broken in found)
 
     def describe(self) -> Dict[str, Any]:
-        return {"path": self._paths, "capacity": sum(self.capacities)}
+        return {"path": self._paths, "capacity": sum(pages.capacity() for pages in self._folders)}
 
     def close(self) -> None:
         self._tell()
@@ -246,6 +259,10 @@ class DiskPageStore(PageStore):
     def pages_of(self, key: bytes, index: int) -> Pages:
         """The folder that a page belongs into."""
         return self._folders[self._number_of(key, index)]
+
+    def claims_of(self, key: bytes) -> SharedClaims:
+        """Where the claims to pages of a file are: all of them in one folder, that a run of pages is one claim."""
+        return self._folders[self._number_of(key, 0)].claims
 
     def keep_run(self, key: bytes, first: int, page_size: int, view: memoryview) -> None:
         """Keep neighbouring pages."""
@@ -340,3 +357,8 @@ class DiskPageStore(PageStore):
         level = logging.DEBUG if self._corrupt else logging.WARNING  # a broken disk has many
         self._corrupt += 1
         self.context.logger.log(level, "something broken was dropped: %s of %s in %s", what, key.hex(), pages.path)
+
+
+def _shares(total: int, number: int) -> List[int]:
+    share, rest = divmod(total, number)
+    return [share + (one < rest) for one in range(number)]

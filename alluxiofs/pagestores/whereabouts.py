@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Iterable
 
-__all__ = ["default_folder", "free_bytes"]
+__all__ = ["default_folder", "free_bytes", "taken_bytes"]
 
 
 def default_folder() -> str:
@@ -30,3 +30,15 @@ def free_bytes(paths: Iterable[str]) -> int:
         status = os.statvfs(existing)
         free[os.stat(existing).st_dev] = status.f_bavail * status.f_frsize
     return sum(free.values())
+
+
+def taken_bytes(path: str) -> int:
+    """What a folder of pages takes on its disk, of this layout and of older ones; 0 if there is none."""
+    taken = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                taken += os.lstat(os.path.join(folder, name)).st_blocks * 512
+            except FileNotFoundError:
+                pass  # it went just now
+    return taken

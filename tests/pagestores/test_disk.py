@@ -13,6 +13,7 @@ import pytest
 
 from alluxiofs.errors import ConfigurationError, PageStoreError
 from alluxiofs.pagestores.disk import DiskPageStore
+from alluxiofs.pagestores.ondisk.layout import LAYOUT
 from alluxiofs.pagestores.whereabouts import default_folder
 from alluxiofs.settings.types import Seconds
 from alluxiofs.testing.context import make_context
@@ -169,7 +170,7 @@ def test_a_folder_of_another_user_is_refused(make_disk_store: MakeDiskStore, fol
 def test_a_link_in_place_of_the_layout_is_refused(make_disk_store: MakeDiskStore, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     folder.mkdir(mode=0o700)
-    (folder / "v4").symlink_to(tmp_path / "elsewhere")
+    (folder / LAYOUT).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PageStoreError, match="not a folder"):
         make_disk_store().file(key_of(1), PAGE)
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -181,7 +182,7 @@ def test_a_link_to_a_folder_of_ones_own_is_fine(make_disk_store: MakeDiskStore, 
     kept = make_disk_store().file(key_of(1), PAGE)
     keep(kept, 0)
     assert read_whole(kept, 0)
-    assert (tmp_path / "large-disk" / "v4" / "control").is_file()
+    assert (tmp_path / "large-disk" / LAYOUT / "control").is_file()
 
 
 # --- eviction -----------------------------------------------------------------------------------------------------
@@ -316,7 +317,7 @@ def test_verification_can_be_left_out_for_what_came_since_the_machine_started(
     with next(folder.rglob("*.pages")).open("r+b") as file:
         file.write(b"other")
     assert kept.read(0, 0, 5) == b"other"
-    with (folder / "v4" / "control").open("r+b") as file:  # written when the machine had another start
+    with (folder / LAYOUT / "control").open("r+b") as file:  # written when the machine had another start
         file.seek(16)
         file.write(b"another start...")
     store = make_disk_store(verify="never")

@@ -14,6 +14,7 @@ import pytest
 
 from alluxiofs.errors import PageStoreError
 from alluxiofs.pagestores.disk import DiskPageStore
+from alluxiofs.pagestores.ondisk.layout import LAYOUT
 from alluxiofs.testing.page_stores import keep, key_of, read_whole
 
 CAPACITY = 64 * 2**20
@@ -114,7 +115,7 @@ def test_no_file_that_is_mapped_has_a_hole(make_disk_store: MakeDiskStore, mount
     store.file(key_of(1), 10**6 * 256, 256).keep_run(0, memoryview(bytes(50_000 * 256)))
     store.clear()
     mapped = [
-        path for path in (folder / "v4").iterdir() if path.suffix == ".index" or path.name in ("hints", "control")
+        path for path in (folder / LAYOUT).iterdir() if path.suffix == ".index" or path.name in ("hints", "control")
     ]
     assert len(mapped) == 6
     for path in mapped:

@@ -323,13 +323,14 @@ from alluxiofs.testing.context import make_context
 from alluxiofs.testing.page_stores import keep, key_of
 store = DiskPageStore(DiskPageStore.Settings(sys.argv[1]), make_context(), 4096)
 keep(store.file(key_of(1), 4096), 0)
-with store.pages_of(key_of(1), 0).folder.section():
+def fork(*_):
     if os.fork() == 0:
         os.close(1)
         time.sleep(60)
         os._exit(0)
     print("forked", flush=True)
     os.kill(os.getpid(), 9)
+store.pages_of(key_of(1), 0).folder.change(fork)
 """
 
 

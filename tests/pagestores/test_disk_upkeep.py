@@ -11,7 +11,7 @@ from typing import Callable
 import pytest
 
 from alluxiofs.pagestores.disk import DiskPageStore
-from alluxiofs.pagestores.ondisk.layout import DESCRIPTOR_BYTES, class_of, first_cell_at
+from alluxiofs.pagestores.ondisk.layout import DESCRIPTOR_BYTES, LAYOUT, class_of, first_cell_at
 from alluxiofs.testing.page_stores import keep, key_of, read_whole
 
 PAGE = 4096
@@ -20,7 +20,7 @@ MakeDiskStore = Callable[..., DiskPageStore]
 
 
 def file_of(folder: Path, size: int, kind: str) -> Path:
-    return folder / "v4" / f"{class_of(size)}.{kind}"
+    return folder / LAYOUT / f"{class_of(size)}.{kind}"
 
 
 def flip(path: Path, at: int) -> None:

@@ -14,6 +14,7 @@ from alluxiofs.pagestores.disk import DiskPageStore
 from alluxiofs.pagestores.memory import MemoryPageStore
 from alluxiofs.pagestores.tiered import TieredPageStore
 from alluxiofs.settings.types import Size
+from alluxiofs.pagestores.ondisk.layout import LAYOUT
 from alluxiofs.testing.context import make_context
 from alluxiofs.testing.page_stores import MakeStore, PageStoreContract, content, keep, key_of, read_whole
 
@@ -94,7 +95,7 @@ def test_another_process_finds_what_this_one_kept(make_tiered: MakeTiered) -> No
 
 def test_what_is_in_memory_outlives_the_disk(make_tiered: MakeTiered, folder: Path) -> None:
     kept = make_tiered().file(key_of(1), 2 * PAGE)
-    keep(kept, 0, 1)
+    keep(kept, 0)
     assert read_whole(kept, 0)
     shutil.rmtree(folder)
     assert read_whole(kept, 0)
@@ -108,4 +109,4 @@ def test_it_is_chosen_by_name(folder: Path, tmp_path: Path) -> None:
     for _ in range(2):
         assert fs.cat_file(str(tmp_path / "data"), start=2, end=6) == b"me b"
     assert fs.describe()["page_store"]["settings"]["memory"] == 2**21
-    assert (folder / "v4").is_dir()
+    assert (folder / LAYOUT).is_dir()

@@ -117,11 +117,19 @@ class Cells:
 
     def cells_in_file(self) -> int:
         """How many cells the file has room for."""
-        return max(0, os.stat(self.path).st_size - self._first) // self.size
+        try:
+            return max(0, os.stat(self.path).st_size - self._first) // self.size
+        except FileNotFoundError:
+            return 0
 
     def next_free(self, cell: int) -> int:
         """The free cell after this one, plus one; in the place of the page's index."""
         return self.index.words[(cell + 1) * _WORDS + layout.NEXT_AT // 8]
+
+    def cut(self, cells: int) -> None:
+        """Have the file be as long as so many cells, if it is longer."""
+        if self.file_bytes(cells) < os.stat(self.path).st_size:
+            os.truncate(self.path, self.file_bytes(cells))
 
     def put(self, section: Section, cell: int, *descriptors: Descriptor) -> None:
         """Say what a cell holds, and those after it."""

@@ -6,19 +6,22 @@ import os
 import struct
 import time
 import uuid
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import xxhash
 
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.mapped import Mapped, not_ours
 from alluxiofs.pagestores.ondisk.section import Section, write_fully
 
-__all__ = ["Control", "Record", "boot_id"]
+__all__ = ["Capacity", "Control", "Record", "boot_id", "is_control"]
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _MOST_CELLS = 1 << 32
 _FAR_AHEAD = 86_400_000_000  # a clock that is set back loses at most so much, in microseconds
 _AT_ONCE = 16  # numbers that are written off together; few enough that the last one is not ahead of the clock
-_SEQUENCE_AND_BUSY = struct.Struct("<QQ")
+_WORD = struct.Struct("<Q")
+_TWICE = struct.Struct("<QQQ")
 
 
 class Record(NamedTuple):
@@ -46,6 +49,21 @@ class Record(NamedTuple):
     notes: int = 0
 
 
+class Capacity(NamedTuple):
+    """What everything in a folder may take.
+
+    Parameters
+    ----------
+    size:
+        In bytes.
+    named:
+        Whether a program named it; else it is a default.
+    """
+
+    size: int
+    named: bool
+
+
 def boot_id() -> bytes:
     """16 bytes that stand for this start of the machine; zeros where it cannot be told."""
     try:
@@ -55,10 +73,32 @@ def boot_id() -> bytes:
         return bytes(16)
 
 
+def _check(data: bytes | bytearray) -> bytes:
+    return _WORD.pack(xxhash.xxh3_64_intdigest(data))
+
+
+def _twice(number: int) -> bytes:
+    """A number so that a flipped bit is seen, and what it was."""
+    return _WORD.pack(number) * 2 + _check(_WORD.pack(number))
+
+
+def is_control(path: str) -> bool:
+    """Whether a file is a control file of this layout, broken as it may be. ``FileNotFoundError`` if there is none."""
+    with open(path, "rb") as file:
+        data = file.read(layout.CONTROL_BYTES + 1)
+    if len(data) != layout.CONTROL_BYTES:
+        return False
+    machine_end = layout.MACHINE_AT + layout.MACHINE.size
+    machine = data[layout.MACHINE_AT : machine_end]
+    starts_as_one = data[: layout.START.size] == layout.START.pack(layout.MAGIC, layout.VERSION)
+    return starts_as_one or data[machine_end : machine_end + 8] == _check(machine)
+
+
 class Control:
     """The words of the control file. Whoever changes one holds the lock.
 
-    Records that change are written together at the end: should it not come to that, they are counted anew.
+    Records that change are written together at the end: should it not come to that, they are counted anew. So they are
+    when their checksum, which is that of all, says that they are not what was written.
 
     Parameters
     ----------
@@ -70,7 +110,7 @@ class Control:
         self.file = Mapped(path)
         self.words = self.file.words
         cut = self.file.size < layout.CONTROL_BYTES
-        if cut or layout.HEADER.unpack_from(self.file.raw[: layout.HEADER.size])[:2] != (layout.MAGIC, layout.VERSION):
+        if cut or self.file.raw[: layout.START.size] != layout.START.pack(layout.MAGIC, layout.VERSION):
             raise not_ours(path)
         self._boot = boot_id()
         self._changed: Dict[int, Record] = {}
@@ -80,80 +120,141 @@ class Control:
     def initial(buckets: int) -> bytes:
         """The content of a new control file."""
         now = time.time_ns() // 1000
-        header = layout.HEADER.pack(layout.MAGIC, layout.VERSION, boot_id(), now, buckets, 0, now, 0)
-        return header + bytes(layout.CONTROL_BYTES - len(header))
+        data = bytearray(layout.CONTROL_BYTES)
+        layout.START.pack_into(data, 0, layout.MAGIC, layout.VERSION)
+        machine = layout.MACHINE.pack(boot_id(), now)
+        data[layout.MACHINE_AT : layout.SIZES_AT] = machine + _check(machine)
+        data[layout.BUCKETS_AT : layout.CAPACITY_AT] = _twice(buckets)
+        data[layout.CAPACITY_AT : layout.CAPACITY_AT + _TWICE.size] = _twice(0)
+        state = layout.STATE.pack(now, 0)
+        end = layout.STATE_AT + layout.STATE.size
+        data[layout.STATE_AT : end + 8] = state + _check(data[layout.RECORDS_AT : layout.STATE_AT] + state)
+        return bytes(data)
 
-    # --- the header ---------------------------------------------------------------------------------------------
+    # --- words --------------------------------------------------------------------------------------------------
 
     @property
     def buckets(self) -> int:
-        """Buckets of the table of hints."""
-        return self.words[layout.BUCKETS_AT // 8]
+        """Buckets of the table of hints. ``OSError`` if that cannot be said."""
+        number = self._read_twice(layout.BUCKETS_AT)
+        if number is None:
+            raise not_ours(self.file.path)
+        return number
+
+    def set_buckets(self, section: Section, number: int) -> None:
+        """See :attr:`buckets`."""
+        section.put(self.file, layout.BUCKETS_AT, _twice(number))
+
+    @property
+    def capacity(self) -> Optional[Capacity]:
+        """What everything in the folder may take; ``None`` if nobody has said that yet, or it is broken."""
+        number = self._read_twice(layout.CAPACITY_AT)
+        return Capacity(number >> 1, bool(number & 1)) if number else None
+
+    def set_capacity(self, section: Section, capacity: Capacity) -> None:
+        """See :attr:`capacity`."""
+        section.put(self.file, layout.CAPACITY_AT, _twice(capacity.size << 1 | capacity.named))
 
     @property
     def sizes(self) -> int:
         """Another number whenever files became larger or smaller."""
         return self.words[layout.SIZES_AT // 8]
 
-    def is_this_boot(self) -> bool:
-        """Whether somebody has written here since the machine started."""
-        start = self.file.raw[layout.MACHINE_AT : layout.MACHINE_AT + 16]
-        return any(self._boot) and start == self._boot
+    def resized(self, section: Section) -> None:
+        """See :attr:`sizes`."""
+        section.put_word(self.file, layout.SIZES_AT, (self.sizes + 1) % 2**63)
+
+    def _read_twice(self, at: int) -> Optional[int]:
+        first, second = self.words[at // 8 : at // 8 + 2].tolist()
+        if first == second:
+            return int(first)
+        for number in (first, second):  # it is being written, or one of them is broken
+            if self.file.raw[at + 16 : at + 24] == _check(_WORD.pack(number)):
+                return int(number)
+        first, second = self.words[at // 8 : at // 8 + 2].tolist()
+        return int(first) if first == second else None
+
+    # --- the machine's start ------------------------------------------------------------------------------------
+
+    def is_other_boot(self) -> bool:
+        """Whether nobody has written here since the machine started, as far as that can be told."""
+        return any(self._boot) and self._boot_sequence() is None
 
     def is_written_since_boot(self, word: int) -> bool:
         """Whether a page came since the machine started: then the system has all of it, on disk or not yet."""
-        return self.is_this_boot() and word >> layout.Word.SHIFT > self.words[layout.BOOT_AT // 8]
+        sequence = self._boot_sequence()
+        return sequence is not None and word >> layout.Word.SHIFT > sequence
+
+    def _boot_sequence(self) -> Optional[int]:
+        end = layout.MACHINE_AT + layout.MACHINE.size
+        data = self.file.raw[layout.MACHINE_AT : end + 8]
+        start, sequence = layout.MACHINE.unpack(data[:-8])
+        is_this = any(start) and start == self._boot and data[-8:] == _check(data[:-8])
+        return int(sequence) if is_this else None
 
     def begin_boot(self, section: Section) -> None:
         """From now on pages come that were written since the machine started."""
-        section.put_word(self.file, layout.BOOT_AT, self.next_sequence(section))
-        section.put(self.file, layout.MACHINE_AT, self._boot)
+        machine = layout.MACHINE.pack(self._boot, self.next_sequence(section))
+        section.put(self.file, layout.MACHINE_AT, machine + _check(machine))
+
+    # --- the sequence, and whether somebody changes something -------------------------------------------------------
 
     def next_sequence(self, section: Section) -> int:
         """A number above all before, and microseconds since the epoch unless the clock was set back."""
         if self._next == self._reserved:
-            section.put_word(self.file, layout.SEQUENCE_AT, self._reserve())
+            self._put_state(section, self._reserve(), self.words[layout.STATE_AT // 8 + 1])
         self._next += 1
         return self._next - 1
+
+    def skip_to(self, sequence: int) -> None:
+        """No number up to this one is given again, unless it is far ahead of the clock."""
+        if self._next <= sequence < time.time_ns() // 1000 + _FAR_AHEAD:
+            self._next = self._reserved = sequence + 1
 
     def _reserve(self) -> int:
         """Have some numbers; the one to write off, after them."""
         now = time.time_ns() // 1000
-        last = self.words[layout.SEQUENCE_AT // 8]
+        last = max(self.words[layout.STATE_AT // 8], self._next - 1)
         self._next = max(now, last + 1) if last < now + _FAR_AHEAD else now
         self._reserved = self._next + _AT_ONCE
         return self._reserved
 
-    def begin(self, section: Section) -> bool:
-        """Somebody changes something. Whether somebody else began to and did not come to the end."""
-        was_busy = self.words[layout.BUSY_AT // 8] != 0
-        section.put(self.file, layout.SEQUENCE_AT, _SEQUENCE_AND_BUSY.pack(self._reserve(), 1))
-        return was_busy
+    def is_whole(self) -> bool:
+        """Whether records and state are what was written together. Somebody may have come to his end since he began to
+        change something: then nothing is said of the records."""
+        end = layout.STATE_AT + layout.STATE.size
+        data = self.file.raw[layout.RECORDS_AT : end + 8]
+        return data[-8:] == _check(data[layout.STATE_AT - layout.RECORDS_AT : -8] if self.is_busy else data[:-8])
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody is changing something, or was when he came to his end."""
+        return self.words[layout.STATE_AT // 8 + 1] != 0
+
+    def begin(self, section: Section) -> None:
+        """Somebody changes something."""
+        self._put_state(section, self._reserve(), 1)
 
     def finish(self, section: Section) -> None:
-        """It was changed."""
-        end = layout.BUSY_AT + 8
-        if self._changed:
-            end = layout.RECORDS_AT + (max(self._changed) + 1) * layout.RECORD.size
-        data = bytearray(self.file.raw[layout.BUSY_AT : end])
-        data[:8] = bytes(8)
+        """It was changed. What is not written to the end, in this order, leaves the state as it was."""
+        data = bytearray(self.file.raw[layout.RECORDS_AT : layout.STATE_AT + layout.STATE.size])
         for size_class, record in self._changed.items():
-            at = layout.RECORDS_AT + size_class * layout.RECORD.size - layout.BUSY_AT
-            layout.RECORD.pack_into(data, at, *record)
-        section.put(self.file, layout.BUSY_AT, data)
+            layout.RECORD.pack_into(data, size_class * layout.RECORD.size, *record)
+        layout.STATE.pack_into(data, layout.STATE_AT - layout.RECORDS_AT, max(self._reserved, self._next), 0)
+        data += _check(data)
+        first = min(self._changed, default=layout.CLASSES) * layout.RECORD.size
+        with memoryview(data) as view:
+            section.put(self.file, layout.RECORDS_AT + first, view[first:])
 
     def let_go(self) -> None:
         """The lock is let go of: what is known here is what is written."""
         self._changed.clear()
         self._reserved = self._next
 
-    def set_buckets(self, section: Section, number: int) -> None:
-        """See :attr:`buckets`."""
-        section.put_word(self.file, layout.BUCKETS_AT, number)
-
-    def resized(self, section: Section) -> None:
-        """See :attr:`sizes`."""
-        section.put_word(self.file, layout.SIZES_AT, (self.sizes + 1) % 2**63)
+    def _put_state(self, section: Section, sequence: int, busy: int) -> None:
+        state = layout.STATE.pack(sequence, busy)
+        records = b"" if busy else self.file.raw[layout.RECORDS_AT : layout.STATE_AT]
+        section.put(self.file, layout.STATE_AT, state + _check(records + state))
 
     # --- the records of size classes ----------------------------------------------------------------------------
 

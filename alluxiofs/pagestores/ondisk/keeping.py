@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import xxhash
 
@@ -11,7 +11,9 @@ from alluxiofs.errors import PageStoreError
 from alluxiofs.pagestores.failures import failure, failures
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.cells import Cells
-from alluxiofs.pagestores.ondisk.folder import Files, Folder
+from alluxiofs.pagestores.ondisk.files import Files
+from alluxiofs.pagestores.ondisk.folder import Folder
+from alluxiofs.pagestores.ondisk.found import Found
 from alluxiofs.pagestores.ondisk.layout import NOTE, PINNED, Descriptor, Word
 from alluxiofs.pagestores.ondisk.section import Section
 from alluxiofs.pagestores.ondisk.space import Space
@@ -24,6 +26,18 @@ _SMALL_AT_ONCE = 2**20
 _LARGE_AT_ONCE = 16 * 2**20
 
 
+class _Page(NamedTuple):
+    """A page to be kept: its number, where it begins, and its checksum."""
+
+    number: int
+    start: int
+    checksum: int
+
+
+_Kept = Tuple[int, Found]
+"""The index of a page that was kept, and where it is."""
+
+
 class Keeping:
     """Keeps what comes into one folder.
 
@@ -31,11 +45,14 @@ class Keeping:
     ----------
     folder, space:
         Of the pages there.
+    kept:
+        ``kept(key, index, found)``: called for what was kept, without the lock.
     """
 
-    def __init__(self, folder: Folder, space: Space) -> None:
+    def __init__(self, folder: Folder, space: Space, kept: Callable[[bytes, int, Found], None]) -> None:
         self._folder = folder
         self._space = space
+        self._kept = kept
 
     def keep(self, key: bytes, length: int, view: memoryview, starts: Dict[int, int]) -> None:
         """Keep pages of one length, unless they are there or there can be no room for them.
@@ -58,7 +75,7 @@ class Keeping:
         indices = list(starts)
         for begin in range(0, len(indices), at_once):
             pages = [
-                (index, starts[index], xxhash.xxh3_64_intdigest(view[starts[index] : starts[index] + length]))
+                _Page(index, starts[index], xxhash.xxh3_64_intdigest(view[starts[index] : starts[index] + length]))
                 for index in indices[begin : begin + at_once]
             ]
             if small:
@@ -68,24 +85,30 @@ class Keeping:
 
     # --- small pages: all under the lock ------------------------------------------------------------------------
 
-    def _keep_small(self, key: bytes, length: int, view: memoryview, pages: List[Tuple[int, int, int]]) -> None:
-        with self._folder.section(create=True) as opened:
-            if opened is None:
-                return
-            files, section = opened
-            pages = [page for page in pages if files.find(key, page[0], length) is None]
-            problem = None
-            while pages and problem is None:
-                cells, taken = self._take(files, section, layout.class_of(length), len(pages))
-                if not taken:
-                    return
-                batch, pages = pages[: len(taken)], pages[len(taken) :]
-                problem = self._write(section, cells, taken, length, view, [start for _, start, _ in batch])
-                if problem is None:
-                    self._publish(files, section, cells, taken, key, length, batch)
-                else:
+    def _keep_small(self, key: bytes, length: int, view: memoryview, pages: List[_Page]) -> None:
+        found: List[_Kept] = []
+
+        def work(files: Files, section: Section) -> Optional[OSError]:
+            left = [page for page in pages if files.find(key, page.number, length) is None]
+            while left:
+                cells, taken = self._take(files, section, layout.class_of(length), len(left))
+                batch, left = left[: len(taken)], left[len(taken) :]
+                if not batch:
+                    break
+                problem = self._write(section, cells, taken, length, view, [page.start for page in batch])
+                if problem is not None:
                     for cell in taken:
                         self._space.release(files, section, cells, cell)
+                    return problem
+                found.extend(self._publish(files, section, cells, taken, key, length, batch))
+            return None
+
+        self._change(work)
+        self._tell(key, found)
+
+    def _change(self, work: Callable[[Files, Section], Optional[OSError]]) -> None:
+        """Change something; what could not be written is raised when everything else is."""
+        problem = self._folder.change(work, create=True)
         if problem is not None:
             raise failure(problem, self._folder.path) from problem
 
@@ -93,9 +116,9 @@ class Keeping:
         """One cell, and more where they cost no page; at most so many."""
         cell = self._space.allocate(files, section, size_class)
         cells = files.cells_to_fill(section, size_class)
-        taken = []
-        while cell is not None:
-            taken.append(cell)
+        taken: Dict[int, None] = {}
+        while cell is not None and cell not in taken:  # a list of free ones that is broken may lead round in a circle
+            taken[cell] = None
             cell = self._space.unused(files, section, cells) if len(taken) < number else None
         return cells, sorted(taken)
 
@@ -120,92 +143,112 @@ class Keeping:
         taken: List[int],
         key: bytes,
         length: int,
-        pages: List[Tuple[int, int, int]],
+        pages: List[_Page],
         flags: int = 0,
-    ) -> None:
+    ) -> List[_Kept]:
         """Say what is in cells: from now on it is found."""
+        hashes = {cell: layout.page_hash(key, page.number) for cell, page in zip(taken, pages)}
+
+        def hash_of(size_class: int, cell: int) -> Optional[int]:
+            coming = hashes.get(cell) if size_class == cells.size_class else None
+            return files.hash_of(size_class, cell) if coming is None else coming
+
         descriptors = []
-        for cell, (index, _, checksum) in zip(taken, pages):
-            files.hints.add(section, layout.page_hash(key, index), cells.size_class, cell, files.hash_of)
+        for cell, page in zip(taken, pages):
+            files.hints.add(section, hashes[cell], cells.size_class, cell, hash_of)
             sequence = files.control.next_sequence(section)
             word, use = Word.make(sequence, Word.PUBLISHED), sequence << layout.USE_SHIFT
-            descriptors.append(Descriptor(word, key, index, length, checksum, use, flags))
+            descriptors.append(Descriptor(word, key, page.number, length, page.checksum, use, flags))
         for begin, end in _runs(taken, range(len(taken)), 1):
             cells.put(section, taken[begin], *descriptors[begin:end])
         files.control.count(cells.size_class, len(taken))
+        return [(found.index, Found(cells, cell, found)) for cell, found in zip(taken, descriptors)]
+
+    def _tell(self, key: bytes, kept: List[_Kept]) -> None:
+        for index, found in kept:
+            self._kept(key, index, found)
 
     # --- large pages: under the lock to get a cell, and to publish ------------------------------------------------
 
-    def _keep_large(self, key: bytes, length: int, view: memoryview, pages: List[Tuple[int, int, int]]) -> None:
+    def _keep_large(self, key: bytes, length: int, view: memoryview, pages: List[_Page]) -> None:
         while pages:
             reserved: Dict[int, int] = {}
-            with self._folder.section(create=True) as opened:
-                if opened is None:
-                    return
-                files, section = opened
-                pages = [page for page in pages if files.find(key, page[0], length) is None]
-                for _ in pages:
-                    cell = self._space.allocate(files, section, layout.class_of(length))
-                    if cell is None:
-                        break
-                    cells = files.cells_to_fill(section, layout.class_of(length))
-                    reserved[cell] = self._space.reserve(files, section, cells, cell)
-            if not reserved:
-                return
-            batch, pages = pages[: len(reserved)], pages[len(reserved) :]
             try:
-                self._write_reserved(files, cells, reserved, length, view, batch)
-                self._publish_reserved(files, cells, reserved, key, length, batch)
+                try:
+                    pages = self._keep_some(key, length, view, pages, reserved)
+                finally:
+                    self._give_up(layout.class_of(length), reserved)
             finally:
-                self._space.writing.difference_update((cells.size_class, cell) for cell in reserved)
+                self._give_up(layout.class_of(length), reserved)  # again, if that was interrupted
 
-    def _write_reserved(
-        self,
-        files: Files,
-        cells: Cells,
-        reserved: Dict[int, int],
-        length: int,
-        view: memoryview,
-        pages: List[Tuple[int, int, int]],
-    ) -> None:
-        try:
-            with failures(self._folder.path):
-                for cell, (_, start, _) in zip(reserved, pages):
-                    cells.write(cell, view[start : start + length])
-        except BaseException:
-            self._give_up(files, cells, reserved)
-            raise
+    def _keep_some(
+        self, key: bytes, length: int, view: memoryview, pages: List[_Page], reserved: Dict[int, int]
+    ) -> List[_Page]:
+        """Keep as many pages as there are cells for; those that are left. What is still ``reserved`` at the end is to
+        be given up."""
+
+        def reserve(files: Files, section: Section) -> Tuple[Files, List[_Page]]:
+            missing = [page for page in pages if files.find(key, page.number, length) is None]
+            for _ in missing:
+                cell = self._space.allocate(files, section, layout.class_of(length))
+                if cell is None:
+                    break
+                cells = files.cells_to_fill(section, layout.class_of(length))
+                self._space.reserve(files, section, cells, cell, reserved)
+            return files, missing
+
+        begun = self._folder.change(reserve, create=True)
+        if begun is None or not reserved:
+            return []
+        files, missing = begun
+        cells = files.cells(layout.class_of(length))
+        if cells is None:
+            return []
+        with failures(self._folder.path):
+            for cell, page in zip(reserved, missing):
+                cells.write(cell, view[page.start : page.start + length])
+        found = self._publish_reserved(files, cells, reserved, key, length, missing)
+        left = missing[len(reserved) :]
+        self._space.written(cells.size_class, reserved)
+        reserved.clear()
+        self._tell(key, found)
+        return left
 
     def _publish_reserved(
-        self,
-        files: Files,
-        cells: Cells,
-        reserved: Dict[int, int],
-        key: bytes,
-        length: int,
-        pages: List[Tuple[int, int, int]],
-    ) -> None:
-        with self._folder.section() as opened:
-            if opened is None or opened[0] is not files:
-                raise PageStoreError(errno.ESTALE, "page store: the folder was replaced", self._folder.path)
-            section = opened[1]
-            for (cell, pending), (index, _, checksum) in zip(reserved.items(), pages):
-                if cells.word(cell) != pending:
+        self, files: Files, cells: Cells, reserved: Dict[int, int], key: bytes, length: int, pages: List[_Page]
+    ) -> List[_Kept]:
+        found: List[_Kept] = []
+
+        def publish(now: Files, section: Section) -> bool:
+            for (cell, pending), page in zip(reserved.items(), pages):
+                if now is not files or cells.word(cell) != pending:
                     continue  # everything was dropped meanwhile
-                if files.find(key, index, length) is not None:
+                if files.find(key, page.number, length) is not None:
                     self._space.release(files, section, cells, cell)  # another process was faster
                 else:
-                    self._publish(files, section, cells, [cell], key, length, [(index, 0, checksum)])
+                    found.extend(self._publish(files, section, cells, [cell], key, length, [page]))
+            return now is files
 
-    def _give_up(self, files: Files, cells: Cells, reserved: Dict[int, int]) -> None:
+        if not self._folder.change(publish):
+            raise PageStoreError(errno.ESTALE, "page store: the folder was replaced", self._folder.path)
+        return found
+
+    def _give_up(self, size_class: int, reserved: Dict[int, int]) -> None:
+        """Cells that were reserved go back, but for those that were filled all the same."""
+
+        def release(files: Files, section: Section) -> None:
+            cells = files.cells(size_class)
+            for cell, pending in reserved.items():
+                if cells is not None and cells.is_described(cell) and cells.word(cell) == pending:
+                    self._space.release(files, section, cells, cell)
+
         try:
-            with self._folder.section() as opened:
-                if opened is not None and opened[0] is files:
-                    for cell, pending in reserved.items():
-                        if cells.word(cell) == pending:
-                            self._space.release(files, opened[1], cells, cell)
+            if reserved:
+                self._folder.change(release)
         except PageStoreError:
             pass  # nobody writes it now, so it goes like a page that was never used
+        finally:
+            self._space.written(size_class, reserved)
 
     # --- notes --------------------------------------------------------------------------------------------------
 
@@ -214,37 +257,37 @@ class Keeping:
         size_class = layout.class_of(len(note))
         if size_class >= layout.CLASSES:
             return
-        checksum = xxhash.xxh3_64_intdigest(note)
-        with self._folder.section(create=True) as opened:
-            if opened is None:
-                return
-            files, section = opened
+        page = _Page(NOTE, 0, xxhash.xxh3_64_intdigest(note))
+        found: List[_Kept] = []
+
+        def work(files: Files, section: Section) -> Optional[OSError]:
             cell = self._space.allocate(files, section, size_class)
             before = files.notes(key)  # which may have moved, or gone, to make room
-            problem = None
             if cell is not None:
                 cells = files.cells_to_fill(section, size_class)
                 problem = self._write(section, cells, [cell], len(note), memoryview(note), [0])
-                if problem is None:
-                    flags = max([old.flags for _, _, old in before], default=0)
-                    self._publish(files, section, cells, [cell], key, len(note), [(NOTE, 0, checksum)], flags)
-                    files.control.count(size_class, 0, pinned=flags & PINNED, notes=1)
-                else:
+                if problem is not None:
                     self._space.release(files, section, cells, cell)
-            if problem is None:
-                for others, other, _ in before:
-                    self._space.release(files, section, others, other)
-        if problem is not None:
-            raise failure(problem, self._folder.path) from problem
+                    return problem
+                flags = max([old.flags for _, _, old in before], default=0)
+                found.extend(self._publish(files, section, cells, [cell], key, len(note), [page], flags))
+                files.control.count(size_class, 0, pinned=flags & PINNED, notes=1)
+            for others, other, _ in before:
+                self._space.release(files, section, others, other)
+            return None
+
+        self._change(work)
+        self._tell(key, found)
 
     def drop_notes(self, keys: List[bytes]) -> None:
         """Drop what is noted under these keys."""
-        with self._folder.section() as opened:
-            if opened is not None:
-                files, section = opened
-                for key in keys:
-                    for cells, cell, _ in files.notes(key):
-                        self._space.release(files, section, cells, cell)
+
+        def work(files: Files, section: Section) -> None:
+            for key in keys:
+                for cells, cell, _ in files.notes(key):
+                    self._space.release(files, section, cells, cell)
+
+        self._folder.change(work)
 
 
 def _runs(cells: List[int], starts: Sequence[int], length: int) -> Iterator[Tuple[int, int]]:

@@ -24,24 +24,28 @@ __all__ = [
     "page_hash",
 ]
 
-LAYOUT = "v4"
+LAYOUT = "v5"
 
 # --- the control file -------------------------------------------------------------------------------------------
 
 MAGIC = b"\x93ALXSTOR"
-VERSION = 4
-HEADER = struct.Struct("<8sQ16sQQQQQ")  # magic, version, machine's start, and the words below from BOOT_AT on
-BOOT_AT, BUCKETS_AT, SIZES_AT, SEQUENCE_AT, BUSY_AT = 32, 40, 48, 56, 64
+VERSION = 5
+CLASSES = 97
+START = struct.Struct("<8sQ")  # magic, version
 MACHINE_AT = 16
+MACHINE = struct.Struct("<16sQ")  # the machine's start, the sequence then; a checksum of both behind them
+SIZES_AT = 48
+BUCKETS_AT, CAPACITY_AT = 56, 80  # each twice, and a checksum behind
 RECORDS_AT = 128
 RECORD = struct.Struct("<6Q")
+STATE_AT = RECORDS_AT + CLASSES * RECORD.size
+STATE = struct.Struct("<QQ")  # the last sequence, whether somebody is changing something; a checksum behind them
 CLAIMS_AT, CLAIM_BYTES, CLAIMS = 8192, 16, 2048
 CONTROL_BYTES = CLAIMS_AT + CLAIMS * CLAIM_BYTES
 
 # --- size classes: four to each doubling, so that a cell is at most a quarter larger than what is in it ------------
 
 _SMALLEST = 256
-CLASSES = 97
 
 
 def class_of(length: int) -> int:

@@ -22,8 +22,8 @@ def not_ours(path: str) -> OSError:
     """The error to raise for a file that a page store cannot have made, or that was broken since."""
     return OSError(
         errno.EINVAL,
-        "this is no file of a page store of this version, or it is broken; move the folder it is in out of the way, "
-        "and a new store is made there",
+        "this is no file of a page store of this version, or it is broken; 'alluxiofs cache clear' makes a new one in "
+        "the place of a broken one, else move the folder it is in out of the way",
         path,
     )
 
@@ -41,6 +41,11 @@ class Handle:
         self.path = path
         self.fd = fd
         self.identity = identity
+
+    def close(self) -> None:
+        """Close it now, where nobody can be about to read: in the child of a fork, which has one thread."""
+        fd, self.fd = self.fd, -1
+        os.close(fd)
 
     def __del__(self, close=os.close) -> None:  # type: ignore[no-untyped-def]  # bound here: globals go first at exit
         try:

@@ -9,7 +9,7 @@ from alluxiofs.pagestores.eviction import Candidate, Eviction
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.cells import Cells
 from alluxiofs.pagestores.ondisk.control import Record
-from alluxiofs.pagestores.ondisk.folder import Files
+from alluxiofs.pagestores.ondisk.files import Files
 from alluxiofs.pagestores.ondisk.layout import FREE, NOTE, Word
 from alluxiofs.pagestores.ondisk.section import Section
 

@@ -76,7 +76,9 @@ class Owners:
 
     def abandon(self) -> None:
         """In the child of a fork: the number is the parent's."""
-        self._handle, self._mine = None, 0
+        handle, self._handle, self._mine = self._handle, None, 0
+        if handle is not None:
+            handle.close()
 
     def _file(self, number: int) -> str:
         return f"{self._path}/{number:016x}"

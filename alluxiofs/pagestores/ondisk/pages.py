@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Callable, Iterable, Iterator, List, Optional, Tuple, Type
 
 import xxhash
+from attrs import frozen
 
+from alluxiofs.errors import PageStoreError
 from alluxiofs.interfaces import KeptPage
 from alluxiofs.pagestores.eviction import Eviction
 from alluxiofs.pagestores.failures import failures
 from alluxiofs.pagestores.ondisk import layout
+from alluxiofs.pagestores.ondisk.allowance import Allowance
 from alluxiofs.pagestores.ondisk.cells import Cells
 from alluxiofs.pagestores.ondisk.claims import SharedClaims
-from alluxiofs.pagestores.ondisk.folder import Files, Folder
+from alluxiofs.pagestores.ondisk.counting import recount
+from alluxiofs.pagestores.ondisk.files import Files
+from alluxiofs.pagestores.ondisk.folder import Folder
 from alluxiofs.pagestores.ondisk.found import Found, read_fully
 from alluxiofs.pagestores.ondisk.keeping import Keeping
 from alluxiofs.pagestores.ondisk.layout import NOTE, PINNED, Word
-from alluxiofs.pagestores.ondisk.places import Shape, everywhere, places_by_hints, places_by_search
+from alluxiofs.pagestores.ondisk.places import Place, Shape, everywhere, places_by_hints, places_by_search
 from alluxiofs.pagestores.ondisk.section import Section
-from alluxiofs.pagestores.ondisk.space import Space, recount
+from alluxiofs.pagestores.ondisk.space import Space
 
-__all__ = ["Pages"]
+__all__ = ["Hooks", "Pages"]
 
 _CHUNK = 256 * 1024
 _ATTEMPTS = 3
 _AT_ONCE = 256  # cells that are changed before others get the lock
+
+_Change = Callable[[Files, Section, Cells, int], None]
+
+
+@frozen
+class Hooks:
+    """What the pages of a folder need of their process.
+
+    Parameters
+    ----------
+    used_here:
+        See :class:`~alluxiofs.pagestores.ondisk.space.Space`.
+    kept:
+        See :class:`~alluxiofs.pagestores.ondisk.keeping.Keeping`.
+    lost:
+        See :class:`~alluxiofs.pagestores.ondisk.folder.Folder`.
+    tell:
+        ``tell(path, words)``: something that people should know of the store there.
+    """
+
+    used_here: Callable[[bytes, int], int]
+    kept: Callable[[bytes, int, Found], None]
+    lost: Callable[[], None]
+    tell: Callable[[str, str], None]
 
 
 class Pages:
@@ -32,27 +62,36 @@ class Pages:
 
     Parameters
     ----------
-    path, capacity, policy:
+    path, policy:
         As in the settings.
-    used_here:
-        See :class:`~alluxiofs.pagestores.ondisk.space.Space`.
-    lost:
-        See :class:`~alluxiofs.pagestores.ondisk.folder.Folder`.
+    capacity, default:
+        See :class:`~alluxiofs.pagestores.ondisk.allowance.Allowance`.
+    hooks:
+        What is to be told of, and what only the process knows.
     """
 
     def __init__(
-        self,
-        path: str,
-        capacity: int,
-        policy: Type[Eviction],
-        used_here: Callable[[bytes, int], int],
-        lost: Callable[[], None],
+        self, path: str, capacity: Optional[int], default: Callable[[], int], policy: Type[Eviction], hooks: Hooks
     ) -> None:
         self.path = path
-        self.folder = Folder(path, recount, lost)
-        self.space = Space(capacity, policy, used_here)
-        self.keeping = Keeping(self.folder, self.space)
+        self._tell = hooks.tell
+        self.folder = Folder(path, self._recount, hooks.lost)
+        allowance = Allowance(capacity, default, lambda words: hooks.tell(path, words))
+        self.space = Space(allowance, policy, hooks.used_here)
+        self.keeping = Keeping(self.folder, self.space, hooks.kept)
         self.claims = SharedClaims(self.folder)
+
+    def _recount(self, files: Files, section: Section, whole: bool) -> None:
+        if not whole:
+            self._tell(self.path, "what is noted of it in the file 'control' was broken, and is counted anew")
+        recount(files, section, whole)
+
+    def capacity(self) -> int:
+        """Bytes of disk that the folder may take."""
+        try:
+            return self.space.allowance.size(self.folder.files())
+        except OSError:
+            return self.space.allowance.size(None)  # reading and keeping say what is wrong
 
     # --- finding ------------------------------------------------------------------------------------------------
 
@@ -109,6 +148,7 @@ class Pages:
         """Tell the other processes that pages were used. That it cannot be told is no failure of a read."""
         section = Section()
         try:
+            self.folder.files()  # lets go of a folder that was removed, which hits do not notice
             for found in told:
                 use = found.words[found.at + layout.USE_WORD]
                 count = min((use & layout.USE_COUNT) + 1, layout.USE_COUNT)
@@ -126,11 +166,13 @@ class Pages:
         self._drop(found.cells, found.cell, found.word)
 
     def _drop(self, cells: Cells, cell: int, word: int) -> bool:
-        with self.folder.section() as opened:
-            if opened is None or cells.word(cell) != word or not word & Word.STATES & Word.PUBLISHED:
+        def drop(files: Files, section: Section) -> bool:
+            if cells.word(cell) != word or not word & Word.STATES & Word.PUBLISHED:
                 return False
-            self.space.release(*opened, cells, cell)
+            self.space.release(files, section, cells, cell)
             return True
+
+        return bool(self.folder.change(drop))
 
     def drop_notes(self, keys: Iterable[bytes]) -> None:
         """Drop what is noted under these keys."""
@@ -160,9 +202,7 @@ class Pages:
         self._change_each(key, shape, change)
         return len(pages - {NOTE})
 
-    def _change_each(
-        self, key: bytes, shape: Optional[Shape], change: Callable[[Files, Section, Cells, int], None]
-    ) -> None:
+    def _change_each(self, key: bytes, shape: Optional[Shape], change: _Change) -> None:
         """Do something to each cell with what is kept of a file version, under the lock."""
         with failures(self.path):
             files = self.folder.files()
@@ -173,22 +213,38 @@ class Pages:
                 places = places_by_search(files, key) if places is None else places
                 moved = False
                 for begin in range(0, len(places), _AT_ONCE):
-                    with self.folder.section() as opened:
-                        if opened is None or opened[0] is not files:
-                            return
-                        for cells, cell, word in places[begin : begin + _AT_ONCE]:
-                            if cells.word(cell) != word:
-                                moved = True  # or gone
-                            elif word & Word.STATES & Word.PUBLISHED:
-                                change(files, opened[1], cells, cell)
+                    all_there = self._change_some(files, places[begin : begin + _AT_ONCE], change)
+                    if all_there is None:
+                        return
+                    moved = moved or not all_there
                 if not moved:
                     break
 
+    def _change_some(self, files: Files, places: List[Place], change: _Change) -> Optional[bool]:
+        """Do something to cells, at once; whether what was in them was still there. ``None`` if the store is another
+        one now."""
+
+        def work(now: Files, section: Section) -> Optional[bool]:
+            if now is not files:
+                return None
+            all_there = True
+            for cells, cell, word in places:
+                if cells.word(cell) != word:
+                    all_there = False  # it moved, or went
+                elif word & Word.STATES & Word.PUBLISHED:
+                    change(files, section, cells, cell)
+            return all_there
+
+        return self.folder.change(work)
+
     def clear(self) -> None:
-        """Drop all pages and notes."""
-        with self.folder.section() as opened:
-            if opened is not None:
-                self.space.clear(*opened)
+        """Drop all pages and notes. A store that is broken is replaced."""
+        try:
+            self.folder.change(self.space.clear)
+        except PageStoreError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            self.folder.replace()
 
     def counts(self) -> Tuple[int, int]:
         """Pages; the bytes of all that is kept."""

@@ -8,7 +8,7 @@ from typing import Iterator, List, Optional, Tuple
 
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.cells import Cells
-from alluxiofs.pagestores.ondisk.folder import Files
+from alluxiofs.pagestores.ondisk.files import Files
 from alluxiofs.pagestores.ondisk.layout import Word
 
 __all__ = ["Place", "Shape", "everywhere", "places_by_hints", "places_by_search"]

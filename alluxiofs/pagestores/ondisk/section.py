@@ -7,7 +7,7 @@ import os
 import struct
 from typing import Dict
 
-from alluxiofs.pagestores.ondisk.mapped import NOFOLLOW, Handle, Mapped
+from alluxiofs.pagestores.ondisk.mapped import Handle, Mapped, open_regular
 
 __all__ = ["Section", "write_fully"]
 
@@ -31,7 +31,7 @@ class Section:
     reads must not keep a disk from being made read-only."""
 
     def __init__(self) -> None:
-        self._open: Dict[str, int] = {}
+        self._open: Dict[str, Handle] = {}
 
     def put(self, file: Mapped | Handle, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write bytes."""
@@ -61,15 +61,13 @@ class Section:
 
     def close(self) -> None:
         """Nothing is written after this."""
-        while self._open:
-            os.close(self._open.popitem()[1])
+        self._open.clear()
 
     def _writable(self, file: Mapped | Handle) -> int:
-        fd = self._open.get(file.path)
-        if fd is None:
-            fd = os.open(file.path, os.O_RDWR | NOFOLLOW)
-            self._open[file.path] = fd
-            status = os.fstat(fd)
-            if (status.st_dev, status.st_ino) != file.identity:
+        handle = self._open.get(file.path)
+        if handle is None:
+            handle = open_regular(file.path, os.O_RDWR)
+            if handle.identity != file.identity:
                 raise OSError(errno.ESTALE, "the file was replaced", file.path)
-        return fd
+            self._open[file.path] = handle
+        return handle.fd

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Optional, Tuple, Type
-
-from attrs import evolve
+from typing import Callable, Dict, Iterable, Optional, Tuple, Type
 
 from alluxiofs.pagestores.eviction import Candidate, Eviction
 from alluxiofs.pagestores.ondisk import layout
+from alluxiofs.pagestores.ondisk.allowance import Allowance
 from alluxiofs.pagestores.ondisk.cells import Cells
 from alluxiofs.pagestores.ondisk.control import Record
-from alluxiofs.pagestores.ondisk.folder import Files
+from alluxiofs.pagestores.ondisk.cutting import cut
+from alluxiofs.pagestores.ondisk.files import Files
 from alluxiofs.pagestores.ondisk.layout import FREE, NOTE, Descriptor, Word
 from alluxiofs.pagestores.ondisk.order import Order
 from alluxiofs.pagestores.ondisk.section import Section
@@ -35,7 +35,7 @@ class Space:
 
     Parameters
     ----------
-    capacity:
+    allowance:
         Bytes of disk that everything in the folder may take.
     policy:
         Which page goes first.
@@ -44,9 +44,9 @@ class Space:
         uses are in the descriptors.
     """
 
-    def __init__(self, capacity: int, policy: Type[Eviction], used_here: Callable[[bytes, int], int]) -> None:
-        # File systems have a little of their own for each file; what a file has taken is seen only afterwards.
-        self.capacity = capacity - capacity // 1024
+    def __init__(self, allowance: Allowance, policy: Type[Eviction], used_here: Callable[[bytes, int], int]) -> None:
+        self.allowance = allowance
+        self._capacity = 0
         self.evictions = 0
         self.writing: set[Tuple[int, int]] = set()
         self._policy = policy
@@ -58,12 +58,15 @@ class Space:
 
     def allocate(self, files: Files, section: Section, size_class: int) -> Optional[int]:
         """A cell that nobody has; ``None`` if there is none to be had. What it held before is found no more."""
+        capacity = self.allowance.settle(files, section)
+        # File systems have a little of their own for each file; what a file has taken is seen only afterwards.
+        self._capacity = capacity - capacity // 1024
         size = layout.cell_bytes(size_class)
         first = _blocks(layout.first_cell_at(size_class) + size)
-        if first + _FOLDERS + _blocks(layout.CONTROL_BYTES) + files.hints.size_for(1) + _BLOCK > self.capacity:
+        if first + _FOLDERS + _blocks(layout.CONTROL_BYTES) + files.hints.size_for(1) + _BLOCK > self._capacity:
             return None
         new_file = 0 if files.control.record(size_class).cells else _BLOCK
-        excess = self._used(files) + new_file - self.capacity
+        excess = self._used(files) + new_file - self._capacity
         if excess > 0 and not self._shrink_oldest(files, section, min(excess, _SHRINK_AT_ONCE)):
             return None  # the capacity is another one than it was
         cells = files.cells_to_fill(section, size_class)
@@ -72,12 +75,12 @@ class Space:
             cell = self.unused(files, section, cells)
         if cell is not None:
             return cell
-        wanted = max(size, min(_CHUNK_BYTES, self.capacity // _CHUNKS_PER_CAPACITY)) + 2 * _BLOCK
+        wanted = max(size, min(_CHUNK_BYTES, self._capacity // _CHUNKS_PER_CAPACITY)) + 2 * _BLOCK
         oldest = self._oldest_class(files, section, wanted)
         if oldest not in (-1, size_class) and self._shrink(files, section, oldest, wanted):
             self._grow(files, section, cells)
             cell = self.unused(files, section, cells)
-        return self._evict_next(files, section, cells) if cell is None else cell
+        return self.evict_next(files, section, cells) if cell is None else cell
 
     def unused(self, files: Files, section: Section, cells: Cells) -> Optional[int]:
         """A cell out of the list of free ones, or one that was never used."""
@@ -97,12 +100,16 @@ class Space:
             return record.fresh
         return None
 
-    def reserve(self, files: Files, section: Section, cells: Cells, cell: int) -> int:
-        """Have a cell be given to this process, which writes it; the word that says so."""
-        pending = Word.make(files.control.next_sequence(section), Word.PENDING)
-        cells.put(section, cell, Descriptor(pending, bytes(16), 0, 0, files.owner(section), 0))
+    def reserve(self, files: Files, section: Section, cells: Cells, cell: int, reserved: Dict[int, int]) -> None:
+        """Have a cell be given to this process, which writes it. It is added to those that are ``reserved``, with the
+        word that says so, before anything else: whoever is interrupted knows what to give up."""
+        pending = reserved[cell] = Word.make(files.control.next_sequence(section), Word.PENDING)
         self.writing.add((cells.size_class, cell))
-        return pending
+        cells.put(section, cell, Descriptor(pending, bytes(16), 0, 0, files.owner(section), 0))
+
+    def written(self, size_class: int, reserved: Iterable[int]) -> None:
+        """Cells are not written any more by this process."""
+        self.writing.difference_update([(size_class, cell) for cell in reserved])
 
     def release(self, files: Files, section: Section, cells: Cells, cell: int) -> None:
         """A cell holds nothing any more, whatever it held."""
@@ -126,15 +133,15 @@ class Space:
     def _order(self, size_class: int) -> Order:
         return self._orders.setdefault(size_class, Order(self._policy(), self._used_here))
 
-    def _evict_next(self, files: Files, section: Section, cells: Cells) -> Optional[int]:
+    def evict_next(self, files: Files, section: Section, cells: Cells) -> Optional[int]:
         """Take the page whose turn it is; its cell, which is in no list."""
         found = self._order(cells.size_class).next(files, section, cells, self.writing)
         if found is None:
             return None
-        self._evict(files, section, cells, found.cell)
+        self.evict(files, section, cells, found.cell)
         return found.cell
 
-    def _evict(self, files: Files, section: Section, cells: Cells, cell: int) -> None:
+    def evict(self, files: Files, section: Section, cells: Cells, cell: int) -> None:
         found = cells.descriptor(cell)
         if cells.word(cell) & Word.STATES & Word.PUBLISHED and not cells.is_note(cell):
             self.evictions += 1
@@ -176,9 +183,9 @@ class Space:
         """Add cells to a size class, as many as there is room for, up to a chunk."""
         size_class, size = cells.size_class, cells.size
         record = files.control.record(size_class)
-        chunk = min(_CHUNK_BYTES, self.capacity // _CHUNKS_PER_CAPACITY) // size
+        chunk = min(_CHUNK_BYTES, self._capacity // _CHUNKS_PER_CAPACITY) // size
         more = max(1, min(chunk, _CHUNK_CELLS))
-        room = self.capacity - self._used(files)
+        room = self._capacity - self._used(files)
         before = sum(other.cells for _, other in files.control.records())
         have = os.stat(cells.path).st_size
         while True:
@@ -207,57 +214,11 @@ class Space:
         oldest = self._oldest_class(files, section, wanted)
         if oldest >= 0:
             self._shrink(files, section, oldest, wanted)
-        return self._used(files) <= self.capacity
+        return self._used(files) <= self._capacity
 
     def _shrink(self, files: Files, section: Section, size_class: int, wanted: int) -> bool:
-        """Cut cells off the end: pages go by the policy, and those that stay move from the end into their cells."""
         cells = files.cells(size_class)
-        if cells is None:
-            return False
-        record = files.control.record(size_class)
-        cells.is_described(record.cells - 1)
-        target = max(0, record.cells - -(-wanted // cells.size))
-        fresh = min(record.fresh, record.cells, cells.described)
-        for cell in range(fresh - 1, target - 1, -1):
-            if self.is_being_written(files, cells, cell):
-                target = cell + 1
-                break
-        homes = [cell for cell in self._free_cells(files, cells) if cell < target]
-        tail = {cell for cell in range(target, fresh) if cells.word(cell) != FREE}
-        emptied: List[int] = []
-        while len(homes) < len(tail):
-            given = self._evict_next(files, section, cells)
-            if given is None:
-                break
-            self.reserve(files, section, cells, given)  # or its turn might come again
-            if given < target:
-                homes.append(given)
-            else:
-                tail.discard(given)
-                emptied.append(given)
-        self.writing.difference_update((size_class, cell) for cell in homes + emptied)
-        for cell in emptied:
-            cells.put_free(section, cell, 0)
-        pinned = sorted(cell for cell in tail if cells.is_pinned(cell))
-        staying = pinned[: max(0, len(pinned) - len(homes))]  # they have no other place: less is cut
-        raised = staying[-1] + 1 if staying else target
-        for cell in sorted(tail, key=lambda cell: (not cells.is_pinned(cell), -cell)):
-            if cell < raised:
-                continue
-            if homes:
-                self._move(files, section, cells, cell, homes.pop())
-            else:
-                self._evict(files, section, cells, cell)
-        homes += [cell for cell in range(target, min(raised, fresh)) if cells.word(cell) == FREE]
-        following = 0
-        for cell in homes:
-            cells.put_free(section, cell, following)
-            following = cell + 1
-        shrunk = files.control.record(size_class)._replace(cells=raised, fresh=min(fresh, raised), free=following)
-        files.control.set_record(size_class, shrunk)
-        files.control.resized(section)
-        os.truncate(cells.path, cells.file_bytes(raised))
-        return raised < record.cells
+        return cells is not None and cut(self, files, section, cells, wanted)
 
     def is_being_written(self, files: Files, cells: Cells, cell: int) -> bool:
         """Whether a cell was given to a writer who lives."""
@@ -265,33 +226,6 @@ class Space:
         if word & Word.STATES != Word.PENDING:
             return False
         return Order.is_claimed(files, cells, cell, self.writing)
-
-    @staticmethod
-    def _free_cells(files: Files, cells: Cells) -> List[int]:
-        """The list of free cells."""
-        record = files.control.record(cells.size_class)
-        free = record.free
-        found: Dict[int, None] = {}
-        while 0 < free <= record.cells and free - 1 not in found and cells.is_described(free - 1):
-            if cells.word(free - 1) != FREE:
-                break
-            found[free - 1] = None
-            free = cells.next_free(free - 1)
-        return list(found)
-
-    def _move(self, files: Files, section: Section, cells: Cells, cell: int, home: int) -> None:
-        """A page from one cell into another. For a moment it is in both."""
-        found = cells.descriptor(cell)
-        if found is None or not found.is_published or found.length > cells.size:
-            self._take(files, section, cells, cell)
-            return
-        data = os.pread(cells.data.fd, found.length, cells.base(cell))
-        cells.put_bytes(section, home, data)
-        page_hash = layout.page_hash(found.key, found.index)
-        files.hints.add(section, page_hash, cells.size_class, home, files.hash_of)
-        cells.put(section, home, evolve(found, word=Word.moved(found.word)))
-        cells.put_free(section, cell, 0)
-        files.hints.remove(section, page_hash, cells.size_class, cell)
 
     # --- everything ---------------------------------------------------------------------------------------------
 
@@ -314,24 +248,8 @@ class Space:
                 continue
             section.zero(cells.index, layout.DESCRIPTOR_BYTES)
             files.control.set_record(size_class, Record())
-            os.truncate(cells.path, 0)
+            cells.cut(0)
         files.hints.clear(section)
         files.hints.grow(section, sum(record.cells for _, record in files.control.records()), files.hash_of)
         files.control.resized(section)
         self._orders.clear()
-
-
-def recount(files: Files) -> None:
-    """Count what each size class holds, after somebody came to his end while he changed something."""
-    for size_class, record in files.control.records():
-        cells = files.cells(size_class)
-        if cells is None:
-            continue
-        cells.is_described(record.cells - 1)
-        number = min(record.cells, cells.described, cells.cells_in_file())
-        words, indices, lengths = cells.columns(0, number)
-        kept = [bool(word & Word.PUBLISHED) for word in words]
-        pinned = sum(length >> layout.FLAGS_SHIFT & layout.PINNED for length in lengths)
-        fresh = next((number - back for back, word in enumerate(reversed(words)) if word), 0)
-        counts = max(record.fresh, fresh), record.free, sum(kept), pinned, indices.count(NOTE)
-        files.control.set_record(size_class, Record(number, min(counts[0], number), *counts[1:]))
