@@ -78,6 +78,8 @@ def alluxiofs_under_stores() -> Sequence[BuiltIn]:
         BuiltIn("gcs", "alluxiofs.plugins.under_store_gcs:GcsUnderStore", ("gs", "gcs")),
         BuiltIn("oss", "alluxiofs.plugins.under_store_oss:OssUnderStore", ("oss",)),
         BuiltIn("hdfs", "alluxiofs.plugins.under_store_hdfs:HdfsUnderStore", ("hdfs",)),
+        # Last: of those that serve a protocol the first one does unless another is named.
+        BuiltIn("obstore", "alluxiofs.plugins.under_store_obstore:ObstoreUnderStore", ("s3", "s3a", "gs", "gcs")),
     )
 
 

@@ -1,0 +1,134 @@
+"""Credentials: given, found by botocore or google-auth, or asked of a callable; one renewal serves all."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Dict, Mapping, Optional
+
+__all__ = ["BotocoreCredentials", "GoogleCredentials", "Kept", "Static"]
+
+_EARLY = timedelta(minutes=5)  # before their end that credentials are renewed
+_LOOK = timedelta(minutes=1)  # how often botocore, which renews its own in time, is asked
+
+
+class Static:
+    """Credentials of S3 that were given as text."""
+
+    def __init__(self, key: str, secret: str, token: Optional[str]) -> None:
+        self._said = {"access_key_id": key, "secret_access_key": secret, "token": token, "expires_at": None}
+
+    def __call__(self) -> Mapping[str, Any]:
+        return self._said
+
+    def renew(self) -> bool:
+        """Whether others can be had."""
+        return False
+
+
+class Kept:
+    """What a callable gave, until it ends or is refused: one renewal serves all buckets and threads.
+
+    Parameters
+    ----------
+    ask:
+        Gives a mapping with ``expires_at``: a time in UTC, or ``None`` where it has no end.
+    """
+
+    def __init__(self, ask: Callable[[], Mapping[str, Any]]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._kept: Optional[Mapping[str, Any]] = None
+        self.failure: Optional[Exception] = None
+        """Why there are none, of the last time that they were asked for."""
+
+    def __call__(self) -> Mapping[str, Any]:
+        with self._lock:
+            if self._kept is None or self._ends(self._kept):
+                self.failure = None
+                try:
+                    self._kept = self._ask()
+                except Exception as error:
+                    self.failure = error
+                    raise
+            return self._kept
+
+    def renew(self) -> bool:
+        """Have them asked for again."""
+        with self._lock:
+            self._kept = None
+        return True
+
+    @staticmethod
+    def _ends(kept: Mapping[str, Any]) -> bool:
+        end = kept.get("expires_at")
+        return end is not None and end - datetime.now(timezone.utc) < _EARLY
+
+
+class BotocoreCredentials(Kept):
+    """What botocore finds: environment, profiles, single sign-on, roles of containers and instances.
+
+    Parameters
+    ----------
+    profile:
+        Of the configuration; the default one if it is not given.
+    """
+
+    def __init__(self, profile: Optional[str]) -> None:
+        super().__init__(self._found)
+        self._profile = profile
+        self._credentials: Any = None
+
+    def _found(self) -> Mapping[str, Any]:
+        if self._credentials is None:
+            from botocore.session import Session
+
+            self._credentials = Session(profile=self._profile).get_credentials()
+            if self._credentials is None:
+                raise PermissionError("Unable to locate credentials")
+        frozen = self._credentials.get_frozen_credentials()
+        temporary = hasattr(self._credentials, "refresh_needed")
+        return {
+            "access_key_id": frozen.access_key,
+            "secret_access_key": frozen.secret_key,
+            "token": frozen.token,
+            "expires_at": datetime.now(timezone.utc) + _EARLY + _LOOK if temporary else None,
+        }
+
+    def renew(self) -> bool:
+        with self._lock:
+            self._credentials = None
+        return super().renew()
+
+
+class GoogleCredentials(Kept):
+    """Credentials of google-auth.
+
+    Parameters
+    ----------
+    credentials:
+        Refreshed when their token has ended.
+    """
+
+    def __init__(self, credentials: Any) -> None:
+        super().__init__(self._token)
+        self._credentials = credentials
+        self._refused = False
+
+    def _token(self) -> Mapping[str, Any]:
+        if self._refused or not self._credentials.valid:
+            import requests
+            from google.auth.transport.requests import Request
+
+            with requests.Session() as session:
+                self._credentials.refresh(Request(session))
+            self._refused = False
+        expiry = self._credentials.expiry
+        said: Dict[str, Any] = {"token": self._credentials.token}
+        said["expires_at"] = None if expiry is None else expiry.replace(tzinfo=timezone.utc)
+        return said
+
+    def renew(self) -> bool:
+        with self._lock:
+            self._refused = True
+        return super().renew()
