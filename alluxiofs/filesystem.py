@@ -128,7 +128,7 @@ class AlluxioFileSystem(Travelling, Transfer):
     ) -> AlluxioFile:
         location = self._locate(path)
         if mode == "rb":
-            opened = self.gateway.open(location, refresh=refresh)
+            opened = self.gateway.open_to_read(location, refresh=refresh)
             return _reader()(self, opened, block_size, cache_type, cache_options)
         # What files are made of is imported with the first of them, for whoever imports fsspec's class pays for it.
         from alluxiofs.fileobjects.writer import FileWriter

@@ -89,6 +89,7 @@ class Line:
         *,
         about: str = "",
         size: int = 0,
+        weigh: Optional[Callable[[T], int]] = None,
         known_to_exist: bool = False,
         repeatable: bool = True,
     ) -> T:
@@ -106,6 +107,8 @@ class Line:
             The URL that is asked about, for messages.
         size:
             Bytes that a success moves.
+        weigh:
+            Tells them from the answer, where they are not known before.
         known_to_exist:
             The under store has said that the file is there: a worker's *not found* is then a failure of the worker.
         repeatable:
@@ -133,7 +136,7 @@ class Line:
             if trial and not last:
                 _shorten(deadline)
             try:
-                result = self._call(method, side, question, deadline, size)
+                result = self._call(method, side, question, deadline, size, weigh)
             except Exception as error:  # a plugin may raise anything; it is sorted here, and kept as the cause
                 if self._final(error, side, line[-1], known_to_exist):
                     raise
@@ -173,12 +176,21 @@ class Line:
         return not (known_to_exist and isinstance(error, FileNotFoundError))
 
     def _call(
-        self, method: str, side: Side, question: Callable[[Side, Deadline], T], deadline: Deadline, size: int
+        self,
+        method: str,
+        side: Side,
+        question: Callable[[Side, Deadline], T],
+        deadline: Deadline,
+        size: int,
+        weigh: Optional[Callable[[T], int]],
     ) -> T:
         began = time.perf_counter()
         failure: Optional[BaseException] = None
         try:
-            return question(side, deadline)
+            answer = question(side, deadline)
+            if weigh is not None:
+                size = weigh(answer)
+            return answer
         except BaseException as error:
             failure = error
             raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from alluxiofs.errors import ConfigurationError, TemporaryError, UnavailableError
+from alluxiofs.errors import BadAnswerError, ConfigurationError, TemporaryError, UnavailableError
+from alluxiofs.gateway.first_bytes import Few, Opening, Piece
 from alluxiofs.gateway.keeping import Keeper
 from alluxiofs.gateway.line import Line, Side
 from alluxiofs.gateway.locations import Locations
@@ -37,6 +38,7 @@ class Looking:
         self.metadata = MetadataCache(limits.metadata_ttl, limits.metadata_capacity)
         self.line = Line(limits, parts.telemetry, parts.logger)
         self.shared = SharedMetadata(self.keeper, limits.metadata_ttl, limits.metadata_capacity)
+        self.opening = Opening()
         self._placement = Placement(parts.membership, parts.policy)
 
     # --- paths ------------------------------------------------------------------------------------------------
@@ -93,26 +95,60 @@ class Looking:
             known = self.metadata.entry(location.url)
             if known is not None:
                 return known
+        return self._stat_and_few(location, refresh, None)[0]
+
+    def _stat_and_few(self, location: Location, refresh: bool, few: Optional[Few]) -> Tuple[Entry, Optional[Piece]]:
+        """What a path is, which this process does not believe to know, and with it some bytes, if its under store is
+        asked, and they are worth having."""
         epoch = self.metadata.epoch(location.url)
         sharing = self._shared_mount(location)
         if sharing is not None and not refresh:
             known = self._noted_entry(sharing, location, epoch)
             if known is not None:
-                return known
+                return known, None
+        if few is not None and self._may_be_kept(sharing, location):
+            few = None
         asked = self.shared.now()
-
-        def question(side: Side, deadline: Deadline) -> Entry:
-            return self._stat(side, location, deadline)
-
         try:
-            entry = self.line.ask("info", self._sides_for_metadata(location, "stat"), question, about=location.url)
+            if few is None:
+                entry, piece = self._ask_stat(location), None
+            else:
+                entry, piece = self._ask_few(location, few)
         except FileNotFoundError:
             self._forget_absent(location, location.url)
             raise
         self.metadata.put_entry(location.url, entry, epoch)
         if sharing is not None:
             self.shared.note_entry(sharing, location.url, entry, asked)
-        return entry
+        return entry, piece
+
+    def _ask_stat(self, location: Location) -> Entry:
+        def question(side: Side, deadline: Deadline) -> Entry:
+            return self._stat(side, location, deadline)
+
+        return self.line.ask("info", self._sides_for_metadata(location, "stat"), question, about=location.url)
+
+    def _ask_few(self, location: Location, few: Few) -> Tuple[Entry, Optional[Piece]]:
+        store = self.store_of(location)
+
+        def question(_side: Side, deadline: Deadline) -> Tuple[Entry, Optional[Piece]]:
+            try:
+                entry, start, data = store.stat_and_read(location.name, few.length, deadline, from_end=few.from_end)
+            except BadAnswerError as error:  # what it is may be had all the same, and the reader meets the failure
+                self.logger.info("asking only what %s is: %s", location.url, error)
+                return store.stat(location.name, deadline), None
+            return entry, Piece(start, data) if data else None
+
+        return self.line.ask("read", [Side(store.name)], question, about=location.url, weigh=_bytes_of)
+
+    def _may_be_kept(self, sharing: Optional[Mount], location: Location) -> bool:
+        """Whether bytes of a file may be here that were fetched before: then they are not fetched to be on the safe
+        side, for asking what the file is costs less."""
+        if self.keeper.store is None:
+            return False
+        if self.opening.was_opened(location.url):
+            return True
+        return sharing is not None and self.shared.heard_of(sharing, location.url, self.locations.parent(location).url)
 
     def list(self, location: Location, refresh: bool = False) -> Tuple[Entry, ...]:
         """The children of a directory, or the file itself, in the order of their names."""
@@ -291,6 +327,10 @@ class Looking:
     def new_deadline(self) -> Deadline:
         """For an operation that begins now."""
         return Deadline.after(self.limits.deadline, self.limits.timeout)
+
+
+def _bytes_of(answer: Tuple[Entry, Optional[Piece]]) -> int:
+    return 0 if answer[1] is None else len(answer[1].data)
 
 
 def _directory(name: str) -> Entry:

@@ -13,6 +13,7 @@ from alluxiofs.errors import (
 from alluxiofs.gateway import threads
 from alluxiofs.gateway.breaker import process_breakers
 from alluxiofs.gateway.columns import Recent
+from alluxiofs.gateway.first_bytes import FEW, Few, few_of, few_to_open, most_of
 from alluxiofs.gateway.keeping import KeptVersion
 from alluxiofs.gateway.line import Side
 from alluxiofs.gateway.looking import Looking
@@ -42,6 +43,7 @@ class ReadPath(Looking):
         super().__init__(parts, limits)
         self.page_size = parts.page_size
         self.columnar = Recent()
+        self._few = FEW if parts.page_store is None else most_of(parts.page_size)
         self._generation = threads.forks
         self._counted = dict.fromkeys(
             ("bytes_from_workers", "bytes_from_under_stores", "readahead_used", "readahead_wasted"), 0
@@ -63,7 +65,41 @@ class ReadPath(Looking):
 
     def open(self, location: Location, refresh: bool = False) -> OpenFile:
         """Open a file for reading, its version pinned. ``IsADirectoryError``, ``FileNotFoundError`` …"""
-        return OpenFile(self, location, self.stat(location, refresh))
+        return self._noticed(OpenFile(self, location, self.stat(location, refresh)))
+
+    def open_to_read(self, location: Location, refresh: bool = False) -> OpenFile:
+        """The same, for who reads at once: where it is not known what the file is, some bytes of it come along."""
+        entry = None if refresh else self.metadata.entry(location.url)
+        if entry is not None:
+            return self._noticed(OpenFile(self, location, entry))
+        return self._noticed(self._open_with(location, refresh, few_to_open(location.url, self._few)))
+
+    def _noticed(self, opened: OpenFile) -> OpenFile:
+        if self.keeper.store is not None:
+            self.opening.opened(opened.location.url)
+        return opened
+
+    def _open_with(self, location: Location, refresh: bool, few: Optional[Few]) -> OpenFile:
+        if few is None or not self._tells_and_reads(location):
+            return OpenFile(self, location, self.stat(location, refresh))
+        with self.opening.turn(location.url, self.new_deadline()) as own:
+            if not own:  # what the other one was told is believed, or asked for again where nothing is
+                return OpenFile(self, location, self.stat(location, refresh))
+            entry, piece = self._stat_and_few(location, refresh, few)
+            opened = OpenFile(self, location, entry)
+            if piece is not None:
+                self.count(bytes_from_under_stores=len(piece.data))
+                opened.take(piece)
+            return opened
+
+    def _tells_and_reads(self, location: Location) -> bool:
+        """Whether bytes come along with what a file is: straight from a store that can do that."""
+        mount = self.locations.mount_of(location)
+        return (
+            mount is not None
+            and mount.store.capabilities.stat_and_read
+            and not self.parts.transport.capabilities.workers
+        )
 
     def reopen(self, location: Location, version: Version) -> OpenFile:
         """Open a file at a version; ``FileChangedError`` if it is known to be another by now."""
@@ -80,7 +116,12 @@ class ReadPath(Looking):
         self, location: Location, start: Optional[int] = None, end: Optional[int] = None, refresh: bool = False
     ) -> bytes:
         """Exactly Python's ``data[start:end]`` of a file."""
-        opened = self.open(location, refresh)
+        entry = None if refresh else self.metadata.entry(location.url)
+        if entry is not None:
+            opened = OpenFile(self, location, entry)
+        else:
+            opened = self._open_with(location, refresh, few_of(start, end, self._few, self.keeper.working))
+        self._noticed(opened)
         while True:
             first, last, _ = slice(start, end).indices(opened.length)
             data = opened.read(first, max(0, last - first))

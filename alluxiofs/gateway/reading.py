@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Optional, Tuple
 
 from alluxiofs.errors import FileChangedError, PageStoreError
 from alluxiofs.gateway import threads
+from alluxiofs.gateway.first_bytes import Piece, keep_piece
 from alluxiofs.gateway.keeping import PART
 from alluxiofs.gateway.pages import PinnedFile
 from alluxiofs.interfaces import Entry, Location, Version
@@ -33,7 +34,17 @@ class OpenFile:
         What was opened, and what the stat said.
     """
 
-    __slots__ = ("_generation", "_kept_read", "_lock", "_page_size", "_pinned", "_served_in", "_size", "_told")
+    __slots__ = (
+        "_generation",
+        "_kept_read",
+        "_lock",
+        "_page_size",
+        "_piece",
+        "_pinned",
+        "_served_in",
+        "_size",
+        "_told",
+    )
 
     def __init__(self, gateway: ReadPath, location: Location, entry: Entry) -> None:
         self._lock = threading.Lock()
@@ -46,6 +57,7 @@ class OpenFile:
 
     def _bind(self, pinned: PinnedFile) -> None:
         self._pinned = pinned
+        self._piece: Optional[Piece] = None
         self._size = pinned.size
         self._page_size = pinned.gateway.page_size
         self._kept_read = pinned.kept.pages.read if pinned.kept is not None else _nothing_kept
@@ -99,6 +111,13 @@ class OpenFile:
         """Seconds to wait for what another thread reads."""
         return self._pinned.gateway.limits.deadline
 
+    def take(self, piece: Piece) -> None:
+        """Bytes that came along with what the file is: they are kept, and had here by who reads them first."""
+        self._piece = piece
+        kept = self._pinned.kept
+        if kept is not None:
+            keep_piece(kept, piece)
+
     def hold(self, holder: object) -> None:
         """Somebody has the file open from now on: counted until :meth:`let_go`."""
         self._pinned.gateway.held.add(id(holder))
@@ -130,7 +149,7 @@ class OpenFile:
                     return data
             return self._read(offset, size)
         with self._first():
-            data = self._read_page(offset, size)
+            data = self._read_page(offset, size) if self._piece is None else None
             if data is None:
                 data = self._read(offset, size)
             self._served_in = threads.forks
@@ -216,14 +235,32 @@ class OpenFile:
         if not len(view):
             return True
         pinned = self._current()
+        begin = self._take_from_piece(offset, view)
+        if begin == len(view):
+            return True
         try:
-            pinned.fill(offset, view)
+            with view[begin:] as rest:
+                pinned.fill(offset + begin, rest)
         except FileChangedError:
             pinned.gateway.forget(pinned.location)
             if self._served_in != _NEVER:
                 raise
             return self._open_anew(offset, view)
         return True
+
+    def _take_from_piece(self, offset: int, view: memoryview) -> int:
+        """Fill the beginning of the view from what came along; returns how far. It is held until somebody reads on
+        from its end, or elsewhere, or, where it is kept as well, at all."""
+        piece = self._piece
+        if piece is None:
+            return 0
+        start = offset - piece.start
+        with memoryview(piece.data) as whole, whole[start : start + len(view)] if start >= 0 else whole[:0] as found:
+            view[: len(found)] = found
+            filled = len(found)
+        if self._pinned.kept is not None or not filled or start + filled == len(piece.data):
+            self._piece = None
+        return filled
 
     def _open_anew(self, offset: int, view: memoryview) -> bool:
         old = self._pinned

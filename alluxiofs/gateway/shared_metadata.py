@@ -92,6 +92,16 @@ class SharedMetadata:
         """What somebody has noted of a listing. ``above``: the directory itself, and the one that it is in."""
         return self._noted(mount, "list", key, above)
 
+    def heard_of(self, mount: Mount, url: str, above: str) -> bool:
+        """Whether some process may have been told what ``url`` is, however long ago: its pages may be kept then."""
+        if self._store is None:
+            return False  # what is kept is this process's alone
+        tenant = self._tenant(mount)
+        if tenant is None or not self._usable(mount):
+            return True
+        key = _key("stat", tenant, url)
+        return key in self._too_old or _key("list", tenant, above) in self._too_old or self._get(key) is not None
+
     def note_entry(self, mount: Mount, url: str, entry: Entry, asked: Moment) -> None:
         """Have others know a stat."""
         self._note(mount, "stat", url, (entry,), asked)

@@ -50,6 +50,20 @@ class ScriptedStore(UnderStore):
         self.calls.append(("stat", name))
         return self._entry(name)
 
+    def stat_and_read(
+        self, name: str, length: int, deadline: Deadline, *, from_end: bool = False
+    ) -> Tuple[Entry, int, bytes]:
+        """Only asked of those whose capabilities say so."""
+        with self._lock:
+            self.calls.append(("both", name, length, from_end))
+            act = self.before_read.pop(0) if self.before_read else None
+        if act is not None:
+            act()
+        entry = self._entry(name)
+        data = self.files[name][0] if entry.is_file else b""
+        start = max(0, len(data) - length) if from_end else 0
+        return entry, start, data[start : start + length]
+
     def _entry(self, name: str) -> Entry:
         if name in self.files:
             data, version = self.files[name]

@@ -1,0 +1,137 @@
+"""What a file is and the bytes that are read first of it, in one request: who has it asked, and what becomes of them.
+
+A cold open asks what a file is, and the first read for bytes: two requests, of which the first brings next to nothing.
+Where the store can do both in one, the bytes that come along cost as little as the request they spare, if they are few
+and are wanted. So they are asked for only where nothing is known of the file, and somebody is about to read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Dict, Iterator, Optional, Tuple
+
+from attrs import frozen
+
+from alluxiofs.gateway.keeping import PART, KeptVersion
+
+if TYPE_CHECKING:
+    from alluxiofs.interfaces import Deadline
+
+__all__ = ["FEW", "Few", "Opening", "Piece", "few_of", "few_to_open", "keep_piece", "most_of"]
+
+FEW = 2 * PART
+"""Bytes that come along: files of up to so many are kept whole anyway, and so long a footer is read at once.
+``docs/architecture.md`` has the measurements."""
+
+_PARTED_FROM = 5 * PART  # bytes of a page; smaller ones are kept whole
+_FOOTED = (".parquet", ".orc", ".feather", ".arrow")
+_PLACES = 1 << 20
+
+
+@frozen
+class Few:
+    """How many bytes to have of a file while asking what it is, and of which end."""
+
+    length: int
+    from_end: bool = False
+
+
+@frozen
+class Piece:
+    """Bytes of a file, and where they begin."""
+
+    start: int
+    data: bytes
+
+
+def most_of(page_size: int) -> int:
+    """How many bytes to have where pages of this size are kept: some that can be kept, if pages are not too large."""
+    return FEW if page_size >= _PARTED_FROM else -(-FEW // page_size) * page_size
+
+
+def few_to_open(url: str, most: int) -> Few:
+    """For who opens a file and has not said yet what to read: its beginning, or the end, where that tells the rest."""
+    return Few(most, url.lower().endswith(_FOOTED))
+
+
+def few_of(start: Optional[int], end: Optional[int], most: int, keeps: bool) -> Optional[Few]:
+    """For who reads ``data[start:end]``; ``None`` if that is neither at the beginning nor at the end.
+
+    Parameters
+    ----------
+    start, end:
+        As in a slice.
+    most:
+        How many bytes to have at the most.
+    keeps:
+        Whether what comes along is kept for others: without that, nothing more than the slice is wanted.
+    """
+    if start is not None and start < 0:
+        return Few(most if keeps else -start, from_end=True) if -start <= most else None
+    if start is not None and start >= most:
+        return None
+    if keeps or end is None or end < 0:
+        return Few(most)
+    return Few(min(most, end)) if end > (start or 0) else None
+
+
+def keep_piece(kept: KeptVersion, piece: Piece) -> None:
+    """Keep what is whole in it of pages and parts."""
+    pages, end = kept.pages, piece.start + len(piece.data)
+    with memoryview(piece.data) as view:
+        first, last = _whole(piece.start, end, pages.page_size, pages.length)
+        if first < last:
+            with view[first - piece.start : last - piece.start] as whole:
+                kept.keep_pages(first // pages.page_size, whole)
+        if kept.parts() is None:
+            return
+        for begin, stop in ((piece.start, min(first, end)), (last, end)) if first < last else ((piece.start, end),):
+            begin, stop = _whole(begin, stop, PART, pages.length)
+            if begin < stop:
+                with view[begin - piece.start : stop - piece.start] as parts:
+                    kept.keep_parts(begin // PART, parts)
+
+
+def _whole(begin: int, end: int, unit: int, length: int) -> Tuple[int, int]:
+    """What is whole of a range in units; the last one of the file may be shorter."""
+    return -(-begin // unit) * unit, end if end == length else end // unit * unit
+
+
+class Opening:
+    """Which files are being opened for the first time, and which were opened before. Used by any number of threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way: Dict[str, threading.Event] = {}
+        # By hash: whoever shares a place with another file costs two requests, and nothing else happens.
+        self._opened: Optional[bytearray] = None
+
+    def opened(self, url: str) -> None:
+        """This file was opened: what is wanted of it may be kept by now."""
+        places = self._opened
+        if places is None:
+            places = self._opened = bytearray(_PLACES)
+        places[hash(url) % _PLACES] = 1
+
+    def was_opened(self, url: str) -> bool:
+        """Whether this file, or one of few others, was opened before in this process."""
+        return self._opened is not None and bool(self._opened[hash(url) % _PLACES])
+
+    @contextlib.contextmanager
+    def turn(self, url: str, deadline: Deadline) -> Iterator[bool]:
+        """Whether this thread is the one to ask. For the others the turn begins when that one has its answer."""
+        with self._lock:
+            other = self._under_way.get(url)
+            if other is None:
+                own = self._under_way[url] = threading.Event()
+        if other is not None:
+            other.wait(deadline.remaining())
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            with self._lock:
+                del self._under_way[url]
+            own.set()
