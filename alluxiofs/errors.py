@@ -28,6 +28,7 @@ __all__ = [
     "InvalidPathError",
     "Kind",
     "MissingExtraError",
+    "NoTurnError",
     "NotHeldError",
     "NotSupportedError",
     "OtherVersionError",
@@ -101,6 +102,10 @@ class UnavailableError(TemporaryError, ConnectionError):
 
 class DeadlineExceededError(TemporaryError, TimeoutError):
     """A wait has come to its limit."""
+
+
+class NoTurnError(DeadlineExceededError):
+    """Nobody was asked: all connections of this process were in use until the wait came to its limit."""
 
 
 class BadAnswerError(TemporaryError):

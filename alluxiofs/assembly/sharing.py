@@ -67,7 +67,7 @@ class Shared:
         return gateway
 
     def component(self, key: Hashable, make: Callable[[], _Part]) -> _Part:
-        """The component under ``key``, made if there is none. Called while a gateway is made."""
+        """The component under ``key``, made if there is none. Those that are closed with a gateway are made with it."""
         with self._lock:
             found: Any = self._components.get(key)
             if found is None:

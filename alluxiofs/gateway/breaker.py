@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Dict, Optional, Tuple
 
-from alluxiofs.errors import Kind, NotHeldError, kind_of
+from alluxiofs.errors import Kind, NotHeldError, NoTurnError, kind_of
 from alluxiofs.interfaces import Worker
 
 __all__ = ["Breaker", "Breakers", "blames", "process_breakers"]
@@ -26,8 +26,9 @@ _Address = Tuple[str, str, int]
 
 
 def blames(error: BaseException) -> bool:
-    """Whether an error tells of a worker that fails. Answers never do, nor does a worker that does not hold a page."""
-    return kind_of(error) is Kind.TEMPORARY and not isinstance(error, NotHeldError)
+    """Whether an error tells of a worker that fails. Answers never do, nor does a worker that does not hold a page, or
+    one that was not asked because all connections to it were in use."""
+    return kind_of(error) is Kind.TEMPORARY and not isinstance(error, (NoTurnError, NotHeldError))
 
 
 class Breaker:

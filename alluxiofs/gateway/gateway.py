@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Callable, Optional, TypeVar
 
 from alluxiofs.errors import AlluxioFSError, FileChangedError, ReadOnlyError
+from alluxiofs.gateway.breaker import blames, process_breakers
 from alluxiofs.gateway.line import Side
 from alluxiofs.gateway.read_path import ReadPath
 from alluxiofs.gateway.writing import PublishedWriter
@@ -16,6 +17,7 @@ __all__ = ["Gateway"]
 
 T = TypeVar("T")
 
+_DROPPING = 5.0  # seconds that all workers together may take to forget what was changed
 _COPY_PIECE = 8 * 2**20  # bytes in memory while a file is copied from one store to another
 
 
@@ -33,7 +35,9 @@ class Gateway(ReadPath):
         """Write a file anew, which appears whole at the writer's commit; ``exclusive``: only if there is none."""
         store = self._writable(location)
         make = functools.partial(store.create, location.name, exclusive=exclusive, size_hint=size_hint)
-        return PublishedWriter(self, location, self._ask(store, "open", location.url, lambda _: make()), store.name)
+        writer = self._ask(store, "open", location.url, lambda _: make())
+        writer.patience = self.limits.deadline
+        return PublishedWriter(self, location, writer, store.name)
 
     def append(self, location: Location) -> Writer:
         """Add to the end of a file, all or nothing; a missing file is made."""
@@ -161,10 +165,23 @@ class Gateway(ReadPath):
             self.shared.changed(mount, self.locations.parent(location).url, above)
         if not self.parts.transport.capabilities.drop:
             return
-        for worker in self._workers(location.url, None, fallback=True):
+        self._drop_at_workers(location)
+
+    def _drop_at_workers(self, location: Location) -> None:
+        """The change is made, and versions keep old pages out: so a worker that fails is not waited for."""
+        transport = self.parts.transport
+        workers = self._workers(location.url, None, fallback=True)
+        whole = Deadline.after(min(_DROPPING, self.limits.deadline))
+        for place, worker in enumerate(workers):
+            breaker = process_breakers.of(transport.name, worker)
+            if breaker.passed_over:
+                self.logger.info("worker %s fails, and is not asked to drop %s", worker.host, location.url)
+                continue
             try:
-                self.parts.transport.drop(worker, location, self.new_deadline())
-            except (OSError, AlluxioFSError) as error:  # the change is made; versions keep old pages out
+                transport.drop(worker, location, whole.share(len(workers) - place))
+            except (OSError, AlluxioFSError) as error:
+                if blames(error):
+                    breaker.failed(waited=isinstance(error, TimeoutError))
                 self.logger.warning("worker %s could not drop %s: %s", worker.host, location.url, error)
 
     # --- asking the under store -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Unio
 import attrs
 from attrs import define
 
-from alluxiofs.errors import ConfigurationError, DeadlineExceededError, NotSupportedError
+from alluxiofs.errors import ConfigurationError, NotSupportedError, NoTurnError
 from alluxiofs.interfaces import (
     Context,
     Deadline,
@@ -169,7 +169,7 @@ class AlluxioTransport(Transport):
         with self._lock:
             finding = self._finding.setdefault((peer.host, peer.http_port), threading.Lock())
         if not finding.acquire(timeout=deadline.wait()):
-            raise DeadlineExceededError(f"{peer.where} did not say in time which dialect it speaks")
+            raise NoTurnError(f"{peer.where} did not say in time which dialect it speaks")
         try:
             if self._dialect is None:
                 found = find_dialect(peer, deadline)
@@ -217,7 +217,7 @@ class AlluxioTransport(Transport):
                 peers = self._peers
                 if peers is None:
                     pools = Pools(self._tls(), self.settings.max_connections)
-                    peers = self._peers = Peers(pools, self.settings.headers)
+                    peers = self._peers = Peers(pools, self.settings.headers, self.context.telemetry)
         return peers.of(host, http_port, data_port)
 
     def _tls(self) -> Optional[ssl.SSLContext]:

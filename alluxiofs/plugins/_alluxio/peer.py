@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any, Dict, Generic, Hashable, Mapping, Optional, Tuple, TypeVar
 
+from alluxiofs.interfaces import Telemetry
 from alluxiofs.plugins._alluxio.pool import Pools
 
 __all__ = ["Peer", "Peers", "Remembered"]
@@ -56,9 +57,19 @@ class Peer:
         The connections.
     headers:
         What is sent with each request.
+    telemetry:
+        Gives what is sent besides, for the spans of the worker to be found with ours.
     """
 
-    def __init__(self, host: str, http_port: int, data_port: int, pools: Pools, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        host: str,
+        http_port: int,
+        data_port: int,
+        pools: Pools,
+        headers: Mapping[str, str],
+        telemetry: Telemetry,
+    ) -> None:
         self.host, self.http_port, self.data_port = host, http_port, data_port
         self.http = pools.to(host, http_port)
         self.data = pools.to(host, data_port)
@@ -67,23 +78,33 @@ class Peer:
         shown = f"[{host}]" if ":" in host else host
         self._tail = f" HTTP/1.1\r\nhost: {shown}:{http_port}\r\n{sent}".encode("latin-1")
         self._data_tail = f" HTTP/1.1\r\nhost: {shown}:{data_port}\r\n{sent}".encode("latin-1")
-        self.get_tail = self._tail + b"\r\n"
+        self._get_tail = self._tail + b"\r\n"
+        self._telemetry = telemetry if telemetry.traces else None
         self.notes: Remembered[Any] = Remembered()
         self.refusals: Remembered[Any] = Remembered()
         self.facts: Remembered[Any] = Remembered()
 
     def get(self, target: str) -> bytes:
         """A GET at the HTTP port. The target goes as it is, one byte for each character."""
-        return b"GET " + target.encode("latin-1") + self.get_tail
+        if self._telemetry is None:
+            return b"GET " + target.encode("latin-1") + self._get_tail
+        return b"GET " + target.encode("latin-1") + self._tail + self._trace() + b"\r\n"
 
     def post(self, target: str) -> bytes:
         """A POST at the HTTP port, without a body."""
-        return b"POST " + target.encode("latin-1") + self._tail + b"content-length: 0\r\n\r\n"
+        return b"POST " + target.encode("latin-1") + self._tail + self._trace() + b"content-length: 0\r\n\r\n"
 
     def get_range(self, target: str, begin: int, end: int) -> bytes:
         """A GET of bytes from ``begin`` to before ``end`` at the data port."""
         line = f"range: bytes={begin}-{end - 1}\r\n\r\n".encode("ascii")
-        return b"GET " + target.encode("latin-1") + self._data_tail + line
+        return b"GET " + target.encode("latin-1") + self._data_tail + self._trace() + line
+
+    def _trace(self) -> bytes:
+        """The headers of the trace that this thread is in."""
+        if self._telemetry is None:
+            return b""
+        found = self._telemetry.headers().items()
+        return "".join(f"{name}: {value}\r\n" for name, value in found).encode("latin-1", "replace")
 
 
 class Peers:
@@ -91,13 +112,14 @@ class Peers:
 
     Parameters
     ----------
-    pools, headers:
+    pools, headers, telemetry:
         As of :class:`Peer`.
     """
 
-    def __init__(self, pools: Pools, headers: Mapping[str, str]) -> None:
+    def __init__(self, pools: Pools, headers: Mapping[str, str], telemetry: Telemetry) -> None:
         self._pools = pools
         self._headers = headers
+        self._telemetry = telemetry
         self._lock = threading.Lock()
         self._peers: Dict[Tuple[str, int, int], Peer] = {}
 
@@ -109,7 +131,9 @@ class Peers:
             with self._lock:
                 peer = self._peers.get(key)
                 if peer is None:
-                    peer = self._peers[key] = Peer(host, http_port, data_port, self._pools, self._headers)
+                    peer = self._peers[key] = Peer(
+                        host, http_port, data_port, self._pools, self._headers, self._telemetry
+                    )
         return peer
 
     def close(self) -> None:

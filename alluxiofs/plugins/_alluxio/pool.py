@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from alluxiofs.errors import DeadlineExceededError
+from alluxiofs.errors import NoTurnError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._alluxio.answers import Answer
 from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError, Connection, Target
@@ -141,7 +141,7 @@ class Pool:
 
     def _wait_for_turn(self, deadline: Deadline) -> None:
         if not self._free.acquire(timeout=deadline.wait()):
-            raise DeadlineExceededError(f"{self.address[0]}:{self.address[1]}: all connections are in use")
+            raise NoTurnError(f"{self.address[0]}:{self.address[1]}: all connections are in use")
 
     def _take(self, deadline: Deadline) -> Tuple[Connection, bool]:
         """A connection, and whether it was used before."""
