@@ -84,8 +84,8 @@ class Writer(ABC):
     """A file being written: it appears whole at :meth:`commit`, or never. Used by one thread at a time."""
 
     patience: float = 60.0
-    """Seconds that a commit waits for others who have the file to themselves (a lock, another append). Whoever asked
-    for the writer may set it: the gateway to its ``deadline``."""
+    """Seconds that one wait takes at most: for an answer of the store, or for others who have the file to themselves (a
+    lock, another append). Whoever asked for the writer may set it: the gateway to its ``deadline``."""
 
     @abstractmethod
     def write(self, data: memoryview) -> None:

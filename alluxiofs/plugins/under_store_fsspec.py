@@ -194,7 +194,7 @@ class FsspecUnderStore(UnderStore):
 
     def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
         def check_target() -> None:
-            found = self._find(name, Deadline.after(self.settings.write_timeout))
+            found = self._find(name, Deadline.after(min(self.settings.write_timeout, Writer.patience)))
             if found is not None and not found.is_file:
                 raise is_a_directory(name)
             if found is not None and exclusive:
@@ -210,8 +210,7 @@ class FsspecUnderStore(UnderStore):
         """
         return RewritingWriter(self, name, functools.partial(self._append, name), self.settings.write_timeout)
 
-    def _append(self, name: str, spool: Spool) -> None:
-        timeout = self.settings.write_timeout
+    def _append(self, name: str, spool: Spool, timeout: float) -> None:
         old = found_file(self, name, timeout)
         if old is None or spool.size:
             writer = self._writer(name, functools.partial(check_unchanged, self, name, old, timeout))
@@ -223,7 +222,7 @@ class FsspecUnderStore(UnderStore):
             return CollectingWriter(self._client, name, check, self.settings.write_timeout)
         if self._scheme in _OBJECT_STORES:
             return StreamingWriter(self._client, name, check, self.settings.write_timeout)
-        self._make_parent(name, Deadline.after(self.settings.write_timeout))
+        self._make_parent(name, Deadline.after(min(self.settings.write_timeout, Writer.patience)))
         return MovingWriter(self._client, name, check, self.settings.write_timeout)
 
     def remove(self, name: str, deadline: Deadline) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable, Coroutine, Dict, Iterator, List, Optional, Union
+from typing import Any, Callable, Coroutine, Dict, Iterator, List, Mapping, Optional, Union
 
 from attrs import define
 
@@ -16,7 +16,7 @@ from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins._fsspec.waiting import Destination, Threads
 from alluxiofs.plugins._gcs.client import Connection, GcsClient
-from alluxiofs.plugins._gcs.reading import FIELDS, entry_of, fetch
+from alluxiofs.plugins._gcs.reading import CARRIED, FIELDS, entry_of, fetch
 from alluxiofs.plugins._gcs.writer import GcsWriter
 from alluxiofs.plugins._objects.store import Keys, ObjectStore, bucket_and_key
 from alluxiofs.settings.types import Seconds, Size
@@ -88,14 +88,15 @@ class GcsUnderStore(ObjectStore):
         """A new object of the old content and the new, made only in the place of the very one that was read."""
         self._check_key(name, Deadline.after(self.write_timeout))
 
-        def attempt(spool: Spool) -> None:
-            old = found_file(self, name, self.write_timeout)
+        def attempt(spool: Spool, timeout: float) -> None:
+            old = found_file(self, name, timeout)
             if old is not None and not spool.size:
                 return
             generation = "0" if old is None else (old.version.tag or "").partition(":")[2]
-            writer = self._writer_over(generation, name)
+            said = {} if old is None else self._said(name, generation, Deadline.after(timeout))
+            writer = self._writer_over(generation, name, said)
             try:
-                rewrite(self, old, writer, spool, block=self.block, timeout=self.write_timeout)
+                rewrite(self, old, writer, spool, block=self.block, timeout=timeout)
             except FileExistsError as error:
                 raise FileChangedError("made by somebody else meanwhile", name) from error
 
@@ -221,9 +222,20 @@ class GcsUnderStore(ObjectStore):
     def _writer(self, name: str, check_free: Callable[[], None], exclusive: bool, size_hint: Optional[int]) -> Writer:
         return self._writer_over("0" if exclusive else None, name)
 
-    def _writer_over(self, generation: Optional[str], name: str) -> GcsWriter:
+    def _writer_over(self, generation: Optional[str], name: str, said: Optional[Mapping[str, Any]] = None) -> GcsWriter:
         part_size, timeout = self.settings.part_size, self.settings.write_timeout
-        return GcsWriter(self._client, name, generation=generation, part_size=part_size, timeout=timeout)
+        return GcsWriter(self._client, name, generation=generation, said=said, part_size=part_size, timeout=timeout)
+
+    def _said(self, name: str, generation: str, deadline: Deadline) -> Dict[str, Any]:
+        """What one generation of an object says of itself; entries show it without what may be a secret."""
+        bucket, key = bucket_and_key(name)
+        fields = ",".join(CARRIED)
+        try:
+            resource = ("b", bucket, "o", key)
+            answer = self._call("GET", resource, deadline, name, ifGenerationMatch=generation, fields=fields)
+        except FileNotFoundError as error:
+            raise FileChangedError("removed while it was appended to", name) from error
+        return {field: answer[field] for field in CARRIED if answer.get(field)}
 
     def _forget(self, name: str) -> None:
         self._client.forget(name)

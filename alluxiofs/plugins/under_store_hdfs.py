@@ -196,8 +196,9 @@ class HdfsUnderStore(UnderStore):
         if source == target:
             return
         writer = self._writer(target, exclusive=False)
+        timeout = writer.patience = deadline.wait()
         try:
-            pour(self, entry, writer, block=_BLOCK, timeout=self.settings.write_timeout)
+            pour(self, entry, writer, block=_BLOCK, timeout=timeout)
             if preserve and entry.version.mtime is not None:
                 writer.commit(entry.mode, entry.version.mtime // _MILLISECOND)
             else:
@@ -221,7 +222,7 @@ class HdfsUnderStore(UnderStore):
 
     def _writer(self, name: str, exclusive: bool) -> HdfsWriter:
         def check_target() -> None:
-            found = self._find(name, Deadline.after(self.settings.write_timeout))
+            found = self._find(name, Deadline.after(min(self.settings.write_timeout, Writer.patience)))
             if found is not None and not found.is_file:
                 raise is_a_directory(name)
             if found is not None and exclusive:

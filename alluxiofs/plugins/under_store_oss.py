@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from typing import Any, Callable, Dict, Iterator, List, Optional, Union
+import functools
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 from attrs import define
 
 from alluxiofs.errors import BadAnswerError, FileChangedError, NotSupportedError
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStoreCapabilities, Version, Writer
-from alluxiofs.plugins._fsspec.appending import pour
+from alluxiofs.plugins._fsspec.appending import RewritingWriter, check_unchanged, found_file, pour, rewrite
 from alluxiofs.plugins._fsspec.identity import store_identity
+from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._objects.store import Keys, ObjectStore, bucket_and_key
@@ -85,6 +87,27 @@ class OssUnderStore(ObjectStore):
         except (FileChangedError, FileNotFoundError):
             self._client.forget(name)
             raise
+
+    def append(self, name: str) -> Writer:
+        """A new object of the old content and the new, that says of itself what the old one did.
+
+        A new name is taken on condition that it is free. The store has no condition for the content of what is
+        replaced: that is looked at right before.
+        """
+        self._check_key(name, Deadline.after(min(self.write_timeout, Writer.patience)))
+
+        def attempt(spool: Spool, timeout: float) -> None:
+            old = found_file(self, name, timeout)
+            if old is not None and not spool.size:
+                return
+            check = functools.partial(check_unchanged, self, name, old, timeout)
+            writer = self._writer_over(name, check, old is None, said={} if old is None else _said(old))
+            try:
+                rewrite(self, old, writer, spool, block=self.block, timeout=timeout)
+            except FileExistsError as error:
+                raise FileChangedError("made by somebody else meanwhile", name) from error
+
+        return RewritingWriter(self, name, attempt, self.write_timeout)
 
     def sign(self, name: str, expiration: int) -> str:
         bucket, key = bucket_and_key(name)
@@ -162,7 +185,7 @@ class OssUnderStore(ObjectStore):
     def _copy_object(self, source: Entry, target: str, deadline: Deadline) -> None:
         if "?versionId=" in source.name:
             # In the name of a copy's source this can be taken for the version to copy, however it is quoted.
-            self._copy_by_hand(source, target)
+            self._copy_by_hand(source, target, deadline)
             return
         from_bucket, from_key = bucket_and_key(source.name)
         bucket, key = bucket_and_key(target)
@@ -177,17 +200,17 @@ class OssUnderStore(ObjectStore):
             return
         same: Dict[str, str] = {}
         if source.name == target:  # this must change something: what is said of it is said anew
-            headers = self._client.call("head_object", deadline, target, bucket, key).resp.headers
-            same = {field: headers[field] for field in CARRIED if headers.get(field)}
-            same.update({**told(headers), "x-oss-metadata-directive": "REPLACE"})
+            same = {**_said(self._object(target, bucket, key, deadline)), "x-oss-metadata-directive": "REPLACE"}
         self._client.call(
             "copy_object", deadline, source.name, bucket, from_bucket, from_key, key, headers={**condition, **same}
         )
 
-    def _copy_by_hand(self, source: Entry, target: str) -> None:
-        writer = self.create(target, size_hint=source.size)
+    def _copy_by_hand(self, source: Entry, target: str, deadline: Deadline) -> None:
+        said = _said(self._object(source.name, *bucket_and_key(source.name), deadline))
+        writer = self._writer_over(target, lambda: None, False, said=said, size_hint=source.size)
+        timeout = writer.patience = deadline.wait()
         try:
-            pour(self, source, writer, block=self.block, timeout=self.write_timeout)
+            pour(self, source, writer, block=self.block, timeout=timeout)
             writer.commit()
         except BaseException:
             writer.abort()
@@ -199,7 +222,8 @@ class OssUnderStore(ObjectStore):
         from_bucket, from_key = bucket_and_key(source.name)
         bucket, key = bucket_and_key(target)
         size, name = source.size or 0, source.name
-        upload = self._client.call("init_multipart_upload", deadline, target, bucket, key).upload_id
+        said = _said(self._object(name, from_bucket, from_key, deadline))  # which the store copies with the whole only
+        upload = self._client.call("init_multipart_upload", deadline, target, bucket, key, headers=said).upload_id
         parts = []
         try:
             for number, start in enumerate(range(0, size, _COPIED_PART), 1):
@@ -216,11 +240,23 @@ class OssUnderStore(ObjectStore):
             raise
 
     def _writer(self, name: str, check_free: Callable[[], None], exclusive: bool, size_hint: Optional[int]) -> Writer:
+        return self._writer_over(name, check_free, exclusive, size_hint=size_hint)
+
+    def _writer_over(
+        self,
+        name: str,
+        check: Callable[[], None],
+        exclusive: bool,
+        *,
+        said: Optional[Mapping[str, str]] = None,
+        size_hint: Optional[int] = None,
+    ) -> OssWriter:
         return OssWriter(
             self._client,
             name,
-            check_free,
+            check,
             exclusive=exclusive,
+            said=said,
             part_size=self.settings.part_size,
             size_hint=size_hint,
             in_flight=self.settings.parts_in_flight,
@@ -229,3 +265,8 @@ class OssUnderStore(ObjectStore):
 
     def _forget(self, name: str) -> None:
         self._client.forget(name)
+
+
+def _said(entry: Entry) -> Dict[str, str]:
+    """What an object says of itself, as headers of the request that makes it anew."""
+    return {**{field: entry.extra[field] for field in CARRIED if entry.extra.get(field)}, **told(entry.extra)}

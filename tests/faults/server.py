@@ -18,13 +18,13 @@ from tests.faults.script import End, Fault, Handler, Reply, Request, Rule, serve
 _PORTS = range(20_000, 32_000)
 
 
-def listen() -> socket.socket:
-    """A socket that listens on the loopback interface, on a free port below the ephemeral ones."""
-    for port in random.sample(_PORTS, 200):
+def listen(port: Optional[int] = None) -> socket.socket:
+    """A socket that listens on the loopback interface, on this port or on a free one below the ephemeral ones."""
+    for tried in random.sample(_PORTS, 200) if port is None else [port]:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", tried))
             listener.listen(128)
         except OSError:
             listener.close()
@@ -131,6 +131,13 @@ class Server:
         self._listener.close()
         for thread in self._threads:  # complete: only the acceptor, which has ended, adds to it
             thread.join()
+
+    def reopen(self) -> None:
+        """Listen again after :meth:`close`, on the same port."""
+        self._listener = listen(self.port)
+        self._closing, self._released, self._threads = False, threading.Event(), []
+        self._acceptor = threading.Thread(target=self._accept, name=f"faults-{self.port}", daemon=True)
+        self._acceptor.start()
 
     def _accept(self) -> None:
         while True:

@@ -32,27 +32,30 @@ class RewritingWriter(SpoolingWriter):
     store, name:
         Whose file it is; a missing one is made.
     attempt:
-        Makes the file of its old content and of what was collected. It raises
+        Makes the file of its old content and of what was collected, given the seconds that one wait may take. It raises
         :class:`~alluxiofs.errors.FileChangedError` only if it is certain that it has changed nothing: then it is called
         again.
     timeout:
-        Seconds after which it is not called again. Three attempts are made in any case.
+        Seconds that one wait may take, if :attr:`patience` is no less; and after which the file is not tried again.
+        Three attempts are made in any case.
     """
 
-    def __init__(self, store: UnderStore, name: str, attempt: Callable[[Spool], None], timeout: float) -> None:
-        found_file(store, name, timeout)  # what cannot be appended to is told before anything is written
+    def __init__(self, store: UnderStore, name: str, attempt: Callable[[Spool, float], None], timeout: float) -> None:
+        # What cannot be appended to is told before anything is written.
+        found_file(store, name, min(timeout, self.patience))
         super().__init__(name)
         self._url = store.url(name)
         self._attempt = attempt
         self._timeout = timeout
 
     def _finish(self, spool: Spool) -> None:
-        deadline = Deadline.after(self._timeout)
+        timeout = min(self._timeout, self.patience)
+        deadline = Deadline.after(timeout)
         backoff, attempts = Backoff(_PAUSE, _LONGEST_PAUSE), 0
         while True:
             try:
                 with _turns.of(self._url, self.patience):
-                    self._attempt(spool)
+                    self._attempt(spool, timeout)
             except FileChangedError as error:
                 attempts += 1
                 if attempts >= _LEAST_ATTEMPTS and not deadline.remaining():
@@ -108,11 +111,11 @@ def rewriting(store: UnderStore, name: str, *, block: int, timeout: float) -> Wr
         Seconds that one read may take, and after which a file that others keep changing is given up.
     """
 
-    def attempt(spool: Spool) -> None:
-        old = found_file(store, name, timeout)
+    def attempt(spool: Spool, wait: float) -> None:
+        old = found_file(store, name, wait)
         if old is None or spool.size:
-            check = functools.partial(check_unchanged, store, name, old, timeout)
-            rewrite(store, old, store.create(name), spool, block=block, timeout=timeout, check=check)
+            check = functools.partial(check_unchanged, store, name, old, wait)
+            rewrite(store, old, store.create(name), spool, block=block, timeout=wait, check=check)
 
     return RewritingWriter(store, name, attempt, timeout)
 
@@ -138,10 +141,11 @@ def rewrite(
     spool:
         What was collected.
     block, timeout:
-        Bytes that are read at a time, and seconds that one read may take.
+        Bytes that are read at a time, and seconds that one wait may take.
     check:
         That the old content is still what is there, asked right before the commit, where the writer does not.
     """
+    writer.patience = timeout
     try:
         if old is not None:
             try:

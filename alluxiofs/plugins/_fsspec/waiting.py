@@ -13,9 +13,9 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Callable, Coroutine, Optional, TypeVar
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError
-from alluxiofs.interfaces import Deadline
+from alluxiofs.interfaces import Deadline, Writer
 
-__all__ = ["Backoff", "Destination", "Threads", "result", "run_coroutine"]
+__all__ = ["Backoff", "Destination", "Threads", "one_wait", "result", "run_coroutine"]
 
 T = TypeVar("T")
 
@@ -69,6 +69,11 @@ class Destination:
         """From here on nothing writes to the view."""
         with self._lock:
             self._view = None
+
+
+def one_wait(writer: Writer, timeout: float) -> Deadline:
+    """For one wait of a writer: no longer than the store's settings say, nor than who asked for it has patience."""
+    return Deadline.after(min(timeout, writer.patience))
 
 
 class Backoff:

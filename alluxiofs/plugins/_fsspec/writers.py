@@ -8,10 +8,11 @@ import threading
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Optional
 
-from alluxiofs.interfaces import Deadline, Writer
+from alluxiofs.interfaces import Writer
 from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
 from alluxiofs.plugins._fsspec.names import temporary
 from alluxiofs.plugins._fsspec.replacing import replace
+from alluxiofs.plugins._fsspec.waiting import one_wait
 
 if TYPE_CHECKING:
     from alluxiofs.plugins._fsspec.client import Client
@@ -78,7 +79,7 @@ class _BufferedWriter(Writer):
 
     def _run(self, call: Callable[[], Any]) -> Any:
         try:
-            return self._client.run(call, Deadline.after(self._timeout))
+            return self._client.run(call, one_wait(self, self._timeout))
         except Exception as error:
             failure = translated(error, self._name)
             if failure is error:
@@ -135,13 +136,13 @@ class MovingWriter(_BufferedWriter):
 
     def _publish(self) -> None:
         self._run(self._open().close)
-        replace(self._client, self._partial, self._name, Deadline.after(self._timeout))
+        replace(self._client, self._partial, self._name, one_wait(self, self._timeout))
 
     def _discard(self) -> None:
         if self._file is not None:
             with contextlib.suppress(Exception):
                 self._run(self._file.close)
-            self._client.call("rm_file", Deadline.after(self._timeout), self._partial)
+            self._client.call("rm_file", one_wait(self, self._timeout), self._partial)
 
 
 class CollectingWriter(_BufferedWriter):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alluxiofs.plugins._fsspec.waiting import Destination
     from alluxiofs.plugins._gcs.client import Connection
 
-__all__ = ["FIELDS", "entry_of", "fetch"]
+__all__ = ["CARRIED", "FIELDS", "entry_of", "fetch"]
 
 _CHUNK = 1 << 20
 _SHOWN = ("cacheControl", "contentEncoding", "contentType", "crc32c", "etag", "generation", "md5Hash", "metadata")
@@ -47,6 +47,19 @@ def entry_of(bucket: str, resource: Mapping[str, Any]) -> Entry:
         modified=epoch(resource.get("updated")),
         extra=without_secrets(extra),
     )
+
+
+CARRIED = (
+    "cacheControl",
+    "contentDisposition",
+    "contentEncoding",
+    "contentLanguage",
+    "contentType",
+    "customTime",
+    "metadata",
+    "storageClass",
+)
+"""What an object says of itself that stays when it is made anew of its own content."""
 
 
 async def fetch(connection: Connection, name: str, version: Version, offset: int, destination: Destination) -> None:

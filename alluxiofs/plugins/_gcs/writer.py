@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 from alluxiofs.errors import BadAnswerError, FileChangedError, exists
 from alluxiofs.interfaces import Deadline, Writer
+from alluxiofs.plugins._fsspec.waiting import one_wait
 from alluxiofs.plugins._gcs.failures import AGAIN, refused
 from alluxiofs.plugins._objects.store import bucket_and_key
 
@@ -39,6 +41,8 @@ class GcsWriter(Writer):
         Whose object it is.
     generation:
         The store itself makes it only in the place of this one; ``"0"``: only if there is none.
+    said:
+        What the object is to say of itself, by the store's names of its fields.
     part_size:
         Bytes of a part; twice that many are held in memory.
     timeout:
@@ -51,12 +55,14 @@ class GcsWriter(Writer):
         name: str,
         *,
         generation: Optional[str] = None,
+        said: Optional[Mapping[str, Any]] = None,
         part_size: int,
         timeout: float,
     ) -> None:
         self._client = client
         self._name = name
         self._generation = generation
+        self._said = {"contentType": "application/octet-stream", **(said or {})}
         self._part_size = max(UNIT, part_size // UNIT * UNIT)
         self._timeout = timeout
         self._buffer = bytearray()
@@ -81,6 +87,8 @@ class GcsWriter(Writer):
         if self._ended:
             raise ValueError("a file can be committed once")
         try:
+            if len(self._said) > 1:  # what fits into one request says no more than its type
+                self._begin()
             answer = self._whole() if self._upload is None else self._last_part()
             self._check(answer)
         except FileChangedError as error:  # what a failed condition is called
@@ -114,7 +122,7 @@ class GcsWriter(Writer):
                 self._client.run(cancel, self._deadline(), self._name)
 
     def _deadline(self) -> Deadline:
-        return Deadline.after(self._timeout)
+        return one_wait(self, self._timeout)
 
     def _url(self, connection: Connection, kind: str) -> str:
         bucket, key = bucket_and_key(self._name)
@@ -127,7 +135,7 @@ class GcsWriter(Writer):
         data = bytes(self._buffer)
 
         async def send(connection: Connection) -> Answer:
-            headers = {"Content-Type": "application/octet-stream"}
+            headers = {"Content-Type": self._said["contentType"]}
             # On a condition it would be refused the second time, by what it wrote itself the first.
             url, again = self._url(connection, "media"), self._generation is None
             return await connection.send("POST", url, self._name, headers=headers, data=data, again=again)
@@ -135,8 +143,7 @@ class GcsWriter(Writer):
         return self._client.run(send, self._deadline(), self._name)
 
     def _send_part(self) -> None:
-        if self._upload is None:
-            self._upload = self._client.run(self._begin, self._deadline(), self._name)
+        self._begin()
         self._receive_part()
         part, self._buffer = bytes(self._buffer), bytearray()
         self._pending = self._start(part, last=False)
@@ -150,10 +157,10 @@ class GcsWriter(Writer):
         return answer
 
     def _start(self, part: bytes, last: bool) -> Future[Optional[Answer]]:
-        url, start, name = str(self._upload), self._sent, self._name
+        url, start, name, kind = str(self._upload), self._sent, self._name, str(self._said["contentType"])
         self._sent += len(part)
         return self._client.start(
-            lambda connection: _send(connection, url, name, part, start, last), self._deadline(), name
+            lambda connection: _send(connection, url, name, kind, part, start, last), self._deadline(), name
         )
 
     def _receive_part(self) -> Optional[Answer]:
@@ -163,10 +170,15 @@ class GcsWriter(Writer):
         self._pending = None
         return answer
 
-    async def _begin(self, connection: Connection) -> str:
-        headers = {"Content-Type": "application/json", "X-Upload-Content-Type": "application/octet-stream"}
-        url = self._url(connection, "resumable")
-        answer = await connection.send("POST", url, self._name, headers=headers, data=b"{}")
+    def _begin(self) -> None:
+        """Begin an upload in parts, if it has not begun."""
+        if self._upload is None:
+            self._upload = self._client.run(self._begun, self._deadline(), self._name)
+
+    async def _begun(self, connection: Connection) -> str:
+        headers = {"Content-Type": "application/json", "X-Upload-Content-Type": self._said["contentType"]}
+        url, data = self._url(connection, "resumable"), json.dumps(self._said).encode()
+        answer = await connection.send("POST", url, self._name, headers=headers, data=data)
         location = answer.headers.get("Location")
         if not location:
             raise BadAnswerError(f"{self._name}: the store began an upload, but does not say where")
@@ -180,7 +192,9 @@ class GcsWriter(Writer):
             raise BadAnswerError(message)
 
 
-async def _send(connection: Connection, url: str, name: str, part: bytes, start: int, last: bool) -> Optional[Answer]:
+async def _send(
+    connection: Connection, url: str, name: str, kind: str, part: bytes, start: int, last: bool
+) -> Optional[Answer]:
     """Send one part, and again what of it the store did not take; the object's description after the last one.
 
     It is sent again only where the store has said so. Without an answer it may have been taken, and not every server
@@ -191,7 +205,7 @@ async def _send(connection: Connection, url: str, name: str, part: bytes, start:
     sent, vain = start, 0
     while True:
         span = f"bytes {sent}-{end - 1}/{total}" if sent < end else f"bytes */{total}"
-        headers, data = {"Content-Range": span}, part[sent - start :]
+        headers, data = {"Content-Range": span, "Content-Type": kind}, part[sent - start :]
         answer = await connection.send("PUT", url, name, headers=headers, data=data, again=False, good=_to_go_on_with)
         if answer.status < 300:
             if not last:

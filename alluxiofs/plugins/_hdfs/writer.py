@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from alluxiofs.interfaces import Deadline, Writer
+from alluxiofs.interfaces import Writer
 from alluxiofs.plugins._fsspec.names import temporary
+from alluxiofs.plugins._fsspec.waiting import one_wait
 
 if TYPE_CHECKING:
     from hdfs_native import Client
@@ -111,4 +112,4 @@ class HdfsWriter(Writer):
         return self._file
 
     def _run(self, work: Callable[[Client], Any]) -> Any:
-        return self._client.run(work, Deadline.after(self._timeout), self._name)
+        return self._client.run(work, one_wait(self, self._timeout), self._name)

@@ -145,10 +145,10 @@ class ObjectStore(UnderStore):
     # --- writing ------------------------------------------------------------------------------------------------
 
     def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
-        self._check_key(name, Deadline.after(self.write_timeout))
+        self._check_key(name, Deadline.after(min(self.write_timeout, Writer.patience)))
 
         def check_free() -> None:
-            if exclusive and self._exists(name, Deadline.after(self.write_timeout)):
+            if exclusive and self._exists(name, Deadline.after(min(self.write_timeout, Writer.patience))):
                 raise exists(name)
 
         check_free()

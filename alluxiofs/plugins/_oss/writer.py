@@ -6,9 +6,10 @@ import base64
 import contextlib
 import hashlib
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple
 
-from alluxiofs.interfaces import Deadline, Writer
+from alluxiofs.interfaces import Writer
+from alluxiofs.plugins._fsspec.waiting import one_wait
 from alluxiofs.plugins._objects.store import bucket_and_key
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class OssWriter(Writer):
         Raises ``FileExistsError`` if the name must be free and is not.
     exclusive:
         The store itself makes it only if there is no such object.
+    said:
+        What the object is to say of itself, as headers of the request that makes it.
     part_size, size_hint:
         Bytes of a part, and of the whole, where known.
     in_flight:
@@ -49,6 +52,7 @@ class OssWriter(Writer):
         taken: Callable[[], None],
         *,
         exclusive: bool,
+        said: Optional[Mapping[str, str]] = None,
         part_size: int,
         size_hint: Optional[int],
         in_flight: int,
@@ -58,6 +62,7 @@ class OssWriter(Writer):
         self._name = name
         self._taken = taken
         self._exclusive = exclusive
+        self._said = dict(said or {})
         self._part_size = max(part_size, -(-(size_hint or 0) // _MOST_PARTS))
         self._in_flight = in_flight
         self._timeout = timeout
@@ -90,7 +95,8 @@ class OssWriter(Writer):
             self._taken()
             if self._upload is None:
                 data = bytes(self._buffer)
-                self._call("put_object", self._key, data, headers={**_digest(data), **condition}, again=again)
+                headers = {**self._said, **_digest(data), **condition}
+                self._call("put_object", self._key, data, headers=headers, again=again)
             else:
                 if self._buffer:
                     self._send_part()
@@ -114,19 +120,19 @@ class OssWriter(Writer):
         # A part that arrives after the end of its upload would be kept, and paid for: wait for each to be off the wire.
         for _, future in self._pending:
             with contextlib.suppress(Exception):
-                self._client.finish(future, Deadline.after(self._timeout), self._name)
+                self._client.finish(future, one_wait(self, self._timeout), self._name)
         if self._upload is not None:
             with contextlib.suppress(Exception):
                 self._call("abort_multipart_upload", self._key, self._upload)
 
     def _send_part(self) -> None:
         if self._upload is None:
-            self._upload = str(self._call("init_multipart_upload", self._key).upload_id)
+            self._upload = str(self._call("init_multipart_upload", self._key, headers=self._said).upload_id)
         while len(self._pending) >= self._in_flight:
             self._receive_part()
         part, self._buffer = bytes(self._buffer), bytearray()
         self._sent += 1
-        number, upload, deadline = self._sent, self._upload, Deadline.after(self._timeout)
+        number, upload, deadline = self._sent, self._upload, one_wait(self, self._timeout)
 
         def send() -> Any:
             headers = _digest(part)
@@ -143,14 +149,14 @@ class OssWriter(Writer):
 
         number, future = self._pending.popleft()
         try:
-            answer = self._client.finish(future, Deadline.after(self._timeout), self._name)
+            answer = self._client.finish(future, one_wait(self, self._timeout), self._name)
         except BaseException:
             self._pending.appendleft((number, future))  # for abort to see to
             raise
         self._parts.append(PartInfo(number, answer.etag))
 
     def _call(self, method: str, *arguments: Any, **options: Any) -> Any:
-        return self._client.call(method, Deadline.after(self._timeout), self._name, self._bucket, *arguments, **options)
+        return self._client.call(method, one_wait(self, self._timeout), self._name, self._bucket, *arguments, **options)
 
 
 def _digest(data: bytes) -> Dict[str, str]:

@@ -45,24 +45,24 @@ class Appending:
         self._name = name
         self._settings = settings
 
-    def attempt(self, spool: Spool) -> None:
-        """Append what was collected.
+    def attempt(self, spool: Spool, timeout: float) -> None:
+        """Append what was collected; no wait takes longer than ``timeout`` seconds.
 
         Raises
         ------
         FileChangedError
             If somebody else has changed the object meanwhile; nothing was appended.
         """
-        old = found_file(self._store, self._name, self._settings.write_timeout)
+        old = found_file(self._store, self._name, timeout)
         if old is not None and not spool.size:
             return
         try:
-            self._replace(old, spool, plainly=False)
+            self._replace(old, spool, timeout, plainly=False)
         except NotSupportedError:
-            self._replace(old, spool, plainly=True)
+            self._replace(old, spool, timeout, plainly=True)
 
-    def _replace(self, old: Optional[Entry], spool: Spool, *, plainly: bool) -> None:
-        writer = self._writer(old, conditional=not plainly)
+    def _replace(self, old: Optional[Entry], spool: Spool, timeout: float, *, plainly: bool) -> None:
+        writer = self._writer(old, timeout, conditional=not plainly)
         # In the name of a copy's source some stores take this for the version to copy, however it is quoted.
         copied = (
             not plainly and old is not None and (old.size or 0) >= _SMALLEST_PART and "?versionId=" not in self._name
@@ -71,8 +71,7 @@ class Appending:
             if spool.size:
                 writer.in_parts()
             if old is None or not copied:
-                part_size, timeout = self._settings.part_size, self._settings.write_timeout
-                rewrite(self._store, old, writer, spool, block=part_size, timeout=timeout)
+                rewrite(self._store, old, writer, spool, block=self._settings.part_size, timeout=timeout)
                 return
             try:
                 writer.copy(old)
@@ -88,21 +87,21 @@ class Appending:
                 raise
             raise failure from error
 
-    def _writer(self, old: Optional[Entry], *, conditional: bool) -> S3Writer:
+    def _writer(self, old: Optional[Entry], timeout: float, *, conditional: bool) -> S3Writer:
         tag = "" if old is None else (old.version.tag or "").partition(":")[2]
         weak = tag.startswith("W/")  # which no condition on it ever meets
         settings = self._settings
         return S3Writer(
             self._client,
             self._name,
-            functools.partial(check_unchanged, self._store, self._name, old, settings.write_timeout),
+            functools.partial(check_unchanged, self._store, self._name, old, timeout),
             exclusive=old is None and conditional,
             replaces=tag if conditional and not weak else None,
             said={} if old is None else carried(old.extra),
             part_size=settings.part_size,
             size_hint=None,
             in_flight=settings.parts_in_flight,
-            timeout=settings.write_timeout,
+            timeout=timeout,
         )
 
 
