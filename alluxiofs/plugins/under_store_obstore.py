@@ -237,7 +237,7 @@ class ObstoreUnderStore(ObjectStore):
             return
         bucket, key = bucket_and_key(source.name)
         to_bucket, to_key = bucket_and_key(target)
-        # In the name of a copy's source some stores of S3's kind take this for the version to copy, however it is quoted.
+        # In the name of a copy's source some stores take this for the version to copy, however it is quoted.
         beyond = self.scheme == "s3" and ((source.size or 0) > _LARGEST_COPY or "?versionId=" in source.name)
         if bucket != to_bucket or beyond:
             self._carry(source, target)
