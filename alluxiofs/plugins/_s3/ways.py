@@ -113,9 +113,11 @@ async def find_way(made: S3FileSystem, method: str, bucket: str) -> Optional[Way
     request = await _made_up(made, client, _OPERATIONS[method], bucket)
     if request is None or _goes_elsewhere(session, request.url) or await _is_watched(client, method, request):
         return None
+    if "Authorization" not in request.headers:  # what is public is asked for without, whatever credentials there are
+        return _way(client, method, request, None, None)
     credentials = client._request_signer._credentials
-    frozen = None if credentials is None else await credentials.get_frozen_credentials()
-    secrets = frozen and Secrets(frozen.access_key, frozen.secret_key, frozen.token)
+    frozen = await credentials.get_frozen_credentials()
+    secrets = Secrets(frozen.access_key, frozen.secret_key, frozen.token)
     return _way(client, method, request, credentials, secrets)
 
 
@@ -192,7 +194,7 @@ def _way(client: Any, method: str, request: Any, credentials: Any, secrets: Opti
     if secrets is not None:
         repeated["x-amz-content-sha256"] = headers.get("x-amz-content-sha256", "")
     signer = _signer(request.method, url.path, headers, repeated["host"], secrets)
-    if signer is None and ("authorization" in headers or secrets is not None):
+    if signer is None and secrets is not None:
         return None
     return Way(
         method=method,
@@ -203,7 +205,7 @@ def _way(client: Any, method: str, request: Any, credentials: Any, secrets: Opti
         agent=headers.get("user-agent", "Botocore"),
         headers=repeated,
         signer=signer,
-        credentials=credentials if signer is not None else None,
+        credentials=credentials,
         client=client,
     )
 

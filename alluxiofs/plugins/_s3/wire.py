@@ -35,6 +35,7 @@ __all__ = ["Body", "Wire", "failure"]
 
 _BUSY = frozenset({429, 500, 502, 503, 504})  # may be another answer next time
 _PAUSE, _LONGEST_PAUSE = 1.0, 20.0  # seconds, as botocore has them
+_UNKNOWN: Any = object()
 _ATTEMPTS = {"legacy": 5, "standard": 3, "adaptive": 3}
 
 
@@ -149,15 +150,18 @@ class Wire:
 
     def _way(self, method: str, bucket: str, deadline: Deadline, name: str) -> Optional[Way]:
         asked = (method, bucket)
-        if asked in self._ways:
-            return self._ways[asked]
+        way: Optional[Way] = self._ways.get(asked, _UNKNOWN)
+        if way is not _UNKNOWN:
+            return way
         if not self._lock.acquire(timeout=deadline.wait()):
             raise DeadlineExceededError(f"{name}: the client is still asked how to reach the bucket")
         try:
-            if asked not in self._ways:
+            way = self._ways.get(asked, _UNKNOWN)
+            if way is _UNKNOWN:
                 made = self._client.connected(deadline)
-                self._ways[asked] = self._client.run(lambda _: find_way(made, method, bucket), deadline, name)
-            return self._ways[asked]
+                way = self._client.run(lambda _: find_way(made, method, bucket), deadline, name)
+                self._ways[asked] = way
+            return way
         finally:
             self._lock.release()
 
