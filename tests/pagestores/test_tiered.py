@@ -12,9 +12,9 @@ import pytest
 from alluxiofs.interfaces import PageStore
 from alluxiofs.pagestores.disk import DiskPageStore
 from alluxiofs.pagestores.memory import MemoryPageStore
+from alluxiofs.pagestores.ondisk.layout import LAYOUT
 from alluxiofs.pagestores.tiered import TieredPageStore
 from alluxiofs.settings.types import Size
-from alluxiofs.pagestores.ondisk.layout import LAYOUT
 from alluxiofs.testing.context import make_context
 from alluxiofs.testing.page_stores import MakeStore, PageStoreContract, content, keep, key_of, read_whole
 

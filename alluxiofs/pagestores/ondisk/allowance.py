@@ -44,8 +44,9 @@ class Allowance:
             Of the folder; ``None`` if there is no store yet.
         """
         there = None if files is None else files.control.capacity
-        if there is not None and (self._named is None or self._settled == files.control.file.identity):
-            return there.size
+        if files is not None and there is not None:
+            if self._named is None or self._settled == files.control.file.identity:
+                return there.size
         return self._default() if self._named is None else self._named
 
     def settle(self, files: Files, section: Section) -> int:

@@ -78,13 +78,19 @@ def _was_store(path: str) -> bool:
 
 
 def _is_own(path: str, name: str) -> bool:
-    """Whether a file with a name of ours is ours: what has a beginning must have the right one."""
+    """Whether a file with a name of ours is ours: of the words that an index begins with one may be broken."""
     if name == "lock":
         return not os.path.getsize(f"{path}/{name}")
     if name in ("control", "hints"):
         return True
-    with open(f"{path}/{name.partition('.')[0]}.index", "rb") as file:
-        return file.read(layout.INDEX_HEADER.size)[:8] == layout.INDEX_MAGIC
+    size_class = name.partition(".")[0]
+    right = layout.INDEX_MAGIC, layout.VERSION, int(size_class)
+    with open(f"{path}/{size_class}.index", "rb") as file:
+        data = file.read(layout.INDEX_HEADER.size)
+    if not data:
+        return True  # its beginning could not be written
+    there = layout.INDEX_HEADER.unpack(data.ljust(layout.INDEX_HEADER.size))
+    return sum(one == other for one, other in zip(there, right)) >= len(right) - 1
 
 
 def _remove_own(path: str) -> None:

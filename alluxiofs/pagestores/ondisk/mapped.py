@@ -50,7 +50,7 @@ class Handle:
     def __del__(self, close=os.close) -> None:  # type: ignore[no-untyped-def]  # bound here: globals go first at exit
         try:
             close(self.fd)
-        except OSError:
+        except (OSError, AttributeError):  # interrupted before it had one
             pass
 
 
