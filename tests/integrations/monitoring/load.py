@@ -17,7 +17,7 @@ from typing import Any, Dict
 
 import fsspec
 
-from alluxiofs.interfaces import Event
+from alluxiofs import AlluxioClient
 
 _SMALL = 20
 
@@ -39,7 +39,7 @@ def main(told: Dict[str, Any]) -> None:
     """Work until nobody wants it any more."""
     fs = fsspec.filesystem("alluxiofs", **told["arguments"])
     fs.cat_file(f"{told['folder']}/small-0")
-    fs.gateway.parts.telemetry.record_event(Event("load_job", "submitted"))
+    AlluxioClient(**told["arguments"]).load(f"{told['folder']}/small-1", timeout=10)
     url = fs.describe()["telemetry"][0]["url"]
     # As the documentation has it for many processes.
     target = Path(told["targets"], f"{os.getpid()}.json")

@@ -1,0 +1,166 @@
+"""``alluxiofs placement``: how evenly policies place files on workers, and what that costs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import click
+from attrs import asdict
+
+from alluxiofs.cli.completing import PluginName
+from alluxiofs.cli.failures import UsageError
+from alluxiofs.cli.output import write_json, write_rich
+from alluxiofs.cli.placement.judging import Row, memory_text, recommendations
+from alluxiofs.cli.placement.measuring import Case, measure
+from alluxiofs.cli.progress import telling
+from alluxiofs.cli.session import debug_option
+
+__all__ = ["command"]
+
+_RING = "consistent-hash"
+_POLICIES = (_RING, "jump", "ketama", "maglev", "multi-probe", "rendezvous")
+_KEYS_PER_WORKER, _LEAST_KEYS = 1_000, 20_000
+_KINDS = (".png", ".svg")
+
+
+def _numbers(least: int, most: int) -> Callable[[click.Context, click.Parameter, str], Tuple[int, ...]]:
+    def parse(_: click.Context, __: click.Parameter, text: str) -> Tuple[int, ...]:
+        try:
+            numbers = tuple(dict.fromkeys(int(word.replace("_", "")) for word in text.split(",") if word.strip()))
+        except ValueError:
+            raise click.BadParameter(f"{text!r}: numbers with commas between them, such as 10,100") from None
+        if not numbers or not all(least <= number <= most for number in numbers):
+            raise click.BadParameter(f"{text!r}: numbers from {least:,} to {most:,}")
+        return numbers
+
+    return parse
+
+
+def _pictures(_: click.Context, __: click.Parameter, paths: Sequence[str]) -> Sequence[str]:
+    for path in paths:
+        if os.path.splitext(path)[1].lower() not in _KINDS:
+            raise click.BadParameter(f"{path!r}: the ending says of which kind it is, {' or '.join(_KINDS)}")
+    return paths
+
+
+@click.command("placement")
+@click.option(
+    "--workers", default="10,100,1000", show_default=True, callback=_numbers(1, 100_000), help="How many workers."
+)
+@click.option(
+    "--virtual-nodes",
+    default="5,100,500,2000",
+    show_default=True,
+    callback=_numbers(1, 100_000),
+    help="Of each worker, on the ring of consistent-hash.",
+)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    type=PluginName("policy"),
+    help="Only this one (repeatable); by default all that have a worker for a file.",
+)
+@click.option("--keys", type=click.IntRange(1_000), help="Keys at most; by default 1,000 for each worker.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1), default=3.0, show_default=True, help="For the keys of a policy, at most."
+)
+@click.option(
+    "--picture", "pictures", multiple=True, callback=_pictures, help="Draw it, too: a .png or .svg (repeatable)."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON: times in seconds, sizes in bytes.")
+@debug_option
+def command(
+    workers: Tuple[int, ...],
+    virtual_nodes: Tuple[int, ...],
+    policies: Tuple[str, ...],
+    keys: Optional[int],
+    seconds: float,
+    pictures: Tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Measure how policies place files on workers, and recommend one.
+
+    For each policy and number of workers: how much fuller the fullest worker is than the mean, how many keys move when
+    a worker leaves, how long the policy takes to make and how much memory it holds. Nothing is connected to.
+    "By chance" is how full the fullest would be if dice placed as many keys; "spread", how much shares differ besides.
+    """
+    rows: List[Row] = []
+    for case in _cases(workers, virtual_nodes, policies or _POLICIES, keys, seconds):
+        with telling(f"{case.name} with {case.workers:,} workers"):
+            rows.append(_measured(case))
+    if pictures:
+        from alluxiofs.cli.placement.picture import draw
+
+        for path in pictures:
+            draw(rows, path)
+    if as_json:
+        write_json({"measured": [_data(*row) for row in rows], "recommended": list(recommendations(rows))})
+    else:
+        _write(rows)
+
+
+def _cases(
+    workers: Sequence[int], nodes: Sequence[int], policies: Sequence[str], keys: Optional[int], seconds: float
+) -> Iterator[Case]:
+    for count in workers:
+        most = keys or max(_LEAST_KEYS, _KEYS_PER_WORKER * count)
+        for policy in policies:
+            settings: Sequence[Dict[str, Any]] = [{}]
+            if policy == _RING:
+                settings = [{"virtual_nodes": number} for number in nodes]
+            for chosen in settings:
+                yield Case(policy, count, most, seconds, chosen)
+
+
+def _measured(case: Case) -> Row:
+    try:
+        return case, measure(case)
+    except RuntimeError as error:
+        raise UsageError(str(error)) from error
+
+
+def _data(case: Case, measured: Any) -> Dict[str, Any]:
+    about = {"policy": case.policy, "settings": dict(case.settings), "workers": case.workers}
+    return {**about, **asdict(measured)}
+
+
+def _write(rows: Sequence[Row]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    headings = (
+        "workers",
+        "policy",
+        "fullest / mean",
+        "by chance",
+        "spread",
+        "keys move",
+        "to make",
+        "a key",
+        "memory",
+        "keys",
+    )
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place == 1 else "right")
+    last = None
+    for number, (case, measured) in enumerate(rows):
+        ends = number + 1 == len(rows) or rows[number + 1][0].workers != case.workers
+        cells = (
+            "" if case.workers == last else f"{case.workers:,}",
+            case.name,
+            f"{measured.fullest:.2f}",
+            f"{measured.even:.2f}",
+            f"{measured.spread:.1%}",
+            f"{measured.moved:.2%}",
+            f"{measured.build_seconds:.3f} s",
+            f"{measured.rank_seconds * 1e6:,.1f} us",
+            memory_text(measured.memory),
+            f"{measured.keys:,}",
+        )
+        table.add_row(*map(Text, cells), end_section=ends)
+        last = case.workers
+    write_rich(table, *(Text(f"{line}\n") for line in recommendations(rows)))

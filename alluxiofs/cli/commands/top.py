@@ -1,0 +1,93 @@
+"""``alluxiofs top``: a live view of what a process does."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from typing import TYPE_CHECKING, List, Optional
+
+import click
+
+from alluxiofs.cli.failures import explain
+from alluxiofs.cli.monitoring.exposition import Sample, address_of, fetch
+from alluxiofs.cli.monitoring.figures import Between
+from alluxiofs.cli.monitoring.view import is_ours, view
+from alluxiofs.cli.output import flush, on_terminal, write_rich
+from alluxiofs.cli.session import debug_option
+from alluxiofs.errors import BadAnswerError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["command"]
+
+
+@click.command("top")
+@click.argument("url", default="9464")
+@click.option(
+    "--interval", type=click.FloatRange(0.1, 3600), default=2.0, show_default=True, help="Seconds between two looks."
+)
+@click.option("--count", type=click.IntRange(1), help="End after so many views; by default on Ctrl-C.")
+@debug_option
+def command(url: str, interval: float, count: Optional[int]) -> None:
+    """Show what a process does, again and again: rates, hit ratio, latencies, workers.
+
+    URL is where it shows its metrics (telemetry={"name": "prometheus", "port": 9464}), or only the port, or host:port.
+    Without a terminal each view is written below the one before.
+    """
+    address = address_of(url)
+    earlier = _looked(address)
+    if on_terminal():
+        _live(address, earlier, interval, count)
+    else:
+        _lines(address, earlier, interval, count)
+
+
+def _looked(address: str) -> Sample:
+    sample = fetch(address)
+    if not is_ours(sample):
+        raise BadAnswerError(f"{address}: these are metrics, but none of alluxiofs")
+    return sample
+
+
+def _next(address: str, earlier: Sample, interval: float) -> Between:
+    time.sleep(max(0.0, earlier.at + interval - time.monotonic()))
+    return Between(earlier, _looked(address))
+
+
+def _heading(address: str) -> RenderableType:
+    from rich.text import Text
+
+    now = datetime.datetime.now().astimezone().strftime("%H:%M:%S")
+    return Text(f"{address}  {now}\n", "dim")
+
+
+def _lines(address: str, earlier: Sample, interval: float, count: Optional[int]) -> None:
+    shown = 0
+    while count is None or shown < count:
+        between = _next(address, earlier, interval)
+        write_rich(_heading(address), *view(between))
+        flush()
+        earlier, shown = between.later, shown + 1
+
+
+def _live(address: str, earlier: Sample, interval: float, count: Optional[int]) -> None:
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    shown = 0
+    last: List[RenderableType] = [_heading(address), Text("looking …", "dim")]
+    # The alternate screen: what was in the terminal before is there again afterwards.
+    with Live(Group(*last), screen=count is None, auto_refresh=False) as live:
+        while count is None or shown < count:
+            try:
+                between = _next(address, earlier, interval)
+            except OSError as error:  # the process may come back, and till then the last view is worth something
+                notice = Text(f"\n{explain(error)}", "red")
+                live.update(Group(*last, notice), refresh=True)
+                time.sleep(interval)
+                continue
+            last = [_heading(address), *view(between)]
+            live.update(Group(*last), refresh=True)
+            earlier, shown = between.later, shown + 1

@@ -1,0 +1,65 @@
+"""Which policy to take, out of what was measured."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from alluxiofs.cli.output import size_text
+from alluxiofs.cli.placement.measuring import Case, Measured
+
+__all__ = ["Row", "memory_text", "recommendations"]
+
+Row = Tuple[Case, Measured]
+
+_MOVES = 2.0  # times what has to move: more, and a worker that leaves costs others what they hold
+_BUILD = 1.0  # seconds, each time a worker comes or goes, and nobody reads meanwhile
+_RANK = 100e-6  # seconds for a key: about what a small read over the wire takes
+_MEMORY = 256 * 2**20
+_LITTLE = 128 * 2**10
+_ALIKE = 0.02  # of the mean: what differs less is no difference
+
+
+def recommendations(rows: Sequence[Row]) -> Iterator[str]:
+    """A sentence for each number of workers, and what to mind."""
+    for workers in dict.fromkeys(case.workers for case, _ in rows):
+        yield _for(workers, [row for row in rows if row[0].workers == workers])
+    yield (
+        "Where workers are Alluxio's own the policy is theirs to choose: consistent-hash, with the number of virtual "
+        "nodes that the cluster has. With another one they are asked for files that they are not in charge of."
+    )
+
+
+def _for(workers: int, rows: List[Row]) -> str:
+    fit = [row for row in rows if not _against(*row)]
+    if not fit:
+        reasons = "; ".join(f"{case.name}: {', '.join(_against(case, measured))}" for case, measured in rows)
+        return f"{workers:,} workers: none of these ({reasons})."
+    best = min(measured.spread for _, measured in fit)
+    # Of those that are as even as the best one, the one that is there soonest when a worker has left.
+    case, measured = min(
+        (row for row in fit if row[1].spread <= best + _ALIKE), key=lambda row: (row[1].build_seconds, row[0].name)
+    )
+    memory = "" if measured.memory is None else f", and takes {memory_text(measured.memory)} of memory"
+    return (
+        f"{workers:,} workers: {case.name}. Shares differ by {measured.spread:.0%}, {measured.moved:.2%} of the keys "
+        f"move when a worker leaves (its own: {1 / workers:.2%}), it is made in {measured.build_seconds:.2g} s{memory}."
+    )
+
+
+def memory_text(size: Optional[int]) -> str:
+    """Bytes as people read them; what is too little to be measured as such."""
+    return "-" if size is None else size_text(size) if size >= _LITTLE else f"< {size_text(_LITTLE)}"
+
+
+def _against(case: Case, measured: Measured) -> List[str]:
+    """Why not to take it."""
+    reasons = []
+    if measured.moved > _MOVES / case.workers and measured.moved - 1 / case.workers > 0.001:
+        reasons.append(f"{measured.moved:.1%} of the keys move")
+    if measured.build_seconds > _BUILD:
+        reasons.append(f"made in {measured.build_seconds:.0f} s")
+    if measured.rank_seconds > _RANK:
+        reasons.append(f"{measured.rank_seconds * 1e6:,.0f} us a key")
+    if measured.memory is not None and measured.memory > _MEMORY:
+        reasons.append(size_text(measured.memory))
+    return reasons

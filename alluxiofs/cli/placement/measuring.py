@@ -1,0 +1,192 @@
+"""Measures one policy with so many workers. Run as a module it does so in a process of its own, whose memory is then
+that of the policy: JSON comes in and goes out by the standard streams."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from attrs import asdict, define, field
+
+__all__ = ["Case", "Measured", "even_chance", "measure"]
+
+_MOVING = 50_000  # keys that are looked at again when a worker has left
+_LEAST = 1_000  # keys, however slow they are
+_CHECKED = 64  # keys from one look at the clock to the next
+
+
+@define(frozen=True)
+class Case:
+    """What is measured.
+
+    Parameters
+    ----------
+    policy, settings:
+        The name of the policy, and its settings.
+    workers:
+        How many.
+    keys:
+        How many are ranked at most.
+    seconds:
+        For so long at most.
+    """
+
+    policy: str
+    workers: int
+    keys: int
+    seconds: float
+    settings: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As a user would write it."""
+        return " ".join([self.policy, *(f"{name}={value}" for name, value in self.settings.items())])
+
+
+@define(frozen=True)
+class Measured:
+    """What came of it.
+
+    Parameters
+    ----------
+    keys:
+        How many were ranked.
+    fullest:
+        Keys of the worker that has the most, over the mean.
+    even:
+        What that would be if chance alone placed as many keys: what is above it is the policy's doing.
+    spread:
+        By how much the workers' shares differ: their standard deviation over the mean, without what chance adds to it.
+    moved:
+        The share of keys that are another worker's when one leaves. At least its own move: ``1 / workers``.
+    build_seconds, rank_seconds:
+        How long making the policy takes, and finding the worker of one key.
+    memory:
+        Bytes that the process grew by while the policy was made; ``None`` where the system does not say.
+    """
+
+    keys: int
+    fullest: float
+    even: float
+    spread: float
+    moved: float
+    build_seconds: float
+    rank_seconds: float
+    memory: Optional[int]
+
+
+def measure(case: Case) -> Measured:
+    """Measure in a process of its own.
+
+    Raises
+    ------
+    RuntimeError
+        With what the process said, if it failed.
+    """
+    command = [sys.executable, "-m", __name__]
+    ran = subprocess.run(command, input=json.dumps(asdict(case)), capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    if ran.returncode:
+        said = ran.stderr.strip().splitlines() or [f"it ended with {ran.returncode}"]
+        raise RuntimeError(f"{case.name} with {case.workers:,} workers: {said[-1]}")
+    return Measured(**json.loads(ran.stdout))
+
+
+def even_chance(keys: int, workers: int) -> float:
+    """Keys of the fullest worker over the mean, where chance alone places them."""
+    placed = Counter(random.Random(0).choices(range(workers), k=keys))  # noqa: S311 - no secret: it is to be the same each time
+    return max(placed.values()) * workers / keys
+
+
+def _memory() -> Optional[int]:
+    """The memory that this process has; ``None`` where the system does not say."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # not Linux
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    # The most that it has had: nothing is given back while a policy is made.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _measured(case: Case) -> Measured:
+    from alluxiofs import Worker, WorkerIdentity, make_policy
+
+    hosts = [f"worker-{number}" for number in range(case.workers)]
+    workers = [Worker(WorkerIdentity.from_host(host), host) for host in hosts]
+    make_policy(case.policy, workers[:1])  # what is imported is not the policy's
+
+    gc.collect()
+    before, began = _memory(), time.perf_counter()
+    policy = make_policy(case.policy, workers, **case.settings)
+    built, after = time.perf_counter() - began, _memory()
+
+    owners: List[str] = []
+    began = time.perf_counter()
+    while len(owners) < case.keys:
+        spent = time.perf_counter() - began
+        if spent > case.seconds and len(owners) >= _LEAST:
+            break
+        following = range(len(owners), min(case.keys, len(owners) + _CHECKED))
+        owners.extend([policy.rank(_key(number), 1)[0].host for number in following])
+    ranked = time.perf_counter() - began
+
+    placed = Counter(owners)
+    return Measured(
+        keys=len(owners),
+        fullest=max(placed.values()) * case.workers / len(owners),
+        even=even_chance(len(owners), case.workers),
+        spread=_spread([placed[host] for host in hosts]),
+        moved=_moved(case, workers, owners),
+        build_seconds=built,
+        rank_seconds=ranked / len(owners),
+        memory=None if before is None or after is None else max(0, after - before),
+    )
+
+
+def _spread(counts: Sequence[int]) -> float:
+    """Keys that fall on shares add their own variance, which is the mean (Poisson): the rest is that of the shares."""
+    mean = sum(counts) / len(counts)
+    variance = sum((count - mean) ** 2 for count in counts) / max(1, len(counts) - 1)
+    return math.sqrt(max(0.0, variance - mean)) / mean
+
+
+def _moved(case: Case, workers: List[Any], owners: List[str]) -> float:
+    """The share of keys that are another worker's when one in the middle has left."""
+    from alluxiofs import make_policy
+
+    if case.workers == 1:
+        return 1.0
+    gone = case.workers // 2
+    policy = make_policy(case.policy, [*workers[:gone], *workers[gone + 1 :]], **case.settings)
+    looked, moved, end = 0, 0, time.perf_counter() + case.seconds
+    for number, owner in enumerate(owners[:_MOVING]):
+        looked += 1
+        moved += policy.rank(_key(number), 1)[0].host != owner
+        if looked >= _LEAST and time.perf_counter() > end:
+            break
+    return moved / looked
+
+
+def _key(number: int) -> str:
+    return f"s3://bucket/table/part-{number:08d}.parquet"
+
+
+def _main() -> None:
+    case: Dict[str, Any] = json.load(sys.stdin)
+    json.dump(asdict(_measured(Case(**case))), sys.stdout)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,99 @@
+"""What was measured, as a picture."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Sequence, Tuple
+
+from alluxiofs.cli.placement.measuring import Case, Measured
+from alluxiofs.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from alluxiofs.cli.placement.judging import Row
+
+__all__ = ["draw"]
+
+_Figure = Callable[[Case, Measured], float]
+_PANELS: Sequence[Tuple[str, str, _Figure]] = (
+    # Of few keys a worker it would say more of chance than of the policy.
+    (
+        "Fullest worker",
+        "keys over the mean",
+        lambda case, one: one.fullest if one.keys > 20 * case.workers else math.nan,
+    ),
+    ("Keys that move when a worker leaves", "over those that it had", lambda case, one: one.moved * case.workers),
+    ("Making the policy", "seconds", lambda _, measured: measured.build_seconds),
+    ("Memory of the policy", "MB", lambda _, measured: (measured.memory or 0) / 2**20),
+)
+_LEAST = (1.0, 1.0, 1e-5, 0.1)  # where the axes begin, at the latest
+_MARKERS = "osD^vPX*<>hd"
+
+
+def draw(rows: Sequence[Row], path: str) -> None:
+    """Write a picture; the ending of the path says of which kind: ``.png`` or ``.svg``.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    OSError
+        If the file cannot be written.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("pictures need matplotlib: pip install 'alluxiofs[plot]'") from error
+
+    # Text stays text, and one measurement gives one file.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "alluxiofs"}):
+        figure = Figure(figsize=(12, 8.5), layout="constrained")
+        FigureCanvasAgg(figure)
+        _fill(figure, rows)
+        kind = os.path.splitext(path)[1].lstrip(".").lower()
+        figure.savefig(path, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None)
+
+
+def _fill(figure: Figure, rows: Sequence[Row]) -> None:
+    lines: Dict[str, List[Row]] = {}
+    for row in rows:
+        lines.setdefault(row[0].name, []).append(row)
+    counts = sorted({case.workers for case, _ in rows})
+    axes = figure.subplots(2, 2).flat
+    for (title, unit, value), least, axis in zip(_PANELS, _LEAST, axes):
+        _panel(axis, lines, value, counts, least)
+        axis.set_title(title, loc="left")
+        axis.set_ylabel(unit)
+    axis = figure.axes[0]
+    even = {case.workers: min(one.even for other, one in rows if other.workers == case.workers) for case, _ in rows}
+    axis.plot(counts, [even[count] for count in counts], "k--", linewidth=1, label="chance alone")
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle("Placement of files on workers")
+
+
+def _panel(axis: Any, lines: Dict[str, List[Row]], value: _Figure, counts: Sequence[int], least: float) -> None:
+    from matplotlib.ticker import LogLocator
+
+    for number, (name, there) in enumerate(lines.items()):
+        points = sorted((case.workers, max(least, value(case, measured))) for case, measured in there)
+        axis.plot(
+            [count for count, _ in points],
+            [height for _, height in points],
+            marker=_MARKERS[number % len(_MARKERS)],
+            markersize=5,
+            linewidth=1.5,
+            label=name,
+        )
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xticks(counts, [f"{count:,}" for count in counts])
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
+    axis.set_xlabel("workers")
+    axis.grid(visible=True, alpha=0.3)

@@ -1,0 +1,194 @@
+"""``alluxiofs metrics`` and ``alluxiofs top``, of a process that works."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import fsspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alluxiofs.cli.monitoring.exposition import Sample, Series, address_of, parse
+from alluxiofs.cli.monitoring.figures import Between, total
+from tests.cli.conftest import Command
+from tests.servers import free_port
+
+CONTENT = b"0123456789" * 1000
+
+
+@pytest.fixture
+def busy() -> Any:
+    """A filesystem that shows its metrics, and has read and written something."""
+    fs = fsspec.filesystem(
+        "alluxiofs",
+        target_protocol="memory",
+        page_store={"name": "memory", "capacity": "8MB"},
+        telemetry={"name": "prometheus", "port": 0},
+        skip_instance_cache=True,
+    )
+    fs.pipe_file("/monitoring/file", CONTENT)
+    assert fs.cat_file("/monitoring/file") == CONTENT
+    assert fs.cat_file("/monitoring/file") == CONTENT
+    return fs
+
+
+def port_of(fs: Any) -> int:
+    return int(fs.describe()["telemetry"][0]["url"].rpartition(":")[2].partition("/")[0])
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_text", "address"),
+    [
+        ("9464", "http://127.0.0.1:9464/metrics"),
+        ("compute-1:9464", "http://compute-1:9464/metrics"),
+        ("https://compute-1", "https://compute-1/metrics"),
+        ("http://compute-1:80/other", "http://compute-1:80/other"),
+    ],
+)
+def test_what_is_left_out_of_an_address(given_text: str, address: str) -> None:
+    assert address_of(given_text) == address
+
+
+@given(
+    labels=st.dictionaries(st.sampled_from(["method", "state", "source"]), st.text(max_size=20)),
+    value=st.floats(allow_nan=False),
+)
+def test_it_reads_what_the_client_of_prometheus_writes(labels: Any, value: float) -> None:
+    client: Any = importlib.import_module("prometheus_client")
+    registry = client.CollectorRegistry()
+    gauge = client.Gauge("some_gauge", "Some", sorted(labels), registry=registry)
+    (gauge.labels(**labels) if labels else gauge).set(value)
+    try:
+        text = client.generate_latest(registry).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which the client does not write
+        return
+    sample = parse(text)
+    assert sample.series["some_gauge"] == (Series(labels, value),)
+    assert sample.kinds["some_gauge"] == "gauge"
+
+
+@pytest.mark.parametrize("text", ["<html>", "name{", 'name{label="x} 1', "name one", 'name{label=x"} 1'])
+def test_what_is_no_page_of_metrics(text: str) -> None:
+    with pytest.raises(ValueError, match=".+"):
+        parse(text)
+
+
+def sample(at: float, **values: float) -> Sample:
+    return Sample(at, {name: (Series({}, value),) for name, value in values.items()}, {}, {})
+
+
+def test_rates_are_what_happened_between_two_pages() -> None:
+    between = Between(sample(10.0, calls_total=100), sample(12.0, calls_total=300))
+    assert between.rate("calls_total") == 100
+    assert between.rate("others_total") == 0
+    assert total(between.later, "others_total") is None
+
+
+def test_a_process_that_began_anew_counts_from_nothing() -> None:
+    assert Between(sample(0.0, calls_total=100), sample(1.0, calls_total=7)).more("calls_total") == 7
+
+
+# --- the commands -------------------------------------------------------------------------------------------------
+
+
+def test_metrics_once_as_a_table(busy: Any, command: Command) -> None:
+    done = command("metrics", port_of(busy))
+    assert done.code == 0
+    text = done.output.decode()
+    assert "alluxiofs_page_store_hits_total" in text
+    assert "method=read state=ok under_store=fsspec" in text
+    assert "on average" in text
+    assert "/monitoring/file" not in text
+
+
+def test_metrics_as_json(busy: Any, command: Command) -> None:
+    found = command("metrics", busy.describe()["telemetry"][0]["url"], "--json").json()
+    written = [one for one in found if one["name"] == "alluxiofs_written_bytes_total"]
+    assert written == [
+        {
+            "name": "alluxiofs_written_bytes_total",
+            "type": "counter",
+            "labels": {"under_store": "fsspec"},
+            "value": len(CONTENT),
+        }
+    ]
+
+
+def test_top_shows_rates_hits_calls_and_workers(busy: Any, command: Command) -> None:
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(0.01):
+            busy.pipe_file("/monitoring/file", CONTENT)
+            busy.cat_file("/monitoring/file")
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        done = command("top", port_of(busy), "--interval", 0.3, "--count", 2)
+    finally:
+        ended.set()
+        worker.join()
+    assert done.code == 0
+    text = done.output.decode()
+    assert text.count("page store") == 2 + text.count("page store failures")
+    assert "from under store" in text
+    assert "hits (" in text
+    assert "workers        none" in text
+    assert next(line.split()[:2] for line in done.lines if " write " in line) == ["fsspec", "write"]
+
+
+def test_nobody_listens(command: Command) -> None:
+    for name in ("top", "metrics"):
+        done = command(name, free_port())
+        assert done.code == 1
+        assert done.error_lines[0].endswith("nobody listens there")
+        assert len(done.error_lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (404, b"", "HTTP 404"),
+        (200, b"<html></html>", "this is no page of metrics"),
+        (200, b"\xff\xfe", "this is no page of metrics"),
+        (200, b"up 1\n", "none of alluxiofs"),
+    ],
+)
+def test_somebody_else_listens(command: Command, status: int, body: bytes, said: str) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name of http.server
+            """Nobody looks."""
+
+    port = free_port()
+    with HTTPServer(("127.0.0.1", port), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        done = command("top", port, "--count", 1)
+        thread.join()
+    assert done.code == 1
+    assert said in done.errors
+
+
+def test_it_does_not_wait_for_ever(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alluxiofs.cli.monitoring.exposition._PATIENCE", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", free_port()))
+        silent.listen()
+        done = command("metrics", silent.getsockname()[1])
+    assert done.code == 1
+    assert "no answer in 0.2 s" in done.errors

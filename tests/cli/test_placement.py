@@ -1,0 +1,86 @@
+"""``alluxiofs placement``: what it measures, recommends and draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from alluxiofs.cli.placement.judging import recommendations
+from alluxiofs.cli.placement.measuring import Case, Measured, even_chance, measure
+from tests.cli.conftest import Command
+
+QUICK = ("--seconds", 0.1, "--keys", 2000)
+
+
+def test_the_table_and_a_recommendation(command: Command) -> None:
+    done = command("placement", "--workers", "3,5", "--policy", "rendezvous", "--policy", "jump", *QUICK)
+    assert done.code == 0
+    rows = [line.split() for line in done.lines if "rendezvous" in line or " jump " in line]
+    assert [row[:2] for row in rows[:4]] == [
+        ["3", "rendezvous"],
+        ["jump", rows[1][1]],
+        ["5", "rendezvous"],
+        rows[3][:2],
+    ]
+    assert any(line.startswith("5 workers: rendezvous.") for line in done.lines), "with jump far more keys move"
+
+
+def test_as_json_with_virtual_nodes(command: Command) -> None:
+    words = ("--workers", 4, "--policy", "consistent-hash", "--virtual-nodes", "5,500", "--json")
+    found = command("placement", *words, *QUICK).json()
+    few, many = found["measured"]
+    assert [one["settings"] for one in (few, many)] == [{"virtual_nodes": 5}, {"virtual_nodes": 500}]
+    assert many["spread"] < few["spread"]
+    assert 0.15 < many["moved"] < 0.35, "a quarter of the keys are the worker's that leaves"
+    assert found["recommended"]
+
+
+def test_the_pictures(command: Command, tmp_path: Path) -> None:
+    png, svg = tmp_path / "placement.png", tmp_path / "placement.svg"
+    words = ("--workers", "2,3", "--policy", "maglev", "--picture", png, "--picture", svg)
+    assert command("placement", *words, *QUICK).code == 0
+    assert png.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    text = "".join(ElementTree.fromstring(svg.read_text("utf-8")).itertext())
+    for words_there in ("Fullest worker", "Keys that move when a worker leaves", "Making the policy", "maglev"):
+        assert words_there in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--workers", "ten"), "numbers with commas"),
+        (("--workers", "0"), "numbers from 1"),
+        (("--policy", "magleff"), "maglev"),
+        (("--picture", "placement.pdf"), ".png or .svg"),
+    ],
+)
+def test_what_cannot_be(command: Command, words: tuple[str, ...], said: str) -> None:
+    done = command("placement", *words)
+    assert done.code == 2
+    assert said in done.errors
+
+
+def test_chance_and_unevenness_are_told_apart() -> None:
+    found = measure(Case("rendezvous", 10, 5_000, 5.0))
+    assert found.keys == 5_000
+    assert found.spread < 0.05
+    assert found.fullest < even_chance(5_000, 10) + 0.1
+
+
+def measured(spread: float, moved: float, seconds: float) -> Measured:
+    return Measured(1000, 1.0 + spread, 1.0, spread, moved, seconds, 1e-6, 1000)
+
+
+def test_the_most_even_policy_is_recommended_that_costs_little() -> None:
+    rows = [
+        (Case("even but slow to make", 10, 1, 1), measured(0.0, 0.1, 20.0)),
+        (Case("even but all moves", 10, 1, 1), measured(0.0, 0.9, 0.1)),
+        (Case("fit", 10, 1, 1), measured(0.05, 0.1, 0.1)),
+        (Case("uneven", 10, 1, 1), measured(0.5, 0.1, 0.1)),
+    ]
+    assert next(iter(recommendations(rows))).startswith("10 workers: fit.")
+    said = next(iter(recommendations(rows[:2])))
+    assert "none of these" in said
+    assert "made in 20 s" in said
