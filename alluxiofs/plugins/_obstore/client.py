@@ -8,6 +8,7 @@ import weakref
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -180,7 +181,12 @@ class ObstoreClient:
         store: Dict[str, Any] = dict(configuration.store)
         if configuration.credentials is not None:
             store["credential_provider"] = configuration.credentials
-        common = {"client_options": dict(configuration.client), "retry_config": retries}
+        # Files are read now: making a component opens none, and certificates are renewed.
+        client = {
+            option: value.read_bytes() if isinstance(value, Path) else value
+            for option, value in configuration.client.items()
+        }
+        common = {"client_options": client, "retry_config": retries}
         if self._scheme == "gs":
             return loaded.gcs_store(bucket, **common, **store)
         in_host = configuration.in_host and "." not in bucket  # no certificate is good for more than one label

@@ -6,7 +6,6 @@ import json
 import os
 from typing import Any, Dict, Mapping, Tuple
 
-from alluxiofs.errors import ConfigurationError
 from alluxiofs.plugins._obstore.credentials import GoogleCredentials, Kept
 from alluxiofs.plugins._obstore.options import Configuration, Options, http_options, trusted
 
@@ -78,7 +77,7 @@ def _credentials(options: Options) -> Tuple[Any, Tuple[str, ...], Dict[str, Any]
         # Reads are not signed; for writes the library asks for a token all the same.
         return Kept(lambda: {"token": "anonymous", "expires_at": None}), (), {"skip_signature": True}
     if isinstance(token, str):
-        token = _read(options, token)
+        return None, (), {"application_credentials": _file(options, token)}
     if isinstance(token, Mapping):
         return _of_account(options, token)
     if hasattr(token, "refresh"):
@@ -86,20 +85,12 @@ def _credentials(options: Options) -> Tuple[Any, Tuple[str, ...], Dict[str, Any]
     raise options.refuse("token", "'anon', 'cloud', 'google_default', a file, what is in it, or google-auth's own")
 
 
-def _read(options: Options, token: str) -> Mapping[str, Any]:
+def _file(options: Options, token: str) -> str:
     if token in _INTERACTIVE:
         raise options.refuse("token", f"{token!r} is an affair of gcsfs: leave under_store out, and it takes it")
-    try:
-        with open(token, encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError) as error:
-        # The text may be a token itself, and is not shown.
-        raise ConfigurationError("target_options: token: neither a word that is known nor a file of credentials") from (
-            error if isinstance(error, FileNotFoundError) is False else None
-        )
-    if not isinstance(found, Mapping):
-        raise options.refuse("token", "the file has no credentials in it")
-    return found
+    if not os.path.isfile(token):  # it may be a token itself, and is not shown
+        raise options.refuse("token", "neither a word that is known nor a file of credentials")
+    return token
 
 
 def _of_account(options: Options, said: Mapping[str, Any]) -> Tuple[Any, Tuple[str, ...], Dict[str, Any]]:

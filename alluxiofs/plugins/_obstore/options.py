@@ -7,6 +7,7 @@ memory of listings mean nothing to any under store, and to this one neither.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
@@ -45,7 +46,7 @@ class Configuration:
     store:
         Arguments of a store, but for its bucket.
     client:
-        Of its HTTP client.
+        Of its HTTP client; a ``Path`` stands for what is in the file.
     credentials:
         Asked for credentials when there are none that are valid; ``None`` leaves that to the library.
     endpoint:
@@ -112,9 +113,11 @@ class Options:
         """
         refused = frozenset(cannot)
         for name, value in self._left.items():
-            if value is None or value is False or name in without_meaning:
+            if name in without_meaning:
                 continue
             if name in refused:
+                if value is None or value is False:  # what is not done anyway
+                    continue
                 raise ConfigurationError(f"{self.where}: under_store='obstore' cannot do {name!r}: {_ELSEWHERE}")
             known = {*self._known, *without_meaning}
             raise UnknownSettingError(f"{self.where}: there is no option {name!r}{nearest(name, known)}")
@@ -160,8 +163,7 @@ def trusted(options: Options, name: str, value: Any) -> Dict[str, Any]:
         return {}
     if not isinstance(value, (str, os.PathLike)):
         raise options.refuse(name, "True, False or the path of a file of certificates")
-    try:
-        with open(value, "rb") as file:
-            return {"root_certificate": file.read()}
-    except OSError as error:
-        raise options.refuse(name, f"{os.fspath(value)!r} cannot be read: {error.strerror or error}") from error
+    path = Path(os.fspath(value))
+    if not path.is_file():
+        raise options.refuse(name, f"there is no file {str(path)!r}")
+    return {"root_certificate": path}
