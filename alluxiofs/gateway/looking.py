@@ -304,6 +304,8 @@ class Looking:
         if getattr(transport.capabilities, operation):
             count = self.limits.replicas if fallback else None
             sides = [Side(transport.name, worker) for worker in self._workers(location.url, count, fallback)]
+            if fallback and not sides:
+                self.parts.telemetry.record_event(Event("fallback", "no_membership"))
         if mount is not None and self.limits.fallback:
             sides.append(Side(mount.store.name))
         if not sides:
@@ -321,7 +323,6 @@ class Looking:
             if not fallback:
                 raise
             self.logger.info("no workers are known, going to the under store: %s", error)
-            self.parts.telemetry.record_event(Event("fallback", "no_membership"))
             return ()
 
     def new_deadline(self) -> Deadline:
