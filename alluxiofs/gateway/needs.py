@@ -23,6 +23,10 @@ class Need:
     end: int
     have: FrozenSet[int] = frozenset()
 
+    def missing(self, size: int) -> int:
+        """How many bytes are to be fetched, of a file of ``size`` bytes."""
+        return self.end - self.begin - sum(min(PART, size - number * PART) for number in self.have)
+
 
 def need_of(
     run: range, page_size: int, size: int, begin: int, end: int, parts: Optional[KeptFile], exact: bool = False
@@ -47,26 +51,26 @@ def need_of(
     first, last = run.start * page_size, min(run.stop * page_size, size)
     if parts is None:
         return Need(first, last)
-    have = frozenset(number for number in range(first // PART, _after(last)) if parts.has(number))
+    have = frozenset(parts.held(range(first // PART, _after(last))))
     begin, end = max(begin, first), min(end, last)
-    small = not exact and end - begin <= _SMALL
-    head = _of_page(run[0], page_size, size, begin, end, have, small)
-    tail = head if len(run) == 1 else _of_page(run[-1], page_size, size, begin, end, have, small)
+    head = _of_page(run[0], page_size, size, begin, end, have, exact)
+    tail = head if len(run) == 1 else _of_page(run[-1], page_size, size, begin, end, have, exact)
     needed = range(head.start, tail.stop)
     return Need(needed.start * PART, min(needed.stop * PART, size), have.intersection(needed))
 
 
-def _of_page(index: int, page_size: int, size: int, begin: int, end: int, have: FrozenSet[int], small: bool) -> range:
+def _of_page(index: int, page_size: int, size: int, begin: int, end: int, have: FrozenSet[int], exact: bool) -> range:
     """Which parts of one page are needed."""
     first, last = index * page_size, min((index + 1) * page_size, size)
     page = range(first // PART, _after(last))
     wanted = range(max(begin, first) // PART, _after(min(end, last)))
     known = have.intersection(page)
-    if not known and len(page) > _FEW:
-        return wanted
+    whole = len(page) <= _FEW or len(known.union(wanted)) == len(page)
+    if whole or exact or not known:
+        return page if whole else wanted
     # Where what was read before ends, as far as parts can tell: within this part, or with the one before.
     goes_on = wanted.start in known or (begin % PART == 0 and wanted.start - 1 in known)
-    return page if small or goes_on or len(page) <= _FEW or len(known.union(wanted)) == len(page) else wanted
+    return page if goes_on or end - begin <= _SMALL else wanted
 
 
 def _after(end: int) -> int:

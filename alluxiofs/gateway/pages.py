@@ -8,14 +8,16 @@ comes with a later one (:mod:`alluxiofs.gateway.needs`), and then the page is ke
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Iterable, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Set, Tuple
+
+from attrs import define, field
 
 from alluxiofs.errors import PageStoreError
 from alluxiofs.gateway import threads
 from alluxiofs.gateway.columns import Columns, chunks_of, footer_at
 from alluxiofs.gateway.keeping import PART, KeptVersion
 from alluxiofs.gateway.needs import Need, need_of, runs_of
-from alluxiofs.interfaces import Entry, KeptFile, Location
+from alluxiofs.interfaces import Claim, Entry, KeptFile, Location
 
 if TYPE_CHECKING:
     from alluxiofs.gateway.read_path import ReadPath
@@ -24,6 +26,29 @@ __all__ = ["PinnedFile"]
 
 _UNIT = 8 * 2**20  # bytes that one request fetches at the most; several go side by side
 _UNIT_AHEAD = 4 * 2**20  # the same of what nobody waits for yet: more connections, and each piece there the sooner
+
+
+@define(eq=False)
+class _Read:
+    """A range that somebody waits for, of which something is not kept.
+
+    Parameters
+    ----------
+    kept:
+        What is kept of the file.
+    offset, view:
+        The range.
+    alone:
+        Whether one thread does all of it, so that what lies apart may be fetched side by side.
+    others:
+        Pages that others fetch.
+    """
+
+    kept: KeptVersion
+    offset: int
+    view: memoryview
+    alone: bool
+    others: List[int] = field(factory=list)
 
 
 class PinnedFile:
@@ -64,17 +89,18 @@ class PinnedFile:
         missing = self._not_kept(kept, self._pages_of(offset, offset + len(view)), offset, view)
         foresees = kept.parts() is not None
         while missing:
-            claimed, others = self._claim(kept, missing, offset, view)
-            if foresees:  # once this read has claimed what it needs itself
+            runs = runs_of(missing, max(1, _UNIT // self._page_size))
+            read = _Read(kept, offset, view, alone=len(runs) == 1)
+            tasks = [functools.partial(self._fetch_run, read, run) for run in runs]
+            if foresees:
                 foresees = False
-                self._foresee(offset, offset + len(view))
-            runs = runs_of(claimed, max(1, _UNIT // self._page_size))
-            alone = len(runs) == 1
-            threads.run_all([functools.partial(self._fetch_run, kept, run, offset, view, alone) for run in runs])
+                then = functools.partial(self._foresee, offset, offset + len(view))
+                tasks[-1] = functools.partial(self._fetch_run, read, runs[-1], then)
+            threads.run_all(tasks)
             deadline = self.gateway.new_deadline()
-            for index in others:
+            for index in read.others:
                 kept.pages.wait(index, deadline)
-            missing = self._not_kept(kept, others, offset, view)
+            missing = self._not_kept(kept, sorted(read.others), offset, view)
             if missing and deadline.remaining() <= 0:
                 self._fetch_unclaimed(missing, offset, view)
                 return
@@ -117,36 +143,40 @@ class PinnedFile:
                 _copy_part(parts, number, start, wanted) for number in range(start // PART, (stop - 1) // PART + 1)
             )
 
-    def _claim(
-        self, kept: KeptVersion, indices: Iterable[int], offset: int = 0, view: Optional[memoryview] = None
-    ) -> Tuple[List[int], List[int]]:
-        """The pages that are this thread's to fetch, and those that others fetch now. What they have fetched since it
-        was looked for is neither, and copied into the view."""
-        mine, others = [], []
-        for index in indices:
-            if not kept.pages.claim(index):
-                others.append(index)
-            elif kept.pages.has(index) and (view is None or not self._not_kept(kept, (index,), offset, view)):
-                kept.pages.release(index)
-            else:
-                mine.append(index)
-        return mine, others
-
-    def _fetch_run(self, kept: KeptVersion, run: range, offset: int, view: memoryview, alone: bool) -> None:
-        """Fetch what is missing of neighbouring pages that were claimed, keep it, and fill the view's part of them."""
+    def _fetch_run(self, read: _Read, run: range, then: Optional[Callable[[], None]] = None) -> None:
+        """Have a read's part of neighbouring pages: fetch, and keep, what nobody else does. ``then`` is called when it
+        is settled what that is."""
+        kept = read.kept
+        mine: List[Claim] = []
+        # Whatever an interrupt leaves out, of this or of the first release, the second one does.
         try:
-            end = offset + len(view)
-            need = need_of(run, self._page_size, self.size, offset, end, kept.parts(), bool(self._columns))
-            if offset <= need.begin and need.end <= end:
-                with view[need.begin - offset : need.end - offset] as target:
-                    self._have(kept, need, target, alone)
-                return
-            with memoryview(bytearray(need.end - need.begin)) as target:
-                self._have(kept, need, target, alone)
-                start, stop = max(offset, need.begin), min(end, need.end)
-                view[start - offset : stop - offset] = target[start - need.begin : stop - need.begin]
+            try:
+                claimed = _claim(kept, run, mine)
+                read.others.extend(index for index in run if index not in claimed)
+                if then is not None:
+                    then()
+                come = claimed.intersection(kept.pages.held(run))  # since they were looked for
+                claimed.difference_update(come)
+                claimed.update(self._not_kept(kept, come, read.offset, read.view))
+                for part in runs_of(sorted(claimed), len(run)):
+                    self._fetch_pages(read, part)
+            finally:
+                kept.pages.release_run(mine)
         finally:
-            _release(kept.pages, run)
+            kept.pages.release_run(mine)
+
+    def _fetch_pages(self, read: _Read, run: range) -> None:
+        """Fetch what is missing of neighbouring pages that were claimed, keep it, and fill the view's part of them."""
+        offset, view, end = read.offset, read.view, read.offset + len(read.view)
+        need = need_of(run, self._page_size, self.size, offset, end, read.kept.parts(), bool(self._columns))
+        if offset <= need.begin and need.end <= end:
+            with view[need.begin - offset : need.end - offset] as target:
+                self._have(read.kept, need, target, read.alone)
+            return
+        with memoryview(bytearray(need.end - need.begin)) as target:
+            self._have(read.kept, need, target, read.alone)
+            start, stop = max(offset, need.begin), min(end, need.end)
+            view[start - offset : stop - offset] = target[start - need.begin : stop - need.begin]
 
     # --- a range that nobody waits for yet ----------------------------------------------------------------------
 
@@ -165,31 +195,52 @@ class PinnedFile:
         end = min(offset + size, self.size)
         if kept is None or end <= offset or not self.gateway.keeper.working:
             return end, 0
-        wanted = [index for index in self._pages_of(offset, end) if not kept.pages.has(index)]
-        claimed, _ = self._claim(kept, wanted)
+        wanted = self._pages_of(offset, end)
+        missing = sorted(set(wanted).difference(kept.pages.held(wanted)))
         sent = 0
-        refused: Optional[int] = None
-        for run in runs_of(claimed, max(1, _UNIT_AHEAD // self._page_size)):
+        for run in runs_of(missing, max(1, _UNIT_AHEAD // self._page_size)):
             begin, stop = run.start * self._page_size, min(run.stop * self._page_size, self.size)
             if exact:
                 begin, stop = max(begin, offset), min(stop, end)
-            fetch = functools.partial(self._fetch_run_ahead, kept, run, begin, stop, exact)
-            if refused is None and threads.try_submit(fetch):
-                sent += stop - begin
-                continue
-            refused = run.start if refused is None else refused
-            _release(kept.pages, run)
-        return (end if refused is None else max(offset, refused * self._page_size)), sent
+            size_sent = self._fetch_run_ahead(kept, run, begin, stop, exact)
+            if size_sent is None:
+                return max(offset, run.start * self._page_size), sent
+            sent += size_sent
+        return end, sent
 
-    def _fetch_run_ahead(self, kept: KeptVersion, run: range, begin: int, end: int, exact: bool) -> None:
+    def _fetch_run_ahead(self, kept: KeptVersion, run: range, begin: int, end: int, exact: bool) -> Optional[int]:
+        """Have another thread fetch neighbouring pages, or what nobody else does of them; how many bytes these are.
+        ``None`` if enough is under way."""
+        mine: List[Claim] = []
         try:
-            need = need_of(run, self._page_size, self.size, begin, end, kept.parts(), exact)
-            with memoryview(bytearray(need.end - need.begin)) as target:
-                self._have(kept, need, target, alone=False)
+            try:
+                needs = []
+                claimed = _claim(kept, run, mine).difference(kept.pages.held(run))
+                for pages in runs_of(sorted(claimed), len(run)):
+                    bounds = max(begin, pages.start * self._page_size), min(end, pages.stop * self._page_size)
+                    need = need_of(pages, self._page_size, self.size, *bounds, kept.parts(), exact)
+                    if need.missing(self.size):
+                        needs.append(need)
+                if not needs:
+                    return 0
+                if not threads.try_submit(functools.partial(self._fetch_needs, kept, mine, needs)):
+                    return None
+                mine = []  # they are the other thread's to end
+                return sum(need.missing(self.size) for need in needs)
+            finally:
+                kept.pages.release_run(mine)
+        finally:
+            kept.pages.release_run(mine)
+
+    def _fetch_needs(self, kept: KeptVersion, mine: List[Claim], needs: List[Need]) -> None:
+        try:
+            for need in needs:
+                with memoryview(bytearray(need.end - need.begin)) as target:
+                    self._have(kept, need, target, alone=False)
         except Exception as error:  # nobody waits for this; the reader meets the failure itself
             self.gateway.logger.debug("reading ahead of %s failed: %s", self.location.url, error)
         finally:
-            _release(kept.pages, run)
+            kept.pages.release_run(mine)
 
     def _foresee(self, offset: int, end: int) -> None:
         """Have other threads fetch what the reader of a column will want next."""
@@ -204,12 +255,13 @@ class PinnedFile:
                 self._like = self.gateway.columnar.before(self.location.url, self._columns)
         if not self._columns:
             return
-        likely = self._columns.beside(offset, end, frozenset() if self._like is None else self._like.read)
+        like = self._like
+        likely = self._columns.beside(offset, end, frozenset() if like is None else like.read | like.before)
         for begin, stop in likely:
             if (begin, stop) in self._foreseen:
                 continue
             upto, sent = self.fetch_ahead(begin, stop - begin, exact=True)
-            if sent:
+            if sent >= stop - begin:  # else others are at some of its pages, for other bytes of them
                 self._foreseen.add((begin, stop))
             if upto < stop:
                 return
@@ -292,13 +344,14 @@ class PinnedFile:
         self.gateway.fetch(self.location, self.entry.version, offset, view)
 
 
+def _claim(kept: KeptVersion, run: range, mine: List[Claim]) -> Set[int]:
+    """Which of neighbouring pages are this thread's to fetch."""
+    kept.pages.claim_run(run, mine)
+    return {index for claim in mine for index in claim.pages}
+
+
 def _copy_part(parts: KeptFile, number: int, start: int, wanted: memoryview) -> bool:
     """Copy what is wanted of one part; ``wanted`` begins at byte ``start`` of the file."""
     begin = max(start, number * PART)
     with wanted[begin - start : (number + 1) * PART - start] as part:
         return parts.read_into(number, begin - number * PART, part)
-
-
-def _release(pages: KeptFile, run: range) -> None:
-    for index in run:
-        pages.release(index)

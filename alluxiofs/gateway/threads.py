@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import os
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence, Set
 
 __all__ = ["forks", "run_all", "try_submit"]
 
@@ -15,18 +14,20 @@ _AHEAD = 8  # tasks that nobody waits for yet, at a time
 
 
 class _Process:
-    """What belongs to one process: a forked child starts with a new one."""
+    """What belongs to one process: a forked child starts with a new one.
+
+    There is no lock that an interrupt (Ctrl-C) could leave locked: what has to be one step is one of a dict or a set.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.ahead = threading.BoundedSemaphore(_AHEAD)
-        self._executor: Optional[ThreadPoolExecutor] = None
+        self.ahead: Set[object] = set()  # one for each task that nobody waits for
+        self._executors: Dict[int, ThreadPoolExecutor] = {}
 
     def executor(self) -> ThreadPoolExecutor:
-        with self.lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="alluxiofs-fetch")
-            return self._executor
+        found = self._executors.get(0)
+        if found is None:  # one that another thread was faster than has no threads yet
+            found = self._executors.setdefault(0, ThreadPoolExecutor(_THREADS, thread_name_prefix="alluxiofs-fetch"))
+        return found
 
 
 _process = _Process()
@@ -41,44 +42,53 @@ def try_submit(task: Callable[[], None]) -> bool:
 
     The task must neither raise nor wait for other tasks.
     """
-    process = _process
-    if not process.ahead.acquire(blocking=False):
-        return False
+    process, running = _process, object()
     try:
+        if len(process.ahead) >= _AHEAD:  # threads that look at the same time may be a few more
+            return False
+        process.ahead.add(running)
         future = process.executor().submit(contextvars.copy_context().run, task)
+        future.add_done_callback(lambda _: process.ahead.discard(running))
     except RuntimeError:  # the interpreter is ending
-        process.ahead.release()
+        process.ahead.discard(running)
         return False
-    future.add_done_callback(lambda _: process.ahead.release())
+    except BaseException:  # an interrupt
+        process.ahead.discard(running)
+        raise
     return True
 
 
 def run_all(tasks: Sequence[Callable[[], None]]) -> None:
     """Run tasks side by side, the last of them on this thread, and return when every one has ended.
 
-    The tasks must not wait for other tasks.
+    The tasks must not wait for other tasks. When one on this thread fails those that have not begun are not run.
 
     Raises
     ------
     BaseException
-        The first failure in the order given; all have ended by then, so nothing writes any more.
+        The first failure in the order given; all have ended by then, so nothing writes any more. An interrupt (Ctrl-C)
+        waits for that too; a second one does not.
     """
-    if not tasks:
+    if len(tasks) == 1:
+        tasks[0]()
         return
-    failures: List[Optional[BaseException]] = []
     others: List[Future[None]] = []
-    own = [tasks[-1]]
-    for task in tasks[:-1]:
-        try:
-            others.append(_process.executor().submit(contextvars.copy_context().run, task))
-        except RuntimeError:  # the interpreter is ending: no more threads, but reads still work
-            own.append(task)
-    for task in own:
-        try:
+    failures: List[Optional[BaseException]]
+    try:
+        own = list(tasks[-1:])
+        for task in tasks[:-1]:
+            try:
+                others.append(_process.executor().submit(contextvars.copy_context().run, task))
+            except RuntimeError:  # the interpreter is ending: no more threads, but reads still work
+                own.append(task)
+        for task in own:
             task()
-        except BaseException as error:  # raised below, once the others have ended
-            failures.append(error)
-    failures = [*(other.exception() for other in others), *failures]
+        failures = [other.exception() for other in others]
+    except BaseException as error:
+        for other in others:
+            other.cancel()
+        failures = [other.exception() for other in others if not other.cancelled()]
+        failures.append(error)
     for failure in failures:
         if failure is not None:
             raise failure

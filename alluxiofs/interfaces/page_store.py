@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
-from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from attrs import frozen
 
 from alluxiofs.errors import NotSupportedError
+from alluxiofs.interfaces.claims import Claim
 from alluxiofs.interfaces.component import Component, Context, Deadline
 
 __all__ = ["KeptFile", "KeptPage", "PageStore"]
@@ -75,6 +75,11 @@ class KeptFile(ABC):
     def has(self, index: int) -> bool:
         """Whether the page is kept; no reading, and no sign of use for eviction."""
 
+    def held(self, pages: range) -> List[int]:
+        """Which of neighbouring pages are kept, as :meth:`has` says of each. A store for which several at once cost
+        less than each by itself does better than this."""
+        return [index for index in pages if self.has(index)]
+
     @abstractmethod
     def keep(self, index: int, page: memoryview) -> None:
         """Keep a whole page: ``len(page) == page_length(index)``, or ``ValueError``. The view is the caller's again
@@ -104,6 +109,25 @@ class KeptFile(ABC):
     @abstractmethod
     def release(self, index: int) -> None:
         """End a claim, and wake those who wait."""
+
+    def claim_run(self, pages: range, mine: List[Claim]) -> None:
+        """Ask for the right to fetch neighbouring pages. What is got of them, and nobody else fetches, is added to
+        ``mine``, for :meth:`release_run`. That is done in a ``finally`` which begins before this call: a claim is in
+        the list before it is one, so that none outlives an interrupt (Ctrl-C).
+
+        A store for which several at once cost less than each by itself does better than this."""
+        for index in pages:
+            claim = Claim(self.key, [index])
+            mine.append(claim)
+            if not self.claim(index):
+                mine.remove(claim)
+
+    def release_run(self, mine: List[Claim]) -> None:
+        """End the claims of a list, and empty it. To do so again does no harm."""
+        while mine:
+            for index in mine[-1].pages:
+                self.release(index)
+            del mine[-1:]
 
     @abstractmethod
     def wait(self, index: int, deadline: Deadline) -> None:
@@ -190,30 +214,3 @@ class PageStore(Component, ABC):
         """Read every page and compare it with its checksum. Returns how many are right, and how many were broken, and
         dropped."""
         raise NotSupportedError(f"page store {self.name!r} has no checksums")
-
-
-class Claims:
-    """One fetch per missing page among the threads of a process, for page stores that have nothing of their own."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._claimed: set[Tuple[bytes, int]] = set()
-
-    def claim(self, key: bytes, index: int) -> bool:
-        """See :meth:`KeptFile.claim`."""
-        with self._changed:
-            if (key, index) in self._claimed:
-                return False
-            self._claimed.add((key, index))
-            return True
-
-    def release(self, key: bytes, index: int) -> None:
-        """See :meth:`KeptFile.release`."""
-        with self._changed:
-            self._claimed.discard((key, index))
-            self._changed.notify_all()
-
-    def wait(self, key: bytes, index: int, deadline: Deadline) -> None:
-        """See :meth:`KeptFile.wait`."""
-        with self._changed:
-            self._changed.wait_for(lambda: (key, index) not in self._claimed, timeout=deadline.remaining())

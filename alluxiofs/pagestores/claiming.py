@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from alluxiofs.interfaces import Claims, Deadline, KeptFile
+from typing import List
+
+from alluxiofs.interfaces import Claim, Claims, Deadline, KeptFile
 
 __all__ = ["ClaimingFile", "check_key", "check_page"]
 
@@ -36,6 +38,12 @@ class ClaimingFile(KeptFile):
 
     def release(self, index: int) -> None:
         self._claims.release(self.key, index)
+
+    def claim_run(self, pages: range, mine: List[Claim]) -> None:
+        self._claims.claim_run(self.key, pages, mine)
+
+    def release_run(self, mine: List[Claim]) -> None:
+        self._claims.release_run(mine)
 
     def wait(self, index: int, deadline: Deadline) -> None:
         self._claims.wait(self.key, index, deadline)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
-from alluxiofs.interfaces import Deadline, KeptFile
+from alluxiofs.interfaces import Claim, Deadline, KeptFile
 from alluxiofs.pagestores.claiming import check_page
 from alluxiofs.pagestores.failures import failure
 from alluxiofs.pagestores.ondisk.found import Found, read_fully
@@ -99,13 +99,19 @@ class DiskFile(KeptFile):
         self._store.keep_run(self.key, first, self.page_size, pages)
 
     def claim(self, index: int) -> bool:
-        return self._store.pages_of(self.key, index).claims.claim(self.key, index)
+        return self._store.claims_of(self.key).claim(self.key, index)
 
     def release(self, index: int) -> None:
-        self._store.pages_of(self.key, index).claims.release(self.key, index)
+        self._store.claims_of(self.key).release(self.key, index)
+
+    def claim_run(self, pages: range, mine: List[Claim]) -> None:
+        self._store.claims_of(self.key).claim_run(self.key, pages, mine)
+
+    def release_run(self, mine: List[Claim]) -> None:
+        self._store.claims_of(self.key).release_run(mine)
 
     def wait(self, index: int, deadline: Deadline) -> None:
-        self._store.pages_of(self.key, index).claims.wait(self.key, index, deadline)
+        self._store.claims_of(self.key).wait(self.key, index, deadline)
 
     def _read_first(self, index: int, start: int, stop: int) -> Optional[bytes]:
         """Read a page that this process has not read before, or that is not where it was."""

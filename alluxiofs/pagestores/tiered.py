@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from attrs import define, field
 
 from alluxiofs.errors import PageStoreError
-from alluxiofs.interfaces import Context, Deadline, KeptFile, KeptPage, PageStore
+from alluxiofs.interfaces import Claim, Context, Deadline, KeptFile, KeptPage, PageStore
 from alluxiofs.pagestores.claiming import check_key, check_page
 from alluxiofs.pagestores.recency import Tally
 from alluxiofs.settings.types import Size
@@ -143,6 +143,12 @@ class _TieredFile(KeptFile):
 
     def release(self, index: int) -> None:
         self._disk.release(index)
+
+    def claim_run(self, pages: range, mine: List[Claim]) -> None:
+        self._disk.claim_run(pages, mine)
+
+    def release_run(self, mine: List[Claim]) -> None:
+        self._disk.release_run(mine)
 
     def wait(self, index: int, deadline: Deadline) -> None:
         self._disk.wait(index, deadline)
