@@ -185,14 +185,18 @@ def test_over_tls_only_a_trusted_server_is_asked(tmp_path: Path, opened: Opened)
     certificate = authority.certificate("127.0.0.1")
     (tmp_path / "data" / "bucket").mkdir(parents=True)
     server = S3Server("127.0.0.1", free_port(), "tester", "tester-secret")
-    command = [program("versitygw"), "--port", f"{server.host}:{server.port}", "--cert", certificate.cert]
-    command += ["--key", certificate.key, "--keep-alive", "posix", str(tmp_path / "data")]
+    command = [program("versitygw"), "--port", f"{server.host}:{server.port}", "--keep-alive"]
+    tls = ["--cert", certificate.cert, "--key", certificate.key]
+    data = ["posix", str(tmp_path / "data")]
     secrets = {"ROOT_ACCESS_KEY": server.key, "ROOT_SECRET_KEY": server.secret}
-    with started(command, server.port, tmp_path / "log", environment=secrets):
-        options = server.options_at(f"https://127.0.0.1:{server.port}")
+    with started([*command, *data], server.port, tmp_path / "log", environment=secrets):
+        entry = write(opened(server.options), "bucket/file")
+    with started([*command, *tls, *data], server.port, tmp_path / "log", environment=secrets):
+        options = server.options_at(f"https://{server.host}:{server.port}")
         store = opened({**options, "client_kwargs": {"verify": authority.ca}})
-        entry = write(store, "bucket/file")
-        assert read(store, entry) == DATA
+        assert store.stat("bucket/file", soon()) == entry
+        for _ in range(2):
+            assert read(store, entry) == DATA
         assert store.stat_and_read("bucket/file", 10, soon()) == (entry, 0, DATA[:10])
         with pytest.raises(UnavailableError, match="certificate"):
             opened(with_config(options, retries={"total_max_attempts": 1})).stat("bucket/file", soon())

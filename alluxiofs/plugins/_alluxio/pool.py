@@ -7,6 +7,7 @@ import math
 import ssl
 import threading
 import time
+import weakref
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from alluxiofs.errors import NoTurnError
@@ -52,6 +53,9 @@ class Pool:
         self._free = threading.BoundedSemaphore(most)
         # The last one given back is taken first: those that are not needed any more fall asleep at the bottom.
         self._idle: List[Connection] = []
+        # Whoever drops what it asks with, instead of closing it, leaves no sockets behind. At the end of a process the
+        # system does.
+        weakref.finalize(self, _close_all, self._idle).atexit = False
         self._closed = False
         self.lost = 0
         """How often a connection that was kept turned out to have been closed by the worker, or none could be made:
@@ -133,11 +137,7 @@ class Pool:
     def close(self) -> None:
         """Close those that nobody uses at the moment, and the others when they come back."""
         self._closed = True
-        while self._idle:
-            try:
-                self._idle.pop().close()
-            except IndexError:  # another thread has taken the last one
-                return
+        _close_all(self._idle)
 
     def _wait_for_turn(self, deadline: Deadline) -> None:
         if not self._free.acquire(timeout=deadline.wait()):
@@ -174,6 +174,14 @@ class Pool:
         self._idle.append(connection)
         if self._closed:
             self.close()
+
+
+def _close_all(idle: List[Connection]) -> None:
+    while idle:
+        try:
+            idle.pop().close()
+        except IndexError:  # another thread has taken the last one
+            return
 
 
 class Pools:
