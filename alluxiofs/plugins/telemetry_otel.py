@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional
+from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional, Union
 
 import attrs
 from attrs import define
@@ -13,9 +13,10 @@ from attrs import define
 from alluxiofs.errors import MissingExtraError
 from alluxiofs.interfaces import Call, Context, Event, Telemetry
 from alluxiofs.plugins._telemetry import catalogue
+from alluxiofs.plugins._telemetry.bulk import bulk_of
 from alluxiofs.plugins._telemetry.catalogue import BOUNDS, METRICS, Kind, Metric
 from alluxiofs.plugins._telemetry.samples import numbers
-from alluxiofs.plugins._telemetry.tally import Tally
+from alluxiofs.plugins._telemetry.tally import Taken, Tally
 
 __all__ = ["OtelTelemetry", "views"]
 
@@ -59,8 +60,7 @@ def _checked_provider(method: str) -> Callable[[object, Any, Any], None]:
 class OtelTelemetry(Telemetry):
     """Records metrics and traces with OpenTelemetry, in the application's providers.
 
-    Counters and gauges are integers that the provider asks for when it collects; each call on the wire adds to one
-    histogram. Nothing global is set.
+    All of it are integers that the provider asks for when it collects. Nothing global is set.
     """
 
     name = "otel"
@@ -142,42 +142,68 @@ class _Instruments:
         self._provider = None if provider is None else weakref.ref(provider)
         self.tally = Tally()
         self._lock = threading.Lock()
-        self._histograms: Optional[Dict[str, Any]] = None
+        self._histograms: Optional[Dict[str, _Histogram]] = None
 
     def record(self, call: Call) -> None:
         self.tally.add_call(call)
-        histograms = self._made() if self._histograms is None else self._histograms
-        if call.target == "worker":
-            ok = "true" if call.state == "ok" else "false"
-            attributes = {"method": call.method, "success": ok}
-            histograms["worker"].record(call.seconds * 1000, attributes)
-            return
-        attributes = {"method": call.method, "state": call.state, "under_store": call.component}
-        histograms["under_store"].record(call.seconds, attributes)
+        histograms = self._histograms or self._made()
+        histogram = histograms["worker" if call.target == "worker" else "under_store"]
+        if histogram.bulk is None:
+            histogram.record(call)
 
     def add(self, event: Event) -> None:
         if self._histograms is None:
             self._made()
         self.tally.add_event(event)
 
-    def _made(self) -> Dict[str, Any]:
+    def put(self) -> None:
+        """Have the histograms told of the calls since the last time, where that is done all at once."""
+        histograms = self._made()
+        for taken in self.tally.take():
+            histogram = histograms["worker" if taken.target == "worker" else "under_store"]
+            if histogram.bulk is not None:
+                histogram.bulk.put(taken, histogram.attributes(taken), histogram.metric.scale)
+        for histogram in histograms.values():
+            if histogram.bulk is not None and not histogram.bulk.stands:
+                histogram.bulk = None
+
+    def _made(self) -> Dict[str, _Histogram]:
         with self._lock:
             if self._histograms is None:
                 self._histograms = self._make()
             return self._histograms
 
-    def _make(self) -> Dict[str, Any]:
+    def _make(self) -> Dict[str, _Histogram]:
         provider = None if self._provider is None else self._provider()
         meter = (_opentelemetry("metrics").get_meter_provider() if provider is None else provider).get_meter(_SCOPE)
         for metric in METRICS:
             if metric.kind is not Kind.HISTOGRAM:
                 counter = metric.kind is Kind.COUNTER
                 make = meter.create_observable_counter if counter else meter.create_observable_gauge
-                make(metric.name, callbacks=[_Observed(self.tally, metric)], description=metric.help)
+                make(metric.name, callbacks=[_Observed(self, metric)], description=metric.help)
         return {
-            "worker": _histogram(meter, catalogue.WORKER_LATENCY),
-            "under_store": _histogram(meter, catalogue.UNDER_STORE_DURATION),
+            "worker": _Histogram(meter, catalogue.WORKER_LATENCY),
+            "under_store": _Histogram(meter, catalogue.UNDER_STORE_DURATION),
         }
+
+
+class _Histogram:
+    """One of the two histograms, and how calls come into it: all at once when it is collected, or one by one."""
+
+    def __init__(self, meter: Any, metric: Metric) -> None:
+        self.metric = metric
+        self._instrument = _histogram(meter, metric)
+        self.bulk = bulk_of(self._instrument, _boundaries(metric))
+
+    def attributes(self, call: Union[Call, Taken]) -> Dict[str, str]:
+        """The labels of a call."""
+        if self.metric is catalogue.WORKER_LATENCY:
+            return {"method": call.method, "success": "true" if call.state == "ok" else "false"}
+        return {"method": call.method, "state": call.state, "under_store": call.component}
+
+    def record(self, call: Call) -> None:
+        """Tell of one call."""
+        self._instrument.record(call.seconds * self.metric.scale, self.attributes(call))
 
 
 def _histogram(meter: Any, metric: Metric) -> Any:
@@ -193,13 +219,15 @@ def _histogram(meter: Any, metric: Metric) -> Any:
 class _Observed:
     """What the provider asks for one metric when it collects."""
 
-    def __init__(self, tally: Tally, metric: Metric) -> None:
-        self._tally = tally
+    def __init__(self, instruments: _Instruments, metric: Metric) -> None:
+        self._instruments = instruments
         self._metric = metric
 
     def __call__(self, _options: object) -> Iterable[Any]:
         observation = _opentelemetry("metrics").Observation
-        for metric, values in numbers(self._tally):
+        if self._metric is catalogue.WORKER_RESULT:  # all are asked before the histograms are collected
+            self._instruments.put()
+        for metric, values in numbers(self._instruments.tally):
             if metric is self._metric:
                 return [observation(value, dict(zip(metric.labels, labels))) for labels, value in values.items()]
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import Any, Callable, Dict, List, Mapping
 
 import pytest
@@ -83,6 +84,82 @@ def test_the_histogram_of_the_contract() -> None:
     assert point.explicit_bounds == (10, 40, 160, 640) or list(point.explicit_bounds) == [10, 40, 160, 640]
     assert list(point.bucket_counts) == [1, 1, 1, 1, 1]
     assert point.sum == pytest.approx(3380.1)
+
+
+LATENCY = "alluxio_http_server_call_latency_ms"
+
+
+def told_one_by_one() -> Any:
+    """A view with other buckets: there each call is told as it happens."""
+    view: Any = importlib.import_module("opentelemetry.sdk.metrics.view")
+    buckets = view.ExplicitBucketHistogramAggregation([1, 2, 3])
+    return view.View(instrument_name=LATENCY, aggregation=buckets)
+
+
+def delta_reader() -> Any:
+    kinds: Any = importlib.import_module("opentelemetry.sdk.metrics")
+    delta = export.AggregationTemporality.DELTA
+    return export.InMemoryMetricReader(preferred_temporality={kinds.Histogram: delta})
+
+
+def latencies(reader: Any) -> Dict[str, Any]:
+    data = reader.get_metrics_data()
+    scopes = [scope for resource in (data.resource_metrics if data else ()) for scope in resource.scope_metrics]
+    found = [metric for scope in scopes for metric in scope.metrics if metric.name == LATENCY]
+    return {point.attributes["method"]: point for metric in found for point in metric.data.data_points}
+
+
+def record(telemetry: OtelTelemetry, method: str, *seconds: float) -> None:
+    for one in seconds:
+        telemetry.record_call(Call("worker", "alluxio", method, "ok", one))
+
+
+@pytest.mark.parametrize("delta", [False, True])
+def test_a_histogram_is_what_the_calls_were(delta: bool) -> None:
+    reader = delta_reader() if delta else export.InMemoryMetricReader()
+    telemetry = make(meter_provider=metrics.MeterProvider([reader], views=views(), shutdown_on_exit=False))
+    record(telemetry, "read", 0.002, 0.02, 0.03, 1.0)
+    record(telemetry, "info", 0.05)
+    first = latencies(reader)
+    read, info = first["read"], first["info"]
+    assert list(read.bucket_counts) == [1, 2, 0, 0, 1]
+    assert (read.count, read.min, read.max) == (4, 2.0, 1000.0)
+    assert read.sum == pytest.approx(1052)
+    assert list(info.bucket_counts) == [0, 0, 1, 0, 0]
+
+    record(telemetry, "read", 0.001, 0.2)
+    read = latencies(reader)["read"]
+    assert list(read.bucket_counts) == ([1, 0, 0, 1, 0] if delta else [2, 2, 0, 1, 1])
+    assert (read.min, read.max) == (1.0, 200.0 if delta else 1000.0)
+    assert read.sum == pytest.approx(201 if delta else 1253)
+
+
+def test_a_view_of_the_application_has_its_buckets() -> None:
+    reader = export.InMemoryMetricReader()
+    provider = metrics.MeterProvider([reader], views=[told_one_by_one()], shutdown_on_exit=False)
+    record(make(meter_provider=provider), "read", 0.0015, 0.0025, 0.0025, 0.1)
+    (point,) = latencies(reader).values()
+    assert list(point.bucket_counts) == [0, 1, 2, 1]
+
+
+def test_every_reader_is_told_of_every_call() -> None:
+    readers = [export.InMemoryMetricReader(), delta_reader()]
+    telemetry = make(meter_provider=metrics.MeterProvider(readers, views=views(), shutdown_on_exit=False))
+    record(telemetry, "read", 0.002, 0.02, 0.03, 1.0)
+    for reader in readers:
+        assert list(latencies(reader)["read"].bucket_counts) == [1, 2, 0, 0, 1]
+
+
+def test_no_call_is_lost_while_somebody_collects() -> None:
+    reader = delta_reader()
+    telemetry = make(meter_provider=metrics.MeterProvider([reader], views=views(), shutdown_on_exit=False))
+    working = threading.Thread(target=lambda: record(telemetry, "read", *[0.02] * 20_000))
+    working.start()
+    counted = 0
+    while working.is_alive():
+        counted += sum(point.count for point in latencies(reader).values())
+    counted += sum(point.count for point in latencies(reader).values())
+    assert counted == 20_000
 
 
 def test_through_the_exporter_for_prometheus() -> None:

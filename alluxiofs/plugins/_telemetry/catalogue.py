@@ -60,9 +60,7 @@ UNDER_STORE_DURATION = Metric(
     ("method", "state", "under_store"),
     "How long calls to an under store took, in seconds",
 )
-READ_BYTES = Metric(
-    "alluxiofs_read_bytes", Kind.COUNTER, ("source",), "Bytes of file content, by where they came from"
-)
+READ_BYTES = Metric("alluxiofs_read_bytes", Kind.COUNTER, ("source",), "Bytes of file content, by where they came from")
 WRITTEN_BYTES = Metric(
     "alluxiofs_written_bytes", Kind.COUNTER, ("under_store",), "Bytes of file content written to an under store"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -14,7 +15,7 @@ from alluxiofs.interfaces import Call, Event
 from alluxiofs.interfaces.telemetry import LEVELS
 from alluxiofs.plugins._telemetry.catalogue import BOUNDS
 
-__all__ = ["Calls", "Tally"]
+__all__ = ["Calls", "Taken", "Tally"]
 
 _MOST = 1000  # series of calls, and of events: plugins make up methods and states, and a page must stay readable
 _OTHER = "other"
@@ -45,13 +46,37 @@ class Calls:
     bytes: int
 
 
+@define(frozen=True)
+class Taken:
+    """The calls of one target, component, method and state since they were last taken.
+
+    Parameters
+    ----------
+    buckets, seconds:
+        How many lasted up to each of the bounds, and longer than the last, and how long those did together.
+    least, most:
+        The shortest and the longest, in seconds.
+    """
+
+    target: str
+    component: str
+    method: str
+    state: str
+    buckets: Tuple[int, ...]
+    seconds: Tuple[float, ...]
+    least: float
+    most: float
+
+
 class _Sum:
-    __slots__ = ("buckets", "bytes", "seconds")
+    __slots__ = ("buckets", "bytes", "least", "most", "seconds", "taken")
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(BOUNDS) + 1)
-        self.seconds = 0.0
+        self.seconds = [0.0] * (len(BOUNDS) + 1)
         self.bytes = 0
+        self.taken: Tuple[Tuple[int, ...], Tuple[float, ...]] = (tuple(self.buckets), tuple(self.seconds))
+        self.least, self.most = math.inf, 0.0
 
 
 class Tally:
@@ -79,9 +104,15 @@ class Tally:
             total = self._calls.get(key)
             if total is None:
                 total = self._first_of(key)
-            total.buckets[bisect_left(BOUNDS, call.seconds)] += 1
-            total.seconds += call.seconds
+            seconds = call.seconds
+            bucket = bisect_left(BOUNDS, seconds)
+            total.buckets[bucket] += 1
+            total.seconds[bucket] += seconds
             total.bytes += call.bytes
+            if seconds > total.most:
+                total.most = seconds
+            if seconds < total.least:
+                total.least = seconds
 
     def _first_of(self, key: CallKey) -> _Sum:
         if len(self._calls) >= _MOST:
@@ -107,7 +138,23 @@ class Tally:
     def calls(self) -> List[Calls]:
         """What was counted of calls."""
         with self._lock:
-            return [Calls(*key, tuple(total.buckets), total.seconds, total.bytes) for key, total in self._calls.items()]
+            return [
+                Calls(*key, tuple(total.buckets), sum(total.seconds), total.bytes) for key, total in self._calls.items()
+            ]
+
+    def take(self) -> List[Taken]:
+        """The calls since the last time, for one who adds them up himself; :meth:`calls` has them all the same."""
+        taken = []
+        with self._lock:
+            for key, total in self._calls.items():
+                now = (tuple(total.buckets), tuple(total.seconds))
+                buckets = tuple(count - before for count, before in zip(now[0], total.taken[0]))
+                if any(buckets):
+                    seconds = tuple(after - before for after, before in zip(now[1], total.taken[1]))
+                    taken.append(Taken(*key, buckets, seconds, total.least, total.most))
+                    total.taken = now
+                    total.least, total.most = math.inf, 0.0
+        return taken
 
     def events(self) -> Dict[EventKey, int]:
         """What was counted of events, by kind and reason."""
