@@ -20,6 +20,8 @@ _MAGIC = b"PAR1"
 _LARGEST_FOOTER = 64 * 2**10  # bytes: some 500 chunks; of larger ones the looking costs more than it saves
 _MOST = 8  # chunks of a column that are fetched early, at a time
 _GAP = 128 * 2**10  # bytes between chunks that are fetched along with them: less than a request costs
+_WIDE_GAP = 256 * 2**10  # the same, where a good part of what is fetched is wanted
+_WANTED = 3  # this part: one third
 _PLACES = 256
 
 Chunk = Tuple[int, int]
@@ -49,6 +51,9 @@ class Columns:
         self._chunks = chunks
         self.read: FrozenSet[int] = frozenset()
         """The columns that were read, as far as that was seen here."""
+        self.before: FrozenSet[int] = frozenset()
+        """Those of the file before it that had been read when this one was begun: files are read side by side, and
+        what was read of the last one may not be all that will be."""
 
     def __bool__(self) -> bool:
         return bool(self._places)
@@ -78,11 +83,16 @@ class Columns:
 
 def _joined(chunks: List[Chunk]) -> List[Chunk]:
     joined: List[Chunk] = []
+    wanted = 0  # bytes of the last one that somebody will want
     for begin, end in chunks:
-        if joined and begin - joined[-1][1] <= _GAP:
-            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        first, last = joined[-1] if joined else (begin, begin)
+        after, gap = max(end, last), begin - last
+        if joined and (gap <= _GAP or (gap <= _WIDE_GAP and (wanted + end - begin) * _WANTED >= after - first)):
+            joined[-1] = first, after
+            wanted += end - begin
         else:
             joined.append((begin, end))
+            wanted = end - begin
     return joined
 
 
@@ -100,6 +110,8 @@ class Recent:
         with self._lock:
             last = self._files.pop(place, None)
             self._files[place] = columns
+            if last is not None:
+                columns.before = last.read
             if len(self._files) > _PLACES:
                 self._files.popitem(last=False)
         return last

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alluxiofs.gateway.columns import Columns, chunks_of, footer_at
+from alluxiofs.gateway.columns import Columns, Recent, chunks_of, footer_at
 from alluxiofs.gateway.keeping import PART
 from alluxiofs.pagestores.memory import MemoryPageStore
 from alluxiofs.settings.types import Size
@@ -108,6 +108,34 @@ def test_the_nearest_row_groups_come_first_and_near_chunks_together() -> None:
     assert not Columns([])
 
 
+def test_a_wide_gap_is_fetched_where_a_third_of_all_is_wanted() -> None:
+    kib = 2**10
+    wide = Columns([[(1, 200 * kib), (200 * kib, 440 * kib), (440 * kib, 460 * kib)] for _ in range(2)])
+    assert wide.beside(0, 0, frozenset()) == []
+    columns = [(9000 * kib, 9001 * kib), (1, 200 * kib), (200 * kib, 440 * kib), (440 * kib, 460 * kib)]
+    assert Columns([columns]).beside(9000 * kib, 9001 * kib, frozenset([1, 3])) == [(1, 460 * kib)]
+    narrow = [(9000 * kib, 9001 * kib), (1, 20 * kib), (20 * kib, 240 * kib), (240 * kib, 260 * kib)]
+    found = Columns([narrow]).beside(9000 * kib, 9001 * kib, frozenset([1, 3]))
+    assert sorted(found) == [(1, 20 * kib), (240 * kib, 260 * kib)]
+
+
+def test_files_that_are_read_side_by_side_are_read_as_the_one_before_them_all() -> None:
+    recent = Recent()
+    first, second, third, fourth = (
+        Columns([[(9 * column + 1, 9 * column + 9) for column in range(5)]]) for _ in "1234"
+    )
+    assert recent.before("d/1", first) is None
+    first.beside(1, 2)
+    first.beside(19, 20)
+    assert recent.before("d/2", second) is first
+    second.beside(1, 2)
+    assert recent.before("d/3", third) is second
+    assert second.read | second.before == {0, 2}
+    third.beside(37, 38)
+    assert recent.before("d/4", fourth) is third
+    assert third.read | third.before == {0, 4}, "what nobody has read lately is forgotten"
+
+
 @pytest.fixture
 def table(assemble: Callable[..., Assembled]) -> Tuple[Assembled, bytes, Chunks]:
     """A file of four row groups of three columns; the middle one is the largest."""
@@ -160,6 +188,21 @@ def test_the_next_file_is_read_as_the_one_before(table: Tuple[Assembled, bytes, 
     before = assembled.store.reads()
     assert opened.read(begin, end - begin) == data[begin:end]
     assert len([each for each in before if each[1] == "d/day=2/x"]) > 4
+
+
+def test_what_lies_between_columns_is_not_fetched_though_parts_beside_it_are_kept(
+    table: Tuple[Assembled, bytes, Chunks],
+) -> None:
+    assembled, data, chunks = table
+    opened = assembled.gateway.open(assembled.gateway.locate("f"))
+    opened.read(len(data) - 8, 8)
+    for column in (0, 2):
+        for group in range(4):
+            begin, end = chunks[group][column]
+            for at in range(begin, end, 1000):  # each goes on where a kept part ends, sooner or later
+                assert opened.read(at, 1000) == data[at : at + 1000]
+    fetched = sum(length for _, _, _, length in assembled.store.reads())
+    assert fetched < len(data) // 2
 
 
 def test_a_footer_that_lies_costs_no_wrong_byte(table: Tuple[Assembled, bytes, Chunks]) -> None:
