@@ -28,7 +28,7 @@ from alluxiofs.plugins.under_store_s3 import S3UnderStore
 from alluxiofs.settings.types import Size
 from alluxiofs.testing import make_context
 from alluxiofs.testing.guards import at_once, no_io
-from tests.faults import Fault, FaultProxy, close, ignore_range, reset, stall, status, truncate, wrong_range
+from tests.faults import Fault, FaultProxy, close, reset, stall, status, truncate, wrong_range
 from tests.servers import S3Server
 from tests.understores.needed import needed
 
@@ -95,11 +95,8 @@ def test_an_object_of_any_number_of_parts_is_whole(store: UnderStore, s3_bucket:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (truncate(100_000), TemporaryError),
-        (reset(100_000), TemporaryError),
         (wrong_range(-1), BadAnswerError),
         (wrong_range(256), BadAnswerError),
-        (ignore_range(), BadAnswerError),
         (status(200, DATA), BadAnswerError),
         (refusal(403, "AccessDenied", "no access for you"), PermissionError),
         (refusal(412, "PreconditionFailed", "not this one"), FileChangedError),
@@ -118,6 +115,44 @@ def test_a_spoilt_read_is_an_error_and_the_next_one_is_right(
     assert isinstance(caught.value, FileNotFoundError) is (error is FileNotFoundError)
     assert rule.applied == 1
     assert get(store, entry, 256, 300_256) == DATA[256:300_256]
+
+
+@pytest.mark.parametrize("fault", [truncate(100_000), reset(100_000)])
+def test_a_body_that_ends_early_is_gone_on_with(
+    store: UnderStore, proxy: FaultProxy, s3_bucket: str, fault: Fault
+) -> None:
+    entry = put(store, f"{s3_bucket}/file", DATA)
+    rule = proxy.fault(fault, method="GET", times=2)
+    assert get(store, entry, 256, 400_256) == DATA[256:400_256]
+    assert rule.applied == 2
+
+
+@pytest.mark.parametrize("fault", [truncate(10), reset(10)])
+def test_a_body_that_never_comes_to_its_end_is_an_error(
+    store: UnderStore, proxy: FaultProxy, s3_bucket: str, fault: Fault
+) -> None:
+    entry = put(store, f"{s3_bucket}/file", DATA)
+    proxy.fault(fault, method="GET", times=None)
+    with pytest.raises(TemporaryError):
+        get(store, entry, 256, 300_256)
+
+
+def test_a_body_is_gone_on_with_at_the_same_version_only(
+    store: UnderStore, proxy: FaultProxy, s3_bucket: str, s3_client: Any
+) -> None:
+    entry = put(store, f"{s3_bucket}/file", DATA)
+    changed = threading.Event()
+
+    def change(request: Any) -> bool:
+        if not changed.is_set():
+            changed.set()
+            s3_client.pipe_file(f"{s3_bucket}/file", DATA[::-1])
+        return True
+
+    proxy.fault(truncate(100_000), method="GET", times=1)
+    proxy.fault(status(503), method="GET", when=change, times=1)
+    with pytest.raises(FileChangedError):
+        get(store, entry)
 
 
 @pytest.mark.parametrize("fault", [status(503), close(performed=False)])

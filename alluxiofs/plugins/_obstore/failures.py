@@ -34,6 +34,7 @@ __all__ = ["WITHOUT_RANGE", "Said", "said", "translated"]
 _ANSWER = re.compile(r"Error performing ([A-Z]+) (\S+) in .*?non-2xx status code: (\d{3})[^:\n]*:? ?(.*)", re.DOTALL)
 _DETAILS = "\n\nDebug source:"
 _ELEMENT = re.compile(r"<(Code|Message|Region)>(.*?)</\1>", re.DOTALL)
+_OTHER_RANGE = re.compile(r"range|Requested \d+\.\.", re.IGNORECASE)
 # Where machines are asked for their own credentials: what such an address answers is not the store's word.
 _OF_MACHINES = re.compile(r"//(?:169\.254\.\d+\.\d+|\[fd00:ec2::23\]|metadata(?:\.google\.internal)?)[:/]")
 _CREDENTIALS = ("token request", "credential", "CredentialProvider", "MissingCredential")
@@ -135,7 +136,7 @@ def _on_the_way(whole: str, text: str, name: str) -> Exception:
     message = f"{name}: {text}"
     if "TimedOut" in whole or "timed out" in whole or "Timeout" in whole:
         return DeadlineExceededError(message)
-    if WITHOUT_RANGE.search(text) or "range" in text.lower() or "Content-Range" in text:
+    if WITHOUT_RANGE.search(text) or _OTHER_RANGE.search(text):
         return BadAnswerError(message)
     if any(word in whole for word in ("IncompleteMessage", "IncompleteBody", "kind: Body", "kind: Decode")):
         return BadAnswerError(message)
