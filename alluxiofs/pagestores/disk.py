@@ -302,13 +302,19 @@ class DiskPageStore(PageStore):
                 self._drop(pages, found)
         return None, False
 
-    def is_kept(self, key: bytes, index: int, length: int) -> bool:
-        """Whether a page is there; nothing of it is read."""
-        try:
-            found = self.pages_of(key, index).find(key, index, length)
-        except PageStoreError:
-            return False
-        return found is not None and not self._is_too_old(found)
+    def which_are_kept(self, file: KeptFile, indices: Iterable[int]) -> List[int]:
+        """Which pages of a file are there; nothing of them is read."""
+        by_folder: Dict[int, List[int]] = {}
+        for index in indices:
+            by_folder.setdefault(self._number_of(file.key, index), []).append(index)
+        kept = []
+        for number, wanted in by_folder.items():
+            try:
+                found = self._folders[number].find_all(file.key, [(index, file.page_length(index)) for index in wanted])
+            except PageStoreError:
+                continue  # reading says what is wrong
+            kept += [index for index, page in found.items() if not self._is_too_old(page)]
+        return kept
 
     def _remember(self, key: bytes, length: int, page_size: int) -> None:
         """Where the pages of a file need not be searched for: its length and page size."""

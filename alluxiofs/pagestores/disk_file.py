@@ -79,11 +79,17 @@ class DiskFile(KeptFile):
         return True
 
     def has(self, index: int) -> bool:
-        found = self._found.get(index)
-        if found is not None and found.words[found.at] == found.word:
-            return True
-        length = self.page_length(index)
-        return index >= 0 and length > 0 and self._store.is_kept(self.key, index, length)
+        return bool(self.held(range(index, index + 1)))
+
+    def held(self, pages: range) -> List[int]:
+        there, unseen = [], []
+        for index in pages:
+            found = self._found.get(index)
+            if found is not None and found.words[found.at] == found.word:
+                there.append(index)
+            elif index >= 0 and self.page_length(index) > 0:
+                unseen.append(index)
+        return there + self._store.which_are_kept(self, unseen) if unseen else there
 
     def keep(self, index: int, page: memoryview) -> None:
         check_page(self, index, page)

@@ -131,6 +131,10 @@ class _TieredFile(KeptFile):
     def has(self, index: int) -> bool:
         return self._memory.has(index) or self._disk.has(index)
 
+    def held(self, pages: range) -> List[int]:
+        on_disk = set(self._disk.held(pages))
+        return [index for index in pages if index in on_disk or self._memory.has(index)]
+
     def keep(self, index: int, page: memoryview) -> None:
         check_page(self, index, page)
         self._disk.keep(index, page)

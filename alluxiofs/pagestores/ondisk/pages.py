@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import Callable, Iterable, Iterator, List, Optional, Tuple, Type
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Type
 
 import xxhash
 from attrs import frozen
@@ -100,6 +100,13 @@ class Pages:
         with failures(self.path):
             files = self.folder.files()
             return None if files is None else files.find(key, index, length)
+
+    def find_all(self, key: bytes, pages: List[Tuple[int, int]]) -> Dict[int, Found]:
+        """Pages of one file, given as index and length, by their indices: those that are kept, not verified."""
+        with failures(self.path):
+            files = self.folder.files()
+            found = {} if files is None else {index: files.find(key, index, length) for index, length in pages}
+        return {index: page for index, page in found.items() if page is not None}
 
     def find_note(self, key: bytes) -> Optional[Found]:
         """A note, not verified; ``None`` if there is none."""
