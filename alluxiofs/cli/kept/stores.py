@@ -16,6 +16,7 @@ from alluxiofs.errors import not_found
 from alluxiofs.interfaces import PageStore
 from alluxiofs.logs import LOGGER_NAME
 from alluxiofs.pagestores.ondisk.layout import LAYOUT
+from alluxiofs.pagestores.ondisk.older import OlderStore, older_stores
 from alluxiofs.pagestores.whereabouts import default_folder
 from alluxiofs.registry import Builder, Chosen, choose, point_named, registry_for, silent_telemetry
 from alluxiofs.settings import Automatic, Choice, Settings
@@ -37,13 +38,15 @@ class OpenedStore:
     store:
         Of this folder alone. What is in it is found whatever share of the pages other programs put into it.
     capacity:
-        Bytes that a program with this configuration has it take; ``None`` where only a folder is named, which does not
-        say it.
+        Bytes of disk that it may take; ``None`` for a page store of another kind.
+    older:
+        Stores of older layouts beside it, which nobody reads any more.
     """
 
     where: str
     store: PageStore
     capacity: Optional[int]
+    older: Tuple[OlderStore, ...] = ()
 
 
 def path_option(function: _Command) -> _Command:
@@ -79,10 +82,17 @@ def _check_one_says_it(session: Session) -> None:
         raise UsageError("--path and --page-store both say which page store; give one of them")
 
 
-def open_stores(session: Session, folders: Sequence[str]) -> List[OpenedStore]:
+def open_stores(session: Session, folders: Sequence[str], check: bool = True) -> List[OpenedStore]:
     """The page stores that the command line or the configuration names, each folder by itself.
 
     A folder that is missing or cannot be used is told among the failures of the session; nothing is made.
+
+    Parameters
+    ----------
+    session, folders:
+        Of the command.
+    check:
+        Whether one that is broken is told of, too; not for who mends it.
 
     Raises
     ------
@@ -107,20 +117,18 @@ def open_stores(session: Session, folders: Sequence[str]) -> List[OpenedStore]:
         click.get_current_context().call_on_close(store.close)
         return store
 
-    def opened(where: str, one: Chosen, capacity: Optional[int]) -> OpenedStore:
-        store = make(one)
-        next(store.list_pages(), None)  # whatever is wrong with it is known before anything is done
-        return OpenedStore(where, store, capacity)
-
     if chosen.cls.name != "disk":
-        return [opened(chosen.cls.name, chosen, None)]
+        return [OpenedStore(chosen.cls.name, make(chosen), None)]
     found = []
-    total = None if folders else make(chosen).counters()["capacity"]
-    for folder, capacity in _folders(chosen.settings, total):
+    for folder in _folders(chosen.settings):
         with session.failures.guard(folder):
-            _check(folder)
-            alone = evolve(chosen, settings=evolve(chosen.settings, path=(folder,), capacity=()))
-            found.append(opened(folder, alone, capacity))
+            older = tuple(older_stores(folder))
+            _check(folder, older)
+            # Of a capacity that is named here nothing is said to the store: looking after it is no use of it.
+            store = make(evolve(chosen, settings=evolve(chosen.settings, path=(folder,), capacity=())))
+            if check:
+                next(store.list_pages(), None)  # whatever is wrong with it is known before anything is done
+            found.append(OpenedStore(folder, store, store.counters()["capacity"], older))
     return found
 
 
@@ -135,19 +143,16 @@ def _choice(configured: Any) -> Choice:
     return choice
 
 
-def _folders(settings: Any, total: Optional[int]) -> List[Tuple[str, Optional[int]]]:
-    """The folders that settings of the page store on disk name, and what each may take, if together it is ``total``."""
+def _folders(settings: Any) -> List[str]:
+    """The folders that settings of the page store on disk name."""
     paths = [os.path.abspath(os.path.expanduser(path)) for path in settings.path or (default_folder(),)]
-    capacities: List[Optional[int]] = [None if total is None else total // len(paths)] * len(paths)
-    if total is not None and len(settings.capacity) == len(paths):
-        capacities = [int(capacity) for capacity in settings.capacity]
-    return list(dict(zip(paths, capacities)).items())
+    return list(dict.fromkeys(paths))
 
 
-def _check(folder: str) -> None:
+def _check(folder: str, older: Sequence[OlderStore]) -> None:
     if not os.path.isdir(folder):
         raise not_found(folder, "there is no page store here: no such folder. --path names another one")
-    if not os.path.isdir(os.path.join(folder, LAYOUT)):
+    if not older and not os.path.isdir(os.path.join(folder, LAYOUT)):
         raise not_found(
             folder, "there is no page store here: the folder is another one, or nothing was kept in it by this version"
         )

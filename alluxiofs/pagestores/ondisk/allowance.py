@@ -43,10 +43,10 @@ class Allowance:
         files:
             Of the folder; ``None`` if there is no store yet.
         """
+        settled = files is not None and self._settled == files.control.file.identity
         there = None if files is None else files.control.capacity
-        if files is not None and there is not None:
-            if self._named is None or self._settled == files.control.file.identity:
-                return there.size
+        if there is not None and (settled or self._named is None):
+            return there.size
         return self._default() if self._named is None else self._named
 
     def settle(self, files: Files, section: Section) -> int:

@@ -14,7 +14,7 @@ from alluxiofs.pagestores.ondisk.control import Control, is_control, write_new
 from alluxiofs.pagestores.ondisk.files import OWNERS
 from alluxiofs.pagestores.ondisk.hints import BUCKET_BYTES, FIRST_BUCKETS
 
-__all__ = ["make_store", "replace_store"]
+__all__ = ["make_store", "remove_own", "replace_store"]
 
 _CELLS = re.compile(r"\d{1,2}\.(index|pages)")
 _OWNER = re.compile(r"[0-9a-f]{16}")
@@ -52,9 +52,20 @@ def replace_store(path: str) -> None:
         os.rename(new, path)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    _remove_own(old)
-    if os.path.isdir(old):
-        raise PageStoreError(errno.ENOTEMPTY, "page store: emptied, but what is none of its own stays here", old)
+    remove_own(old)
+
+
+def remove_own(path: str) -> None:
+    """Remove the files of a store, and its folder.
+
+    Raises
+    ------
+    PageStoreError
+        If there was something else in it, which stays.
+    """
+    _remove_files(path)
+    if os.path.isdir(path):
+        raise PageStoreError(errno.ENOTEMPTY, "page store: emptied, but what is none of its own stays here", path)
 
 
 def _make_beside(path: str) -> str:
@@ -84,16 +95,16 @@ def _is_own(path: str, name: str) -> bool:
     if name in ("control", "hints"):
         return True
     size_class = name.partition(".")[0]
-    right = layout.INDEX_MAGIC, layout.VERSION, int(size_class)
+    right = layout.INDEX_MAGIC, int(size_class)
     with open(f"{path}/{size_class}.index", "rb") as file:
         data = file.read(layout.INDEX_HEADER.size)
     if not data:
         return True  # its beginning could not be written
-    there = layout.INDEX_HEADER.unpack(data.ljust(layout.INDEX_HEADER.size))
-    return sum(one == other for one, other in zip(there, right)) >= len(right) - 1
+    magic, _, number = layout.INDEX_HEADER.unpack(data.ljust(layout.INDEX_HEADER.size))
+    return bool(magic == right[0] or number == right[1])
 
 
-def _remove_own(path: str) -> None:
+def _remove_files(path: str) -> None:
     owners = f"{path}/{OWNERS}"
     for name in os.listdir(owners) if os.path.isdir(owners) else ():
         if _OWNER.fullmatch(name) and not os.path.getsize(f"{owners}/{name}"):

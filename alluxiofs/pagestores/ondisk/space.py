@@ -20,14 +20,18 @@ __all__ = ["Space"]
 
 _BLOCK = 4096
 _FOLDERS = 4 * _BLOCK  # the folder, the layout's, which may grow to two, and that of the owners
+_FEW_PIECES = 4  # of which ext4 has no need to write the list elsewhere
 _CHUNK_BYTES = 2**20
 _CHUNK_CELLS = 1024
 _CHUNKS_PER_CAPACITY = 256
 _SHRINK_AT_ONCE = 64 * 2**20
 
 
-def _blocks(size: int) -> int:
-    return -(-size // _BLOCK) * _BLOCK
+def _taken(size: int) -> int:
+    """Bytes of disk that a file of a size may take: one in more than a few pieces takes a block to say where they are,
+    which is seen only afterwards."""
+    blocks = -(-size // _BLOCK)
+    return (blocks + (blocks > _FEW_PIECES)) * _BLOCK
 
 
 class Space:
@@ -62,8 +66,8 @@ class Space:
         # File systems have a little of their own for each file; what a file has taken is seen only afterwards.
         self._capacity = capacity - capacity // 1024
         size = layout.cell_bytes(size_class)
-        first = _blocks(layout.first_cell_at(size_class) + size)
-        if first + _FOLDERS + _blocks(layout.CONTROL_BYTES) + files.hints.size_for(1) + _BLOCK > self._capacity:
+        first = _taken(layout.first_cell_at(size_class) + size)
+        if first + _FOLDERS + _taken(layout.CONTROL_BYTES) + _taken(files.hints.size_for(1)) + _BLOCK > self._capacity:
             return None
         new_file = 0 if files.control.record(size_class).cells else _BLOCK
         excess = self._used(files) + new_file - self._capacity
@@ -175,7 +179,7 @@ class Space:
             with os.scandir(files.path) as entries:
                 for entry in entries:
                     status = entry.stat(follow_symlinks=False)
-                    taken += max(_blocks(status.st_size), status.st_blocks * 512)
+                    taken += max(_taken(status.st_size), status.st_blocks * 512)
             self._measured = sizes, taken
         return self._measured[1]
 
@@ -190,9 +194,9 @@ class Space:
         have = os.stat(cells.path).st_size
         while True:
             index, hints = cells.index_bytes(record.cells + more), files.hints.size_for(before + more)
-            data = _blocks(cells.file_bytes(record.cells + more))
-            needed = max(0, data - _blocks(have)) + index - cells.index.size
-            needed += max(0, hints - _blocks(files.hints.file.size))
+            data = _taken(cells.file_bytes(record.cells + more))
+            needed = max(0, data - _taken(have)) + _taken(index) - _taken(cells.index.size)
+            needed += max(0, _taken(hints) - _taken(files.hints.file.size))
             if needed <= room:
                 break
             if more == 1:

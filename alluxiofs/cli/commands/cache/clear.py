@@ -11,6 +11,7 @@ from alluxiofs.cli.failures import UsageError
 from alluxiofs.cli.kept.stores import OpenedStore, open_stores, path_option
 from alluxiofs.cli.output import count_text, size_text, write_json, write_line
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
+from alluxiofs.pagestores.ondisk.older import remove_older
 
 __all__ = ["command"]
 
@@ -22,8 +23,12 @@ __all__ = ["command"]
 @filesystem_options
 @pass_session
 def command(session: Session, yes: bool, folders: Tuple[str, ...], as_json: bool) -> None:
-    """Drop everything that is kept, pinned pages too. Asks first, on a terminal."""
-    opened = open_stores(session, folders)
+    """Drop everything that is kept, pinned pages too. Asks first, on a terminal.
+
+    A store that is broken is made anew. What older versions have kept in the same folder, which nobody reads any more,
+    is removed.
+    """
+    opened = open_stores(session, folders, check=False)
     if not opened:
         return
     if not yes and not _confirmed(opened):
@@ -35,6 +40,9 @@ def command(session: Session, yes: bool, folders: Tuple[str, ...], as_json: bool
             one.store.clear()
             pages += counters["pages"]
             size += counters["bytes"]
+            for older in one.older:
+                remove_older(older)
+                size += older.size
     if as_json:
         write_json({"pages": pages, "bytes": size})
     else:
@@ -46,8 +54,10 @@ def _confirmed(opened: List[OpenedStore]) -> bool:
         raise UsageError("this drops everything; there is no terminal to ask on, so say --yes")
     pages = sum(one.store.counters()["pages"] for one in opened)
     where = ", ".join(one.where for one in opened)
+    older = sum(older.size for one in opened for older in one.older)
+    besides = f", and {size_text(older)} of older versions" if older else ""
     # Not by click, whose releases differ in what of a question goes to the standard output.
-    click.echo(f"Drop {count_text(pages, 'page')}, all there is, in {where}? [y/N]: ", err=True, nl=False)
+    click.echo(f"Drop {count_text(pages, 'page')}, all there is, in {where}{besides}? [y/N]: ", err=True, nl=False)
     answer = sys.stdin.readline()
     if not answer:
         raise click.Abort

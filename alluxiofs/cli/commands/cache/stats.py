@@ -56,13 +56,20 @@ def _stats(opened: List[OpenedStore]) -> Dict[str, Any]:
         "files_of_unknown_name": unknown,
         "pinned_pages": pinned,
         "oldest": None if oldest is None else as_utc(oldest),
+        "older_versions_bytes": sum(folder["older_versions_bytes"] for folder in folders),
         "folders": folders,
     }
 
 
 def _folder(one: OpenedStore) -> Dict[str, Any]:
     counters = one.store.counters()
-    return {"path": one.where, "pages": counters["pages"], "bytes": counters["bytes"], "capacity": one.capacity}
+    return {
+        "path": one.where,
+        "pages": counters["pages"],
+        "bytes": counters["bytes"],
+        "capacity": one.capacity,
+        "older_versions_bytes": sum(older.size for older in one.older),
+    }
 
 
 def _write(stats: Dict[str, Any]) -> None:
@@ -74,6 +81,9 @@ def _write(stats: Dict[str, Any]) -> None:
     oldest = stats["oldest"]
     if oldest is not None:
         write_line(f"oldest    kept {age_text(time.time() - oldest.timestamp())} ago")
+    if stats["older_versions_bytes"]:
+        size = size_text(stats["older_versions_bytes"])
+        write_line(f"unused    {size} of older versions of the page store; 'alluxiofs cache clear' removes them")
     for folder in stats["folders"]:
         write_line(f"{folder['path']}: {count_text(folder['pages'], 'page')}, {_of(folder)}")
 
