@@ -11,7 +11,7 @@ import os
 import random
 import threading
 import time
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Set, Tuple
 
 from alluxiofs.errors import Kind, NotHeldError, NoTurnError, kind_of
 from alluxiofs.interfaces import Worker
@@ -32,10 +32,17 @@ def blames(error: BaseException) -> bool:
 
 
 class Breaker:
-    """The breaker of one worker."""
+    """The breaker of one worker.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    opened:
+        Where it is as long as it is not closed.
+    """
+
+    def __init__(self, opened: Optional[Set[Breaker]] = None) -> None:
         self._lock = threading.Lock()
+        self._opened = set() if opened is None else opened
         self._failures = 0
         self._pause = 0.0  # seconds of the opening that is; 0: closed
         self._until = 0.0
@@ -78,6 +85,7 @@ class Breaker:
         with self._lock:
             was_open = bool(self._pause)
             self._failures, self._pause, self._trial = 0, 0.0, False
+            self._opened.discard(self)
             return was_open
 
     def failed(self, waited: bool) -> bool:
@@ -90,6 +98,7 @@ class Breaker:
             if not opened and not self._trial:
                 return False  # asked before it was opened, or as a last resort
             self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, self._pause * 2))
+            self._opened.add(self)
             self._trial = False
             # Not all clients of a cluster try at the same moment.
             self._until = now + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
@@ -106,6 +115,12 @@ class Breakers:
         """Begin anew; also in a forked child, where a thread that does not exist may hold a lock."""
         self._lock = threading.Lock()
         self._breakers: Dict[_Address, Breaker] = {}
+        self._opened: Set[Breaker] = set()
+
+    @property
+    def all_closed(self) -> bool:
+        """Whether no worker at all is passed over or on trial, which is what most questions need to know."""
+        return not self._opened
 
     def of(self, component: str, worker: Worker) -> Breaker:
         """The breaker of a worker, as a transport of this name reaches it."""
@@ -114,8 +129,8 @@ class Breakers:
         if breaker is None:
             with self._lock:
                 if len(self._breakers) >= _MOST:
-                    self._breakers.pop(next(iter(self._breakers)))
-                breaker = self._breakers.setdefault(key, Breaker())
+                    self._opened.discard(self._breakers.pop(next(iter(self._breakers))))
+                breaker = self._breakers.setdefault(key, Breaker(self._opened))
         return breaker
 
     def state(self, component: str, worker: Worker) -> str:

@@ -79,6 +79,8 @@ class Line:
     def __init__(self, limits: Limits, telemetry: Telemetry, logger: logging.Logger) -> None:
         self._limits = limits
         self._telemetry = telemetry
+        # A call is described only for somebody: in a read of a page nobody keeps, that is a tenth of what is done here.
+        self._is_heard = type(telemetry).record_call is not Telemetry.record_call
         self._logger = logger
 
     def ask(
@@ -158,7 +160,7 @@ class Line:
 
     def _is_trial(self, side: Side) -> Optional[bool]:
         """Whether a question to this side is the one that shows whether it has recovered; ``None``: another one is."""
-        if side.worker is None:
+        if side.worker is None or process_breakers.all_closed:
             return False
         breaker = process_breakers.of(side.component, side.worker)
         if breaker.closed:
@@ -197,9 +199,10 @@ class Line:
         finally:
             seconds = time.perf_counter() - began
             if side.worker is None or not isinstance(failure, NotSupportedError):  # then nothing was sent
-                moved = size if failure is None else 0
-                state = state_of(failure)
-                self._telemetry.record_call(Call(side.target, side.component, method, state, seconds, moved))
+                if self._is_heard:
+                    moved = size if failure is None else 0
+                    state = state_of(failure)
+                    self._telemetry.record_call(Call(side.target, side.component, method, state, seconds, moved))
                 if side.worker is not None:
                     self._note(side, side.worker, failure, seconds)
 
@@ -257,7 +260,7 @@ class Line:
 
 def _in_order(sides: Sequence[Side]) -> Sequence[Side]:
     """Those who are asked: without workers that failed again and again, unless there is nobody else."""
-    if all(side.worker is None or not process_breakers.of(side.component, side.worker).passed_over for side in sides):
+    if process_breakers.all_closed:
         return sides
     asked = [
         side

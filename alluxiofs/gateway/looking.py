@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from alluxiofs.errors import BadAnswerError, ConfigurationError, TemporaryError, UnavailableError
 from alluxiofs.gateway.first_bytes import Few, Opening, Piece
@@ -17,6 +17,7 @@ from alluxiofs.interfaces import Deadline, Entry, Event, Location, UnderStore, W
 
 __all__ = ["Looking"]
 
+_MOST_SIDES = 10_000
 _RECURSIVE = "\0recursive"  # behind the URL of a directory: all files below it. No URL has a NUL in it
 
 
@@ -40,6 +41,7 @@ class Looking:
         self.shared = SharedMetadata(self.keeper, limits.metadata_ttl, limits.metadata_capacity)
         self.opening = Opening()
         self._placement = Placement(parts.membership, parts.policy)
+        self._known_sides: Dict[Tuple[str, int], Side] = {}
 
     # --- paths ------------------------------------------------------------------------------------------------
 
@@ -311,6 +313,16 @@ class Looking:
         if not sides:
             raise UnavailableError(f"no worker can be asked for {location.url!r}, and there is no under store to go to")
         return sides
+
+    def _side_of(self, component: str, worker: Optional[Worker]) -> Side:
+        """One object for each: in the path of every read."""
+        key = (component, id(worker))
+        side = self._known_sides.get(key)
+        if side is None or side.worker is not worker:  # that of one who is gone, whose place in memory another has now
+            if len(self._known_sides) >= _MOST_SIDES:
+                self._known_sides.clear()
+            side = self._known_sides[key] = Side(component, worker)
+        return side
 
     def workers_of(self, location: Location) -> Sequence[Worker]:
         """All live workers, in the order in which they are asked for a path."""

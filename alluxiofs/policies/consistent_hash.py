@@ -21,7 +21,7 @@ from alluxiofs.policies.ring import POINT, WHO, build_ring, identity_bytes, walk
 __all__ = ["ConsistentHash"]
 
 _ATTEMPTS = tuple(attempt.to_bytes(4, "little") for attempt in range(1, 101))  # Alluxio gives up after as many
-_FIRST = _ATTEMPTS[0]
+_FIRST, _SECOND = _ATTEMPTS[:2]
 
 
 class ConsistentHash(WorkerPolicy):
@@ -63,8 +63,14 @@ class ConsistentHash(WorkerPolicy):
         """
         ring = self.ring
         data = encoded(key)
-        if count == 1 and ring:
-            return [self._from_last[int(ring[bisect_left(ring, murmur3(data + _FIRST) * POINT)]) % WHO]]
+        wanted = min(count, len(self.workers))
+        if 1 <= wanted <= 2:  # in the path of every read: most often two attempts come to two workers
+            first = self._from_last[int(ring[bisect_left(ring, murmur3(data + _FIRST) * POINT)]) % WHO]
+            if wanted == 1:
+                return [first]
+            second = self._from_last[int(ring[bisect_left(ring, murmur3(data + _SECOND) * POINT)]) % WHO]
+            if second is not first:
+                return [first, second]
         attempts = (int(ring[bisect_left(ring, murmur3(data + attempt) * POINT)]) % WHO for attempt in _ATTEMPTS)
         # Every worker has a point, so one round finds them all.
         return distinct(self._from_last, chain(attempts, walk(ring, murmur3(data + _FIRST))), count)

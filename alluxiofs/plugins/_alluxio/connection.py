@@ -11,6 +11,8 @@ import functools
 import select
 import socket
 import ssl
+import struct
+import sys
 from typing import Callable, Iterator, List, Optional, Tuple, Union
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
@@ -26,6 +28,9 @@ _PIECE = 2**20
 _LARGEST_BODY = 2**30  # of a listing
 _LARGEST_MESSAGE = 2**16  # of what comes instead of data
 _END = b"\r\n\r\n"
+_TICK = 0.001  # seconds
+_HAS_SYSTEM_LIMITS = sys.platform in ("linux", "darwin")
+_TIMEOUTS = (socket.timeout, BlockingIOError)  # the second of a wait of the system's
 _HEX = b"0123456789abcdefABCDEF"
 
 
@@ -93,12 +98,18 @@ class Connection:
                 except BaseException:
                     bare.close()
                     raise
-        except (DeadlineExceededError, socket.timeout) as error:
+        except (DeadlineExceededError, *_TIMEOUTS) as error:
             raise DeadlineExceededError(f"{self._where}: no connection in time") from error
         except ssl.SSLCertVerificationError as error:
             raise UnavailableError(f"{self._where}: the certificate is not trusted: {error.verify_message}") from error
         except OSError as error:
             raise UnavailableError(f"{self._where}: no connection: {error}") from error
+        # A wait of the system's own costs nothing; Python's asks first, by a call to poll, whether there is something.
+        self._by_system = tls is None and _HAS_SYSTEM_LIMITS
+        self._allowed = 0.0
+        if self._by_system:
+            self._socket.settimeout(None)
+            self._allow(deadline.wait())
         self._buffer = bytearray(_BUFFER)
         self._whole = memoryview(self._buffer)
         self._begin = self._end = 0  # what has come and was not looked at yet
@@ -143,9 +154,9 @@ class Connection:
             If it could not be sent in time.
         """
         try:
-            self._socket.settimeout(deadline.wait())
+            self._limit(deadline)
             self._socket.sendall(request)
-        except socket.timeout as error:
+        except _TIMEOUTS as error:
             raise DeadlineExceededError(f"{self._where} takes no requests") from error
         except ConnectionError as error:
             raise ClosedWithoutAnswerError(f"{self._where} closed the connection") from error
@@ -185,12 +196,26 @@ class Connection:
                 target.check(head)
             self._fill(head, target.view, deadline)
             return Answer(head)
-        except socket.timeout as error:
+        except _TIMEOUTS as error:
             raise DeadlineExceededError(f"{self._where}: no answer in time") from error
         except (BadAnswerError, UnavailableError, DeadlineExceededError):
             raise
         except OSError as error:
             raise UnavailableError(f"{self._where}: {error}") from error
+
+    def _limit(self, deadline: Deadline) -> None:
+        """Have the next wait end with the deadline, or by a twentieth later."""
+        wait = deadline.wait()
+        if not self._by_system:
+            self._socket.settimeout(wait)
+        elif not wait <= self._allowed <= wait * 1.05 + _TICK:
+            self._allow(wait)
+
+    def _allow(self, wait: float) -> None:
+        self._allowed = wait * 1.02 + _TICK
+        limit = struct.pack("ll", int(self._allowed), int(self._allowed % 1 * 1e6))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._socket.setsockopt(socket.SOL_SOCKET, option, limit)
 
     # --- the head -----------------------------------------------------------------------------------------------
 
@@ -198,7 +223,7 @@ class Connection:
         """The head of the next answer; what came with it of the body stays in the buffer."""
         buffer, whole = self._buffer, self._whole
         searched = self._begin
-        self._socket.settimeout(deadline.wait())
+        self._limit(deadline)
         while True:
             at = buffer.find(_END, searched, self._end)
             if at >= 0:
@@ -214,7 +239,7 @@ class Connection:
             searched = max(self._begin, self._end - 3)
             held = self._end > self._begin
             if held:
-                self._socket.settimeout(deadline.wait())
+                self._limit(deadline)
             else:
                 self._begin = self._end = searched = 0
             try:
@@ -258,7 +283,7 @@ class Connection:
         view[:got] = self._whole[begin : begin + got]
         self._begin = begin + got
         while got < wanted:
-            self._socket.settimeout(deadline.wait())
+            self._limit(deadline)
             count = self._socket.recv_into(view[got:])
             if not count:
                 raise BadAnswerError(f"{self._where}: the body is cut off after {got} of {wanted} bytes")
@@ -301,7 +326,7 @@ class Connection:
         """At least one byte, and at most so many; none at the end of the connection."""
         if self._begin == self._end:
             if most > _BUFFER:
-                self._socket.settimeout(deadline.wait())
+                self._limit(deadline)
                 piece = self._socket.recv(most)
                 deadline.moved(len(piece))
                 return piece
@@ -312,7 +337,7 @@ class Connection:
 
     def _refill(self, deadline: Deadline) -> None:
         """Have something in the empty buffer, unless the connection has ended."""
-        self._socket.settimeout(deadline.wait())
+        self._limit(deadline)
         self._begin, self._end = 0, self._socket.recv_into(self._whole)
         deadline.moved(self._end)
 
