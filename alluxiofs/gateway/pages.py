@@ -73,6 +73,9 @@ class PinnedFile:
         self.size = size
         self.kept = kept
         self._page_size = gateway.page_size
+        self.in_parts: Set[int] = set()
+        """Pages of which parts were of use when the whole page was not kept: the next read looks for those first, for
+        not to find something takes longer than to find it."""
         # Where the columns of a columnar file are; unknown until its footer is kept.
         self._columns: Optional[Columns] = None
         self._like: Optional[Columns] = None  # those of the file that was read before it, beside it
@@ -136,12 +139,16 @@ class PinnedFile:
         start = max(offset, begin)
         stop = min(offset + len(view), begin + kept.pages.page_length(index))
         with view[start - offset : stop - offset] as wanted:
-            if kept.pages.read_into(index, start - begin, wanted):
+            in_parts = index in self.in_parts
+            if in_parts and _copy_parts(kept.parts(), start, stop, wanted):
                 return True
-            parts = kept.parts()
-            return parts is not None and all(
-                _copy_part(parts, number, start, wanted) for number in range(start // PART, (stop - 1) // PART + 1)
-            )
+            if kept.pages.read_into(index, start - begin, wanted):
+                self.in_parts.discard(index)
+                return True
+            if in_parts or not _copy_parts(kept.parts(), start, stop, wanted):
+                return False
+            self.in_parts.add(index)
+            return True
 
     def _fetch_run(self, read: _Read, run: range, then: Optional[Callable[[], None]] = None) -> None:
         """Have a read's part of neighbouring pages: fetch, and keep, what nobody else does. ``then`` is called when it
@@ -350,8 +357,13 @@ def _claim(kept: KeptVersion, run: range, mine: List[Claim]) -> Set[int]:
     return {index for claim in mine for index in claim.pages}
 
 
-def _copy_part(parts: KeptFile, number: int, start: int, wanted: memoryview) -> bool:
-    """Copy what is wanted of one part; ``wanted`` begins at byte ``start`` of the file."""
-    begin = max(start, number * PART)
-    with wanted[begin - start : (number + 1) * PART - start] as part:
-        return parts.read_into(number, begin - number * PART, part)
+def _copy_parts(parts: Optional[KeptFile], start: int, stop: int, wanted: memoryview) -> bool:
+    """Copy the bytes ``start`` to ``stop`` of the file into ``wanted``, if the parts that they are in are kept."""
+    if parts is None:
+        return False
+    for number in range(start // PART, (stop - 1) // PART + 1):
+        begin = max(start, number * PART)
+        with wanted[begin - start : (number + 1) * PART - start] as part:
+            if not parts.read_into(number, begin - number * PART, part):
+                return False
+    return True

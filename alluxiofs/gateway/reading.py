@@ -36,6 +36,7 @@ class OpenFile:
 
     __slots__ = (
         "_generation",
+        "_in_parts",
         "_kept_read",
         "_lock",
         "_page_size",
@@ -57,6 +58,7 @@ class OpenFile:
 
     def _bind(self, pinned: PinnedFile) -> None:
         self._pinned = pinned
+        self._in_parts = pinned.in_parts
         self._piece: Optional[Piece] = None
         self._size = pinned.size
         self._page_size = pinned.gateway.page_size
@@ -137,6 +139,11 @@ class OpenFile:
             index, start = divmod(offset, self._page_size)
             stop = start + size
             if stop <= self._page_size and offset + size <= self._size:
+                in_parts = self._in_parts
+                if index in in_parts:
+                    data = self._read_part(offset, size)
+                    if data is not None:
+                        return data
                 try:
                     data = self._kept_read(index, start, stop)
                 except PageStoreError as error:
@@ -144,9 +151,11 @@ class OpenFile:
                     data = None
                 if data is not None:
                     return data
-                data = self._read_part(offset, size)
-                if data is not None:
-                    return data
+                if index not in in_parts:
+                    data = self._read_part(offset, size)
+                    if data is not None:
+                        in_parts.add(index)
+                        return data
             return self._read(offset, size)
         with self._first():
             data = self._read_page(offset, size) if self._piece is None else None

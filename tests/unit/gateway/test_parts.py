@@ -186,3 +186,21 @@ def test_many_threads_through_one_file_fetch_it_once(parted: Callable[..., Assem
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(read, range(-(-LENGTH // size))))
     assert sum(length for _, length in fetched(assembled)) == LENGTH
+
+
+def test_a_part_that_was_of_use_is_found_without_looking_for_its_page(parted: Callable[..., Assembled]) -> None:
+    assembled = parted()
+    opened, store = opened_of(assembled), assembled.page_store
+    assert store is not None
+    for _ in range(2):
+        assert opened.read(PART + 5, 30_000) == DATA[PART + 5 : PART + 30_005]
+    missed = store.counters()["misses"]
+    buffer = bytearray(PART)
+    assert opened.read(PART + 7, 1000) == DATA[PART + 7 : PART + 1007]
+    assert opened.read_into(PART, memoryview(buffer)) == PART
+    assert buffer == DATA[PART : 2 * PART]
+    assert store.counters()["misses"] == missed
+    opened.read(0, PAGE + PART)  # the whole page is kept by now
+    assert opened.read(PART + 7, 1000) == DATA[PART + 7 : PART + 1007]
+    assert opened.read(3 * PART, 1000) == DATA[3 * PART : 3 * PART + 1000]
+    assert sorted(fetched(assembled)) == [(0, PART), (PART, PART), (2 * PART, 7 * PART)]
