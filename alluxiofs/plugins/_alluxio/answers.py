@@ -37,6 +37,10 @@ class Head:
     chunked: bool
     keeps_open: bool
 
+    def with_raw(self, raw: bytes) -> Head:
+        """One that came as these bytes, and says the same of itself."""
+        return Head(self.status, raw, self.length, self.chunked, self.keeps_open)
+
     def get(self, name: bytes) -> Optional[str]:
         """The value of a header, by its name in lower case."""
         return _value(self.raw, self.raw.lower(), name)

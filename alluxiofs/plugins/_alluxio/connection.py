@@ -8,6 +8,7 @@ caller's memory.
 from __future__ import annotations
 
 import functools
+import re
 import select
 import socket
 import ssl
@@ -28,6 +29,7 @@ _PIECE = 2**20
 _LARGEST_BODY = 2**30  # of a listing
 _LARGEST_MESSAGE = 2**16  # of what comes instead of data
 _END = b"\r\n\r\n"
+_RANGE_LINE = re.compile(rb"\r\ncontent-range:[^\r\n]*", re.IGNORECASE)
 _TICK = 0.001  # seconds
 _HAS_SYSTEM_LIMITS = sys.platform in ("linux", "darwin")
 _TIMEOUTS = (socket.timeout, BlockingIOError)  # the second of a wait of the system's
@@ -114,6 +116,7 @@ class Connection:
         self._whole = memoryview(self._buffer)
         self._begin = self._end = 0  # what has come and was not looked at yet
         self._last: Optional[Head] = None
+        self._last_rest = b""
         self.idle_since = 0.0
         """When it was last given back; who keeps connections sets it."""
         self._ready = select.poll() if hasattr(select, "poll") else None
@@ -260,12 +263,16 @@ class Connection:
         self._begin, self._end = 0, count
 
     def _parse(self, raw: bytes) -> Head:
-        last = self._last
-        if last is None or last.raw != raw:  # of pages of one size all heads are alike
+        # Of pages of one size all heads are alike; of ranges but for the line that says which one it is.
+        last, rest = self._last, _RANGE_LINE.sub(b"", raw, 1)
+        if last is None or self._last_rest != rest:
             try:
                 last = self._last = parse_head(raw)
             except BadAnswerError as error:
                 raise BadAnswerError(f"{self._where}: {error}") from None
+            self._last_rest = rest
+        elif last.raw != raw:
+            last = self._last = last.with_raw(raw)
         return last
 
     # --- the body -----------------------------------------------------------------------------------------------
