@@ -1,0 +1,104 @@
+"""By OTLP over gRPC to a collector, from many processes, as the environment says."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from tests.servers import missing
+from tests.telemetry.sink import Sink
+
+_ROOT = Path(__file__).parents[2]
+_EXAMPLE = _ROOT / "contrib" / "monitoring" / "otlp" / "many_processes.py"
+_CONTENT = b"0123456789"
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    if importlib.util.find_spec("opentelemetry.exporter") is None or importlib.util.find_spec("grpc") is None:
+        missing("the exporter is not installed: pip install opentelemetry-exporter-otlp-proto-grpc")
+    with Sink() as listening:
+        yield listening
+
+
+def run(sink: Sink, *command: object, **variables: str) -> str:
+    """A process in an environment that names the sink; what it printed."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(_ROOT),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint,
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "10",
+        **variables,
+    }
+    words = [sys.executable, *map(str, command)]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False, env=environment)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    (tmp_path / "file").write_bytes(_CONTENT)
+    return (tmp_path / "file").as_uri()
+
+
+def test_many_processes_each_as_itself(sink: Sink, url: str) -> None:
+    said = run(sink, _EXAMPLE, 2, url, OTEL_SERVICE_NAME="training", OTEL_RESOURCE_ATTRIBUTES="team=vision")
+    assert said == "2 processes have read 20 bytes\n"
+    assert len({one["service.instance.id"] for one in sink.resources}) == 2
+    assert {(one["service.name"], one["team"]) for one in sink.resources} == {("training", "vision")}
+
+    durations = sink.last("alluxiofs_under_store_call_duration_seconds")
+    assert len(durations) == 2
+    for point in durations.values():
+        assert list(point.explicit_bounds) == [0.01, 0.04, 0.16, 0.64]
+    assert [point.as_int for point in sink.last("alluxiofs_read_bytes").values()] == [10, 10]
+
+    names = [span.name for span in sink.spans]
+    assert names.count("alluxiofs.cat_file") == 2
+    operations = {span.span_id for span in sink.spans if span.name == "alluxiofs.cat_file"}
+    assert {span.parent_span_id for span in sink.spans if span.name == "alluxiofs.read"} == operations
+
+
+def test_the_environment_turns_it_off(sink: Sink, url: str) -> None:
+    assert run(sink, _EXAMPLE, 1, url, OTEL_SDK_DISABLED="true") == "1 processes have read 10 bytes\n"
+    assert not sink.spans
+    sdk: Any = importlib.import_module("opentelemetry.sdk.metrics")
+    if hasattr(sdk.MeterProvider(shutdown_on_exit=False), "_disabled"):  # older ones only have it for traces
+        assert not sink.metrics
+
+
+_BY_NAME = """
+import sys, fsspec
+from opentelemetry import metrics
+if "global" in sys.argv:
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())]))
+fs = fsspec.filesystem("alluxiofs", target_protocol="file", telemetry="otel")
+fs.cat_file(sys.argv[1])
+if "global" in sys.argv:
+    metrics.get_meter_provider().shutdown()
+"""
+
+
+@pytest.mark.parametrize("word", ["global", "none"])
+def test_by_name_it_is_the_provider_that_the_application_has_set(sink: Sink, url: str, word: str) -> None:
+    run(sink, "-c", _BY_NAME, url, word)
+    found: Any = sink.last("alluxiofs_read_bytes")
+    assert [point.as_int for point in found.values()] == ([10] if word == "global" else [])
+    assert not sink.spans, "spans only go where a tracer provider was passed"
+
+
+def test_the_environment_says_how_often(sink: Sink, url: str) -> None:
+    waiting = _BY_NAME.replace("metrics.get_meter_provider().shutdown()", "time.sleep(2); os._exit(0)")
+    run(sink, "-c", f"import os, time{waiting}", url, "global", OTEL_METRIC_EXPORT_INTERVAL="200")
+    assert sink.last("alluxiofs_read_bytes"), "it ended without saying so, and had sent before"
