@@ -48,7 +48,18 @@ _SIGNED = frozenset(
 _HOP_BY_HOP = frozenset(
     {"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding", "x-amz-request-id"}
 )
+_OF_OSS = frozenset({"accept-encoding", "authorization", "x-oss-date", "x-oss-range-behavior", "x-oss-security-token"})
 _LATE = 15 * 60  # seconds that a request may be old
+
+
+@define
+class Session:
+    """Temporary credentials."""
+
+    key: str
+    secret: str
+    token: str
+    ended: bool = False
 
 
 @define(frozen=True)
@@ -59,6 +70,13 @@ class OssServer:
     port: int
     key: str
     secret: str
+    _sessions: Dict[str, Session] = field(factory=dict, repr=False)
+
+    def session(self) -> Session:
+        """Temporary credentials, which count until they are told to have ended."""
+        number = len(self._sessions)
+        made = self._sessions[f"session-{number}"] = Session(f"session-{number}", f"secret-{number}", f"token-{number}")
+        return made
 
     @property
     def endpoint(self) -> str:
@@ -115,11 +133,14 @@ class Front:
         The S3 server behind it.
     key, secret:
         Of the one user that OSS knows here.
+    sessions:
+        That user's temporary credentials.
     """
 
-    def __init__(self, upstream: S3Server, key: str, secret: str) -> None:
+    def __init__(self, upstream: S3Server, key: str, secret: str, sessions: Mapping[str, Session]) -> None:
         self._upstream = upstream
         self._key, self._secret = key, secret
+        self._sessions = sessions
         self._idle: queue.SimpleQueue[http.client.HTTPConnection] = queue.SimpleQueue()
         self._appending = threading.Lock()
         self._appendable: set[str] = set()
@@ -147,13 +168,19 @@ class Front:
                 raise _RefusedError(403, "AccessDenied", "Request has expired.")
         else:
             raise _RefusedError(403, "AccessDenied", "Anonymous access is forbidden for this operation.")
-        if key != self._key:
+        session = self._sessions.get(key)
+        if key != self._key and session is None:
             raise _RefusedError(403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist.")
-        if not hmac.compare_digest(signature, self._signature(asked, date)):
+        if session is not None and session.ended:
+            raise _RefusedError(403, "SecurityTokenExpired", "The security token you provided has expired.")
+        if session is not None and asked.headers.get("x-oss-security-token") != session.token:
+            raise _RefusedError(403, "InvalidSecurityToken", "The security token you provided is invalid.")
+        secret = self._secret if session is None else session.secret
+        if not hmac.compare_digest(signature, self._signature(asked, date, secret)):
             message = "The request signature we calculated does not match the signature you provided."
             raise _RefusedError(403, "SignatureDoesNotMatch", message)
 
-    def _signature(self, asked: Asked, date: str) -> str:
+    def _signature(self, asked: Asked, date: str, secret: str) -> str:
         """As the store's documentation of version 1 has it."""
         special = sorted((name, value) for name, value in asked.headers.items() if name.startswith("x-oss-"))
         named = sorted((name, value) for name, value in asked.query if name in _SIGNED)
@@ -168,7 +195,7 @@ class Front:
                 asked.resource + (f"?{query}" if query else ""),
             )
         )
-        digest = hmac.new(self._secret.encode(), text.encode(), hashlib.sha1).digest()
+        digest = hmac.new(secret.encode(), text.encode(), hashlib.sha1).digest()
         return base64.b64encode(digest).decode()
 
     # --- what is done -------------------------------------------------------------------------------------------
@@ -235,7 +262,15 @@ class Front:
         headers = {
             name.replace("x-oss-", "x-amz-", 1): value
             for name, value in asked.headers.items()
-            if name not in {*_HOP_BY_HOP, "authorization", "x-oss-date", "x-oss-range-behavior", "accept-encoding"}
+            if name
+            not in {
+                *_HOP_BY_HOP,
+                "authorization",
+                "x-oss-date",
+                "x-oss-range-behavior",
+                "accept-encoding",
+                "x-oss-security-token",
+            }
         }
         request = AWSRequest(asked.method, url, headers, asked.body)
         S3SigV4Auth(Credentials(self._upstream.key, self._upstream.secret), "s3", "us-east-1").add_auth(request)
@@ -347,7 +382,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
 def running(upstream: S3Server) -> Iterator[OssServer]:
     """The front, before a running S3 server."""
     server = OssServer("127.0.0.1", free_port(), "oss-tester", "oss-tester-secret")
-    front = Front(upstream, server.key, server.secret)
+    front = Front(upstream, server.key, server.secret, server._sessions)
     http_server = ThreadingHTTPServer((server.host, server.port), _handler(front))
     http_server.daemon_threads = True
     http_server.block_on_close = False

@@ -19,6 +19,7 @@ from alluxiofs.errors import ConfigurationError, MissingExtraError, UnknownSetti
 from alluxiofs.plugins._fsspec.failures import brief, cause_to_show
 from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS, uncached
 from alluxiofs.plugins._fsspec.waiting import Destination, Threads, result
+from alluxiofs.plugins._oss.credentials import RenewedCredentials
 from alluxiofs.plugins._oss.failures import AGAIN, translated
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ T = TypeVar("T")
 _CALLS = 64
 _ATTEMPTS = 3
 _FIRST_PAUSE = 0.2  # seconds, doubled each time
-_FREQUENT = frozenset({"endpoint", "key", "secret", "token"})
+_PROVIDER = "credential_provider"
+_FREQUENT = frozenset({"endpoint", "key", "secret", "token", _PROVIDER})
 
 
 class OssClient:
@@ -46,7 +48,7 @@ class OssClient:
     Parameters
     ----------
     target:
-        Options of ``OSSFileSystem``, or such an object.
+        Options of ``OSSFileSystem``, and ``credential_provider``; or such an object.
 
     Raises
     ------
@@ -67,6 +69,10 @@ class OssClient:
             raise ConfigurationError(
                 "target_options: OSS needs an 'endpoint' (https://oss-cn-hangzhou.aliyuncs.com), or OSS_ENDPOINT"
             )
+        ask = target.options.get(_PROVIDER)
+        if ask is not None and not callable(ask):
+            raise ConfigurationError(f"target_options: {_PROVIDER} is no callable that gives credentials")
+        self._provider = None if ask is None else RenewedCredentials(ask)
         self._lock = threading.Lock()
         self._threads = Threads(limit=_CALLS)
         self._made: Optional[OSSFileSystem] = None
@@ -108,6 +114,18 @@ class OssClient:
         self, method: str, deadline: Deadline, bucket: str, *arguments: Any, again: bool = True, **options: Any
     ) -> Any:
         """The same, within a call that :meth:`run` or :meth:`start` runs."""
+        from oss2.exceptions import OssError
+
+        if self._provider is not None:
+            used = self._provider.get_credentials()
+            try:
+                return self._asked(method, deadline, bucket, *arguments, again=again, **options)
+            except OssError as error:
+                if error.status not in (401, 403) or not self._provider.renewed(used, str(error.code or "")):
+                    raise
+        return self._asked(method, deadline, bucket, *arguments, again=again, **options)
+
+    def _asked(self, method: str, deadline: Deadline, bucket: str, *arguments: Any, again: bool, **options: Any) -> Any:
         from oss2.exceptions import OssError
 
         for attempt in range(1, _ATTEMPTS):
@@ -175,14 +193,13 @@ class OssClient:
                 self._made = self._target.client if self._target.client is not None else self._make()
                 self._session = oss2.Session(pool_size=_CALLS)
             made, session = self._made, self._session
+        auth = made._auth if self._provider is None else oss2.ProviderAuth(self._provider)
         limit = deadline.wait()
         if not bucket:
-            return oss2.Service(
-                made._auth, made._endpoint, session=session, connect_timeout=limit, app_name="alluxiofs"
-            )
+            return oss2.Service(auth, made._endpoint, session=session, connect_timeout=limit, app_name="alluxiofs")
         # Its checksum is computed in Python; parts are sent with one that the store checks.
         return oss2.Bucket(
-            made._auth,
+            auth,
             made._endpoint,
             bucket,
             session=session,
@@ -194,8 +211,9 @@ class OssClient:
     def _make(self) -> OSSFileSystem:
         from ossfs import OSSFileSystem
 
+        options = {name: value for name, value in self._target.options.items() if name != _PROVIDER}
         try:
-            return OSSFileSystem(**uncached(self._target.options))
+            return OSSFileSystem(**uncached(options))
         except (TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError(f"target_options: {brief(str(error))}") from error
 
@@ -210,6 +228,7 @@ def _check_options(options: Iterable[str]) -> None:
     known = set(COMMON_OPTIONS)
     for kind in OSSFileSystem.__mro__[: OSSFileSystem.__mro__.index(AbstractFileSystem)]:
         known.update(inspect.signature(vars(kind).get("__init__", len)).parameters)
+    known.add(_PROVIDER)
     known -= {"self", "kwargs", "obj"}
     for option in sorted(unusual - known):
         raise UnknownSettingError(f"target_options: ossfs has no option {option!r}{nearest(option, known)}")
