@@ -15,7 +15,8 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional
 from alluxiofs.errors import PageStoreError
 from alluxiofs.interfaces import Claim, Claims, Deadline
 from alluxiofs.pagestores.ondisk import layout
-from alluxiofs.pagestores.ondisk.folder import Files, Folder
+from alluxiofs.pagestores.ondisk.files import Files
+from alluxiofs.pagestores.ondisk.folder import Folder
 from alluxiofs.pagestores.ondisk.section import Section
 
 __all__ = ["SharedClaims"]
@@ -120,10 +121,8 @@ class SharedClaims:
 
     def _tell(self, key: bytes, claimed: List[Claim], mine: List[Claim]) -> None:
         """Put claims into the table, without the pages that are in it already."""
-        with self._folder.locked(create=True, patience=_PATIENCE) as opened:
-            if opened is None:
-                return
-            files, section = opened
+
+        def tell(files: Files, section: Section) -> None:
             owner = files.owner(section)
             others = self._others(files, section, key, owner)
             for claim in claimed:
@@ -139,6 +138,8 @@ class SharedClaims:
                         section.put(files.control.file, at, entry)
                 if not claim.pages:
                     mine.remove(claim)
+
+        self._folder.alone(tell, create=True, patience=_PATIENCE)
 
     def _others(self, files: Files, section: Section, key: bytes, owner: int) -> List[range]:
         """The pages of a file that are claimed by others who live. The claims of the dead are removed."""
@@ -194,13 +195,12 @@ class SharedClaims:
             return True
         self._lives(owner)  # the other threads need not look, too
         try:
-            with self._folder.locked(patience=_PATIENCE) as opened:
-                alive = opened is not None and files.owners.is_alive(owner)
+            alive = self._folder.alone(lambda *_: files.owners.is_alive(owner), patience=_PATIENCE)
         except PageStoreError:
             return True
         if not alive:
             self._alive.pop(owner, None)
-        return alive
+        return bool(alive)
 
 
 def _is_among(index: int, runs: List[range]) -> bool:

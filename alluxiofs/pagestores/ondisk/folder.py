@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import weakref
-from typing import Callable, Dict, Iterator, Optional, Tuple, TypeVar
+from typing import Callable, Dict, Optional, TypeVar
 
 from alluxiofs.pagestores.failures import failures
 from alluxiofs.pagestores.ondisk import layout
@@ -15,7 +14,7 @@ from alluxiofs.pagestores.ondisk.making import make_store, replace_store
 from alluxiofs.pagestores.ondisk.section import Section
 from alluxiofs.pagestores.ondisk.trust import is_trusted
 
-__all__ = ["PATIENCE", "Files", "Folder"]
+__all__ = ["PATIENCE", "Folder"]
 
 PATIENCE = 10.0
 _LOST = frozenset({errno.ENOENT, errno.ESTALE, errno.ENOTDIR})
@@ -114,23 +113,6 @@ class Folder:
                 if error.errno in _LOST:
                     self._lose()  # the next one looks anew
                 raise
-
-    @contextlib.contextmanager
-    def locked(self, create: bool = False, patience: float = PATIENCE) -> Iterator[Optional[Tuple[Files, Section]]]:
-        """TRANSITION: for claims.py until it uses alone()."""
-        with failures(self.path):
-            files = self._open.get(self.layout) or self.files() or (self._make() if create else None)
-            if files is None:
-                yield None
-                return
-            section = Section()
-            try:
-                if not files.lock.acquire(section, patience):
-                    self._lose()
-                    raise FileNotFoundError(errno.ENOENT, "the lock was removed", self.layout)
-                yield files, section
-            finally:
-                _leave(files, section)
 
     def change(self, work: Callable[[Files, Section], _Result], create: bool = False) -> Optional[_Result]:
         """The same, and ``work`` may change anything."""
