@@ -162,7 +162,7 @@ class PinnedFile:
                 read.others.extend(index for index in run if index not in claimed)
                 if then is not None:
                     then()
-                come = claimed.intersection(kept.pages.held(run))  # since they were looked for
+                come = claimed.intersection(self._kept_meanwhile(read, run))
                 claimed.difference_update(come)
                 claimed.update(self._not_kept(kept, come, read.offset, read.view))
                 for part in runs_of(sorted(claimed), len(run)):
@@ -171,6 +171,17 @@ class PinnedFile:
                 kept.pages.release_run(mine)
         finally:
             kept.pages.release_run(mine)
+
+    def _kept_meanwhile(self, read: _Read, run: range) -> Iterable[int]:
+        """Those of neighbouring pages of which everything that is read has been kept since it was looked for."""
+        held = read.kept.pages.held(run)
+        parts = read.kept.parts()
+        if held or parts is None or len(run) > 1:
+            return held
+        begin, end = run.start * self._page_size, run.stop * self._page_size
+        first, last = max(read.offset, begin) // PART, (min(read.offset + len(read.view), end) - 1) // PART
+        # The second small read of a page has all of it; not so one that was late for the first.
+        return run if len(parts.held(range(first, last + 1))) == last + 1 - first else ()
 
     def _fetch_pages(self, read: _Read, run: range) -> None:
         """Fetch what is missing of neighbouring pages that were claimed, keep it, and fill the view's part of them."""
