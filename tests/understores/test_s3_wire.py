@@ -240,6 +240,7 @@ def test_what_is_public_is_asked_for_without_a_signature(opened: Opened, monkeyp
     [
         {"config_kwargs": {"tcp_keepalive": True}},
         {"config_kwargs": {"signature_version": "s3"}},
+        {"config_kwargs": {"retries": {"mode": "adaptive"}}},
         {"config_kwargs": {"connector_args": {"use_dns_cache": False}}},
         {"s3_additional_kwargs": {"ResponseContentType": "text/plain"}},
         {"config_kwargs": {"proxies": {"http": "http://127.0.0.1:1"}}},

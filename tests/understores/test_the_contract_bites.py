@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Type
+from typing import Any, Iterator, List, Optional, Tuple, Type
 
+import attrs
 import pytest
 
 from alluxiofs.interfaces import Deadline, Entry, Target, UnderStore, Version, Writer
@@ -86,7 +87,40 @@ class _KeepsTheSource(LocalUnderStore):
         self.copy(source, target, deadline)
 
 
+class _TellsAndReads(LocalUnderStore):
+    """As it should be, but for what a subclass changes."""
+
+    capabilities = attrs.evolve(LocalUnderStore.capabilities, stat_and_read=True)
+
+    def stat_and_read(
+        self, name: str, length: int, deadline: Deadline, *, from_end: bool = False
+    ) -> Tuple[Entry, int, bytes]:
+        entry = self.stat(name, deadline)
+        if not entry.is_file:
+            return entry, 0, b""
+        data = Path(name).read_bytes()
+        start = max(0, len(data) - length) if from_end else 0
+        return entry, start, data[start : start + length]
+
+
+class _TellsLess(_TellsAndReads):
+    def stat_and_read(
+        self, name: str, length: int, deadline: Deadline, *, from_end: bool = False
+    ) -> Tuple[Entry, int, bytes]:
+        entry, start, data = super().stat_and_read(name, length, deadline, from_end=from_end)
+        return attrs.evolve(entry, modified=None), start, data
+
+
+class _ReadsTheBeginning(_TellsAndReads):
+    def stat_and_read(
+        self, name: str, length: int, deadline: Deadline, *, from_end: bool = False
+    ) -> Tuple[Entry, int, bytes]:
+        return super().stat_and_read(name, length, deadline)
+
+
 CASES: List[Any] = [
+    (_TellsLess, "test_what_a_file_is_and_its_bytes_come_together", (10, 5, False)),
+    (_ReadsTheBeginning, "test_what_a_file_is_and_its_bytes_come_together", (10, 5, True)),
     (_IgnoresTheVersion, "test_another_content_of_the_same_size_is_another_version", ()),
     (_IgnoresTheVersion, "test_a_file_of_another_size_is_not_read_as_the_old", (b"longer than it was",)),
     (_ReadsOneByteOff, "test_many_threads_read_one_file", ()),
@@ -108,3 +142,10 @@ def test_a_broken_store_is_found(kind: Type[UnderStore], promise: str, arguments
     store = kind(Target("file"), kind.Settings(), make_context())
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         getattr(UnderStoreContract(), promise)(store, str(tmp_path), *arguments)
+
+
+@pytest.mark.parametrize("from_end", [False, True])
+def test_a_store_that_is_right_is_not_accused(from_end: bool, tmp_path: Path) -> None:
+    store = _TellsAndReads(Target("file"), _TellsAndReads.Settings(), make_context())
+    UnderStoreContract().test_what_a_file_is_and_its_bytes_come_together(store, str(tmp_path), 10, 5, from_end)
+    UnderStoreContract().test_and_of_a_directory_that_it_is_one(store, str(tmp_path))

@@ -103,6 +103,13 @@ async def find_way(made: S3FileSystem, method: str, bucket: str) -> Optional[Way
     Exception
         Whatever the client raises before it sends anything (there are no credentials …).
     """
+    try:
+        return await _found(made, method, bucket)
+    except (AttributeError, LookupError, TypeError):  # another release of the client than any that is known here
+        return None
+
+
+async def _found(made: S3FileSystem, method: str, bucket: str) -> Optional[Way]:
     from aiobotocore.httpsession import AIOHTTPSession
 
     await made.set_session()
@@ -124,6 +131,8 @@ async def find_way(made: S3FileSystem, method: str, bucket: str) -> Optional[Way
 def _is_plain(config: Any) -> bool:
     """Whether connections of the client are like any others."""
     if config.client_cert or getattr(config, "tcp_keepalive", None):
+        return False
+    if (config.retries or {}).get("mode") == "adaptive":  # it keeps to a pace of its own
         return False
     times = (config.connect_timeout, config.read_timeout, idle_limit(config))
     return set(config.connector_args or ()) <= {_IDLE} and all(isinstance(time, (int, float)) for time in times)

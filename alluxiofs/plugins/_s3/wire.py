@@ -36,7 +36,7 @@ __all__ = ["Body", "Wire", "failure"]
 _BUSY = frozenset({429, 500, 502, 503, 504})  # may be another answer next time
 _PAUSE, _LONGEST_PAUSE = 1.0, 20.0  # seconds, as botocore has them
 _UNKNOWN: Any = object()
-_ATTEMPTS = {"legacy": 5, "standard": 3, "adaptive": 3}
+_ATTEMPTS = {"legacy": 5, "standard": 3}
 
 
 class Body(Target):
@@ -187,7 +187,7 @@ class Wire:
         if held is None:
             return None
         if isinstance(held, RefreshableCredentials):
-            frozen = None if held.refresh_needed() else held._frozen_credentials
+            frozen = None if held.refresh_needed() else getattr(held, "_frozen_credentials", None)
         else:
             frozen = held if isinstance(held, Credentials) else None
         if frozen is None:
