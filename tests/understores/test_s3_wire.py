@@ -141,6 +141,10 @@ def test_all_keys_are_found_and_read_as_by_the_client(
             assert store.stat_and_read(expected.name, 100, soon()) == (expected, 0, data)
             assert len(asked(proxy)) == 3
             assert not any(BY_CLIENT in each.headers for each in asked(proxy))
+        empty = write(by_client, f"{bucket}/empty", b"")
+        for each in (store, by_client):
+            for from_end in (False, True):
+                assert each.stat_and_read(empty.name, 100, soon(), from_end=from_end) == (empty, 0, b"")
 
 
 @pytest.mark.parametrize("key", ODDER_KEYS)

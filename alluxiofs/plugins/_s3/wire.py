@@ -123,6 +123,8 @@ class Wire:
                 # Longer than the caller waits for anything is long enough, whatever the client's patience.
                 over = time.monotonic() - began >= deadline.stall or not deadline.remaining()
                 if attempt >= most or over or (body is not None and body.began):
+                    if str(error).startswith(f"{name}: "):
+                        raise
                     raise _about(name, error) from error
                 problem = error
             else:
