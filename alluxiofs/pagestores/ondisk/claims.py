@@ -8,7 +8,6 @@ entry whose owner is dead takes it over.
 from __future__ import annotations
 
 import errno
-import struct
 import time
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional
 
@@ -21,8 +20,7 @@ from alluxiofs.pagestores.ondisk.section import Section
 
 __all__ = ["SharedClaims"]
 
-_ENTRY = struct.Struct("<16sQQ")  # key, pages, owner; an owner of 0: nobody's
-_PLACES = (layout.CONTROL_BYTES - layout.CLAIMS_AT) // _ENTRY.size
+_ENTRY, _PLACES = layout.CLAIM, layout.CLAIMS  # an owner of 0: nobody's
 _NUMBER_BITS = 20  # of the number of pages; the first one is in the bits above
 _MOST_PAGES = (1 << _NUMBER_BITS) - 1
 _PATIENCE = 0.5

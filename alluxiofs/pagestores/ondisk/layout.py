@@ -9,6 +9,7 @@ import xxhash
 from attrs import define
 
 __all__ = [
+    "CLAIM",
     "CLAIMS",
     "CLASSES",
     "DESCRIPTOR_BYTES",
@@ -40,8 +41,9 @@ RECORDS_AT = 128
 RECORD = struct.Struct("<6Q")
 STATE_AT = RECORDS_AT + CLASSES * RECORD.size
 STATE = struct.Struct("<QQ")  # the last sequence, whether somebody is changing something; a checksum behind them
-CLAIMS_AT, CLAIM_BYTES, CLAIMS = 8192, 16, 2048
-CONTROL_BYTES = CLAIMS_AT + CLAIMS * CLAIM_BYTES
+CLAIMS_AT, CLAIMS = 8192, 1024
+CLAIM = struct.Struct("<16sQQ")  # key, first page and number of pages, owner
+CONTROL_BYTES = CLAIMS_AT + CLAIMS * CLAIM.size
 
 # --- size classes: four to each doubling, so that a cell is at most a quarter larger than what is in it ------------
 
