@@ -24,10 +24,10 @@ def by_s3fs(server: Storage) -> Dict[str, Ask]:
 
     bare = fsspec.filesystem("s3", **server.options, use_listings_cache=False, skip_instance_cache=True)
     return {
-        "4 kB": lambda number: bare.cat_file(f"{BUCKET}/large", number * SMALL, (number + 1) * SMALL),
+        "4 kB": lambda number: bare.cat_file(f"{BUCKET}/large", start=number * SMALL, end=(number + 1) * SMALL),
         "stat": lambda number: bare.info(f"{BUCKET}/small/{number % COUNT}", refresh=True),
-        "8 MiB": lambda _: bare.cat_file(f"{BUCKET}/large", 0, LARGE),
-        "small, 8 threads": lambda number: bare.cat_file(f"{BUCKET}/small/{number % COUNT}", 0, SMALL),
+        "8 MiB": lambda _: bare.cat_file(f"{BUCKET}/large", start=0, end=LARGE),
+        "small, 8 threads": lambda number: bare.cat_file(f"{BUCKET}/small/{number % COUNT}", start=0, end=SMALL),
     }
 
 
