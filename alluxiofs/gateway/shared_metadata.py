@@ -12,6 +12,7 @@ Absence is not noted. Answers of workers are not either: these keep them themsel
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
@@ -259,7 +260,12 @@ def _key(kind: str, tenant: bytes, url: str) -> bytes:
 
 def _change_key(mount: Mount, url: str) -> bytes:
     """Every tenant's changes are everybody's."""
-    return hashlib.sha256(b"\0".join((b"change", _encoded(mount.store.identity()), _encoded(url)))).digest()[:16]
+    return _change_key_of(mount.store.identity(), url)
+
+
+@functools.lru_cache(maxsize=1024)  # looked for with each stat that is noted: of one directory, again and again
+def _change_key_of(identity: str, url: str) -> bytes:
+    return hashlib.sha256(b"\0".join((b"change", _encoded(identity), _encoded(url)))).digest()[:16]
 
 
 def _encoded(text: str) -> bytes:
