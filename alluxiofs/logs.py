@@ -1,23 +1,34 @@
-"""Logging into a file, for those who ask for it; else everything goes to the logger ``alluxiofs`` and its handlers."""
+"""Logging into a file, for those who ask for it; else everything goes to the logger ``alluxiofs`` and its handlers.
+
+Records have fields, for those who look for a worker or a path and do not want to take sentences apart: attributes of
+the record, as far as they are known (:data:`FIELDS`).
+"""
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+import json
 import logging
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Dict, Optional, Union
 
 from attrs import define, field
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError, nearest
 
-__all__ = ["LOGGER_NAME", "LogConfig", "setup_logger"]
+__all__ = ["FIELDS", "LOGGER_NAME", "LogConfig", "fields", "setup_logger"]
 
 LOGGER_NAME = "alluxiofs"
 """The logger of this package; components log to its children."""
 
+FIELDS = ("operation", "path", "worker", "component", "reason", "seconds")
+"""What a record may say besides its sentence: the operation, the full URL, ``host:port`` of the worker, the name of the
+transport or store, in one word why (as the metrics have it), and how long it took."""
+
 _FILE = "alluxiofs.log"
 _FORMAT = "%(asctime)s %(levelname)s %(process)d %(threadName)s %(name)s: %(message)s"
+_FORMATS = ("text", "json")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -38,6 +49,12 @@ def _as_level(value: Any) -> str:
     return name.upper()
 
 
+def _as_format(value: Any) -> str:
+    if value not in _FORMATS:
+        raise ConfigurationError(f"LogConfig(format={value!r}): it is {' or '.join(map(repr, _FORMATS))}")
+    return str(value)
+
+
 @define(frozen=True)
 class LogConfig:
     """Where to log to, and how much.
@@ -48,10 +65,52 @@ class LogConfig:
         A folder; the file in it is ``alluxiofs.log``. Both are made with the first record that is logged.
     level:
         The least serious level that is logged: ``"DEBUG"``, ``"INFO"``, ``"WARNING"``, ``"ERROR"``, ``"CRITICAL"``.
+    format:
+        ``"text"``: lines for people, with the fields at their ends. ``"json"``: an object a line.
     """
 
     path: str = field(default=".", converter=_as_path)
     level: str = field(default="INFO", converter=_as_level)
+    format: str = field(default="text", converter=_as_format)
+
+
+def fields(**known: Any) -> Dict[str, Any]:
+    """What is passed as ``extra`` with a record: those of :data:`FIELDS` that are known."""
+    return {name: value for name, value in known.items() if value is not None and value != ""}
+
+
+def _fields_of(record: logging.LogRecord) -> Dict[str, Any]:
+    return {name: vars(record)[name] for name in FIELDS if name in vars(record)}
+
+
+class _TextFormatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name that logging calls
+        """The line, and the fields at its end."""
+        found = _fields_of(record)
+        more = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in found.items())
+        line = super().formatMessage(record).replace("\n", "\\n")  # or a name could write lines of its own
+        return f"{line} [{more}]" if more else line
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """An object, in one line whatever is in it."""
+        time = datetime.datetime.fromtimestamp(record.created, tz=datetime.timezone.utc)
+        document: Dict[str, Any] = {
+            "time": time.isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "process": record.process,
+            "thread": record.threadName,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields_of(record),
+        }
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return json.dumps(document, ensure_ascii=False, default=str)
+
+
+_FORMATTERS = {"text": _TextFormatter, "json": _JsonFormatter}
 
 
 class _LateFileHandler(logging.FileHandler):
@@ -92,12 +151,22 @@ def setup_logger(
     elif file_path is not None or level_str is not None:
         raise ConfigurationError("setup_logger(): a LogConfig says where to log to, and how much")
     file = Path(config.path).expanduser().absolute() / _FILE
-    # One logger a file and level: two filesystems that log to different files do not see each other's records.
+    # One logger a file, level and format: two filesystems that log to different files do not see each other's records.
     digest = hashlib.blake2b(str(file).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-    logger = logging.getLogger(f"{LOGGER_NAME}.to-file-{digest}-{config.level.lower()}")
+    logger = logging.getLogger(f"{LOGGER_NAME}.to-file-{digest}-{config.level.lower()}-{config.format}")
     logger.setLevel(config.level)
     if not logger.handlers:
         handler = _LateFileHandler(file)
-        handler.setFormatter(logging.Formatter(_FORMAT))
+        handler.setFormatter(_FORMATTERS[config.format](_FORMAT))
         logger.addHandler(handler)
     return logger
+
+
+def _quiet() -> None:
+    """Who has set up no logging sees nothing of it, not even on the standard error stream."""
+    logger = logging.getLogger(LOGGER_NAME)
+    if not any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+        logger.addHandler(logging.NullHandler())
+
+
+_quiet()

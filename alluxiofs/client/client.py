@@ -11,6 +11,7 @@ from alluxiofs.client.former import FormerCalls
 from alluxiofs.client.jobs import Jobs
 from alluxiofs.errors import ConfigurationError, UnknownSettingError, nearest, not_found
 from alluxiofs.interfaces import LoadOptions, LoadProgress, LoadState, Location
+from alluxiofs.logs import fields
 
 if TYPE_CHECKING:
     from fsspec.callbacks import Callback
@@ -91,7 +92,9 @@ class AlluxioClient(FormerCalls):
         try:
             self.jobs.submit(location, _options(verbose=verbose, bandwidth=bandwidth, **options))
         except FileNotFoundError as error:
-            self.gateway.logger.warning("nothing is loaded: %s", error)
+            self.gateway.logger.warning(
+                "nothing is loaded: %s", error, extra=fields(operation="load", path=location.url)
+            )
             return False
         return True
 
@@ -158,13 +161,16 @@ class AlluxioClient(FormerCalls):
         try:
             self.jobs.submit(location, _options(**options))
         except FileNotFoundError as error:
-            self.gateway.logger.warning("nothing is loaded: %s", error)
+            self.gateway.logger.warning(
+                "nothing is loaded: %s", error, extra=fields(operation="load", path=location.url)
+            )
             return False
         progress = self.jobs.wait(location, until, functools.partial(_tell, callback))
         if progress.state is LoadState.SUCCEEDED:
             return True
         why = progress.reason or progress.message or "no reason is given"
-        self.gateway.logger.warning("load job of %s: %s: %s", location.url, progress.state.value, why)
+        more = fields(operation="load", path=location.url, reason=progress.state.value.lower())
+        self.gateway.logger.warning("load job of %s: %s: %s", location.url, progress.state.value, why, extra=more)
         return False
 
     # --- how it is done -----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from alluxiofs.gateway.line import Side
 from alluxiofs.gateway.read_path import ReadPath
 from alluxiofs.gateway.writing import PublishedWriter
 from alluxiofs.interfaces import Deadline, Location, UnderStore, Writer
+from alluxiofs.logs import fields
 
 __all__ = ["Gateway"]
 
@@ -175,14 +176,16 @@ class Gateway(ReadPath):
         for place, worker in enumerate(workers):
             breaker = process_breakers.of(transport.name, worker)
             if breaker.passed_over:
-                self.logger.info("worker %s fails, and is not asked to drop %s", worker.host, location.url)
+                more = fields(operation="drop", worker=f"{worker.host}:{worker.http_port}", path=location.url)
+                self.logger.info("worker %s fails, and is not asked to drop %s", worker.host, location.url, extra=more)
                 continue
             try:
                 transport.drop(worker, location, whole.share(len(workers) - place))
             except (OSError, AlluxioFSError) as error:
                 if blames(error):
                     breaker.failed(waited=isinstance(error, TimeoutError))
-                self.logger.warning("worker %s could not drop %s: %s", worker.host, location.url, error)
+                more = fields(operation="drop", worker=f"{worker.host}:{worker.http_port}", path=location.url)
+                self.logger.warning("worker %s could not drop %s: %s", worker.host, location.url, error, extra=more)
 
     # --- asking the under store -------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import xxhash
 from alluxiofs.errors import PageStoreError
 from alluxiofs.gateway.naming import encode_name, part_key
 from alluxiofs.interfaces import Event, KeptFile, PageStore, Telemetry, Version
+from alluxiofs.logs import fields
 
 __all__ = ["PART", "PAUSE", "Keeper", "KeptVersion", "page_key"]
 
@@ -175,5 +176,6 @@ class Keeper:
             return
         self._warned = True
         name = self.store.name if self.store is not None else ""
-        self._logger.warning("page store %r does not work, reading goes on without it: %s", name, error)
+        more = fields(component=name, reason="failed")
+        self._logger.warning("page store %r does not work, reading goes on without it: %s", name, error, extra=more)
         self._telemetry.record_event(Event("page_store_off", "failed"))

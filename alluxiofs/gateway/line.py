@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Callable, Optional, Sequence, TypeVar
+from typing import Any, Callable, Dict, Optional, Sequence, TypeVar
 
 from attrs import define
 
@@ -23,6 +23,7 @@ from alluxiofs.gateway.breaker import blames, process_breakers
 from alluxiofs.gateway.budget import backoff, process_budget
 from alluxiofs.gateway.parts import Limits
 from alluxiofs.interfaces import Call, Deadline, Event, Telemetry, Worker
+from alluxiofs.logs import fields
 
 __all__ = ["Line", "Side", "state_of"]
 
@@ -147,10 +148,10 @@ class Line:
                 failed = error
                 if not last:
                     place = _following(line, place, error)
-                    self._pass_on(error, side, line[place])
+                    self._pass_on(error, side, line[place], method, about)
                     continue
                 again = repeatable and repeated < limits.retries and kind_of(error) is Kind.TEMPORARY
-                if not again or not self._again(repeated, whole, failed, side):
+                if not again or not self._again(repeated, whole, failed, side, method, about):
                     break
                 repeated += 1
             else:
@@ -212,14 +213,15 @@ class Line:
         if failure is None or (isinstance(failure, Exception) and not blames(failure)):
             if breaker.succeeded():
                 self._telemetry.record_event(Event("breaker_closed", "answered", _identity(side)))
-                self._logger.info("%s answers again", _name(side))
+                self._logger.info("%s answers again", _name(side), extra=_fields(side, seconds=seconds))
             return
         if not isinstance(failure, Exception):
             return  # the caller gave up: nothing is known of the worker
         waited = isinstance(failure, TimeoutError) and seconds >= _LONG
         if breaker.failed(waited):
             self._telemetry.record_event(Event("breaker_opened", state_of(failure), _identity(side)))
-            self._logger.warning("%s is passed over for a while: %s", _name(side), failure)
+            more = _fields(side, failure, seconds=seconds)
+            self._logger.warning("%s is passed over for a while: %s", _name(side), failure, extra=more)
 
     def _traced(self, method: str, question: Callable[[Side, Deadline], T]) -> Callable[[Side, Deadline], T]:
         def traced(side: Side, deadline: Deadline) -> T:
@@ -228,19 +230,23 @@ class Line:
 
         return traced
 
-    def _again(self, attempt: int, whole: Deadline, failed: Optional[BaseException], side: Side) -> bool:
+    def _again(
+        self, attempt: int, whole: Deadline, failed: Optional[BaseException], side: Side, method: str, about: str
+    ) -> bool:
         pause = backoff(attempt)
         if pause >= whole.remaining() or not process_budget.spend():
             return False
         self._telemetry.record_event(Event("retry", state_of(failed), _identity(side)))
-        self._logger.info("asking %s again: %s", _name(side), failed)
+        more = _fields(side, failed, operation=method, path=about)
+        self._logger.info("asking %s again: %s", _name(side), failed, extra=more)
         time.sleep(pause)
         return True
 
-    def _pass_on(self, error: BaseException, side: Side, following: Side) -> None:
+    def _pass_on(self, error: BaseException, side: Side, following: Side, method: str, about: str) -> None:
         kind = "failover" if following.worker is not None else "fallback"
         self._telemetry.record_event(Event(kind, state_of(error), _identity(side)))
-        self._logger.info("%s from %s to %s: %s", kind, _name(side), _name(following), error)
+        more = _fields(side, error, operation=method, path=about)
+        self._logger.info("%s from %s to %s: %s", kind, _name(side), _name(following), error, extra=more)
 
     def _failure(self, error: Optional[BaseException], what: str, side: Side) -> BaseException:
         """What the caller gets when nobody could answer."""
@@ -288,6 +294,12 @@ def _name(side: Side) -> str:
     return (
         f"under store {side.component}" if side.worker is None else f"worker {side.worker.host}:{side.worker.http_port}"
     )
+
+
+def _fields(side: Side, error: Optional[BaseException] = None, **more: Any) -> Dict[str, Any]:
+    worker = None if side.worker is None else f"{side.worker.host}:{side.worker.http_port}"
+    reason = None if error is None else state_of(error)
+    return fields(component=side.component, worker=worker, reason=reason, **more)
 
 
 def _identity(side: Side) -> Optional[str]:

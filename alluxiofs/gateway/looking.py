@@ -14,6 +14,7 @@ from alluxiofs.gateway.parts import Limits, Metadata, Mount, Parts
 from alluxiofs.gateway.placement import Placement
 from alluxiofs.gateway.shared_metadata import SharedMetadata
 from alluxiofs.interfaces import Deadline, Entry, Event, Location, UnderStore, Worker
+from alluxiofs.logs import fields
 
 __all__ = ["Looking"]
 
@@ -137,7 +138,8 @@ class Looking:
             try:
                 entry, start, data = store.stat_and_read(location.name, few.length, deadline, from_end=few.from_end)
             except BadAnswerError as error:  # what it is may be had all the same, and the reader meets the failure
-                self.logger.info("asking only what %s is: %s", location.url, error)
+                more = fields(operation="read", path=location.url)
+                self.logger.info("asking only what %s is: %s", location.url, error, extra=more)
                 return store.stat(location.name, deadline), None
             return entry, Piece(start, data) if data else None
 
@@ -334,7 +336,8 @@ class Looking:
         except TemporaryError as error:
             if not fallback:
                 raise
-            self.logger.info("no workers are known, going to the under store: %s", error)
+            more = fields(path=url, reason="no_membership")
+            self.logger.info("no workers are known, going to the under store: %s", error, extra=more)
             return ()
 
     def new_deadline(self) -> Deadline:

@@ -18,6 +18,7 @@ from alluxiofs.gateway.columns import Columns, chunks_of, footer_at
 from alluxiofs.gateway.keeping import PART, KeptVersion
 from alluxiofs.gateway.needs import Need, need_of, runs_of
 from alluxiofs.interfaces import Claim, Entry, KeptFile, Location
+from alluxiofs.logs import fields
 
 if TYPE_CHECKING:
     from alluxiofs.gateway.read_path import ReadPath
@@ -256,7 +257,8 @@ class PinnedFile:
                 with memoryview(bytearray(need.end - need.begin)) as target:
                     self._have(kept, need, target, alone=False)
         except Exception as error:  # nobody waits for this; the reader meets the failure itself
-            self.gateway.logger.debug("reading ahead of %s failed: %s", self.location.url, error)
+            more = fields(operation="read", path=self.location.url)
+            self.gateway.logger.debug("reading ahead of %s failed: %s", self.location.url, error, extra=more)
         finally:
             kept.pages.release_run(mine)
 

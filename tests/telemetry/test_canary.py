@@ -11,13 +11,16 @@ from typing import Any, List
 import fsspec
 import pytest
 
-from alluxiofs import LogConfig
+from alluxiofs import LogConfig, setup_logger
+from alluxiofs.testing import Failure
+from tests.telemetry.conftest import Cluster
 from tests.telemetry.test_prometheus import page
 
 CANARY = "canary-7f3a91"
 
 
-def test_a_secret_is_in_no_output(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_secret_is_in_no_output(log_format: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     prometheus: Any = importlib.import_module("prometheus_client")
     trace: Any = importlib.import_module("opentelemetry.sdk.trace")
     export: Any = importlib.import_module("opentelemetry.sdk.trace.export")
@@ -42,7 +45,7 @@ def test_a_secret_is_in_no_output(tmp_path: Path, caplog: pytest.LogCaptureFixtu
             {"name": "prometheus", "port": 0, "registry": prometheus.CollectorRegistry()},
             {"name": "otel", "tracer_provider": tracers},
         ],
-        logger=LogConfig(path=str(tmp_path / "logs"), level="DEBUG"),
+        logger=LogConfig(path=str(tmp_path / "logs"), level="DEBUG", format=log_format),
         deadline=1,
         timeout=0.5,
         retries=1,
@@ -64,7 +67,7 @@ def test_a_secret_is_in_no_output(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     outputs.append(page(described["telemetry"][0]["url"]))
     finished = spans.get_finished_spans()
     outputs += [span.to_json() for span in finished]
-    outputs += [record.getMessage() for record in caplog.records]
+    outputs += [text for record in caplog.records for text in (record.getMessage(), repr(vars(record)))]
     outputs += [file.read_text("utf-8") for file in (tmp_path / "logs").glob("*")]
     tracers.shutdown()
 
@@ -85,3 +88,32 @@ def test_the_package_says_nothing_where_nobody_listens(capfd: pytest.CaptureFixt
     assert not logging.getLogger("alluxiofs").handlers or all(
         isinstance(handler, logging.NullHandler) for handler in logging.getLogger("alluxiofs").handlers
     )
+
+
+def test_records_say_who_failed_at_what(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "alluxiofs")
+    fs = cluster.filesystem(None)
+    fs.pipe_file("/canary/fields", b"0123456789")
+    cluster.workers[cluster.first].failure = cluster.workers[cluster.second].failure = Failure.DEAD
+    assert fs.cat_file("/canary/fields") == b"0123456789"
+    failover, fallback = (
+        {name: vars(record).get(name) for name in ("operation", "path", "worker", "component", "reason")}
+        for record in caplog.records
+        if hasattr(record, "operation")
+    )
+    assert failover == {
+        "operation": "read",
+        "path": "memory:///canary/fields",
+        "worker": failover["worker"],
+        "component": "in-process",
+        "reason": "unavailable",
+    }
+    hosts = {f"{one.host}:{one.http_port}" for one in (cluster.first, cluster.second)}
+    assert {failover["worker"], fallback["worker"]} == hosts
+
+
+def test_no_handler_twice_and_none_that_writes(tmp_path: Path) -> None:
+    for _ in range(2):
+        setup_logger(LogConfig(path=str(tmp_path)))
+    handlers = logging.getLogger("alluxiofs").handlers
+    assert [type(handler) for handler in handlers if not hasattr(handler, "records")] == [logging.NullHandler]

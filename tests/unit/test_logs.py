@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -10,6 +13,7 @@ import pytest
 
 from alluxiofs import LogConfig, setup_logger
 from alluxiofs.errors import ConfigurationError, SettingTypeError
+from alluxiofs.logs import fields
 
 
 @pytest.fixture
@@ -48,6 +52,43 @@ def test_it_is_a_child_of_the_packages_logger(folder: Path, caplog: pytest.LogCa
     with caplog.at_level(logging.INFO, "alluxiofs"):
         setup_logger(LogConfig(path=str(folder))).info("seen by the parents, too")
     assert "seen by the parents, too" in caplog.text
+
+
+def test_fields_are_at_the_end_of_a_line(folder: Path) -> None:
+    logger = setup_logger(LogConfig(path=str(folder)))
+    logger.info("a line\nand no more", extra=fields(operation="read", path='s3://b/a "b"', worker=None, seconds=0.5))
+    (line,) = (folder / "alluxiofs.log").read_text("utf-8").splitlines()
+    assert line.endswith(r'a line\nand no more [operation="read" path="s3://b/a \"b\"" seconds=0.5]')
+
+
+def test_json_is_an_object_a_line(folder: Path) -> None:
+    logger = setup_logger(LogConfig(path=str(folder), format="json"))
+    try:
+        raise OSError("no\nroom")
+    except OSError:
+        logger.warning("could not read %s", "x", exc_info=True, extra=fields(reason="failed"))
+    (line,) = (folder / "alluxiofs.log").read_text("utf-8").splitlines()
+    found = json.loads(line)
+    assert (found["level"], found["message"], found["reason"]) == ("WARNING", "could not read x", "failed")
+    assert "OSError" in found["exception"]
+    assert "worker" not in found, "what is not known is not there"
+
+
+def test_a_format_that_does_not_exist() -> None:
+    with pytest.raises(ConfigurationError, match="'text' or 'json'"):
+        LogConfig(format="xml")
+
+
+def test_who_has_set_up_no_logging_sees_nothing() -> None:
+    script = """
+import fsspec
+fs = fsspec.filesystem("alluxiofs", target_protocol="memory", worker_hosts="127.0.0.1:9", page_store=None)
+fs.pipe_file("/quiet", b"0")
+for _ in range(5):
+    assert fs.cat_file("/quiet") == b"0"
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=60)
+    assert (ran.stdout, ran.stderr) == (b"", b"")
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "warning", logging.ERROR])
