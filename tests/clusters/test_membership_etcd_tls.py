@@ -119,6 +119,14 @@ def test_an_authority_that_is_not_trusted(server: Server, tmp_path: Path) -> Non
     found.close()
 
 
+def test_a_certificate_of_another_host(server: Server) -> None:
+    hosts = [f"localhost:{port}" for port in server.ports]
+    found = EtcdMembership(EtcdMembership.Settings(hosts, tls=server.tls), make_context())
+    with pytest.raises(UnavailableError, match="localhost.*(match|valid)"):
+        found.snapshot(Deadline.after(15))
+    found.close()
+
+
 def test_without_a_certificate_etcd_does_not_answer(server: Server) -> None:
     found = EtcdMembership(EtcdMembership.Settings(server.hosts, tls={"ca": server.tls["ca"]}), make_context())
     with pytest.raises(UnavailableError, match="etcd cannot be asked"):

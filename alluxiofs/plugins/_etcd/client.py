@@ -232,7 +232,9 @@ def _tls_options(tls: Mapping[str, str]) -> Dict[str, Any]:
             context.load_cert_chain(tls["cert"], tls.get("key"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"argument 'etcd_tls': a file of {sorted(tls)} cannot be used: {error}") from error
-    return {"ssl_context": context}
+    # urllib3 compares the names itself then. With ssl doing it, urllib3 1.26 reaches no endpoint that is an address.
+    context.check_hostname = False
+    return {"ssl_context": context, "cert_reqs": ssl.CERT_REQUIRED}
 
 
 def _range(prefix: str) -> Dict[str, str]:
