@@ -11,7 +11,6 @@ import itertools
 import random
 import threading
 import time
-from http.client import responses
 from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Tuple
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
@@ -199,6 +198,8 @@ class Wire:
 
 def failure(answer: Answer, name: str) -> Exception:
     """The error for an answer that is none to what was asked."""
+    from http.client import responses
+
     code, message = complaint(answer.body)
     return refused(code or str(answer.status), message or responses.get(answer.status, ""), answer.status, name)
 
