@@ -24,6 +24,7 @@ _ENTRY, _PLACES = layout.CLAIM, layout.CLAIMS  # an owner of 0: nobody's
 _NUMBER_BITS = 20  # of the number of pages; the first one is in the bits above
 _MOST_PAGES = (1 << _NUMBER_BITS) - 1
 _PATIENCE = 0.5
+_ATTEMPTS = 20  # to have a lock that others have in turn
 _SULK = 10.0
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.02
@@ -75,11 +76,17 @@ class SharedClaims:
         claimed = mine[begin:]
         if not claimed or time.monotonic() < self._sulk_until:
             return
-        try:
-            self._tell(key, claimed, mine)
-        except PageStoreError as error:  # whoever keeps the pages is told
-            if error.errno == errno.ETIMEDOUT:
+        for _ in range(_ATTEMPTS):
+            before = self._signs()
+            try:
+                self._tell(key, claimed, mine)
+                return
+            except PageStoreError as error:  # whoever keeps the pages is told
+                if error.errno != errno.ETIMEDOUT:
+                    return
+            if self._signs() == before:
                 self._sulk_until = time.monotonic() + _SULK
+                return
 
     def release_run(self, mine: List[Claim]) -> None:
         """See :meth:`KeptFile.release_run`."""
@@ -108,6 +115,11 @@ class SharedClaims:
             return self._folder.files()
         except OSError:
             return None
+
+    def _signs(self) -> bytes:
+        """Something else whenever somebody had the lock and has changed something."""
+        files = self._files()
+        return b"" if files is None else files.control.file.raw[layout.STATE_AT : layout.CONTROL_BYTES]
 
     def _taken_lately(self, key: bytes) -> List[range]:
         """The pages of a file that are claimed by others who lived just now."""
