@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar
 
 import xxhash
 from attrs import define, field
@@ -21,6 +21,7 @@ from alluxiofs.pagestores.capacity import capacities_of, check_folders
 from alluxiofs.pagestores.claiming import check_key
 from alluxiofs.pagestores.disk_file import ATTEMPTS, DiskFile, VerifyingFile
 from alluxiofs.pagestores.eviction import POLICIES
+from alluxiofs.pagestores.failures import BadBlocks, failure
 from alluxiofs.pagestores.folders import folders_of
 from alluxiofs.pagestores.ondisk.claims import SharedClaims
 from alluxiofs.pagestores.ondisk.found import SECOND, Found
@@ -29,16 +30,17 @@ from alluxiofs.pagestores.ondisk.pages import Hooks, Pages
 from alluxiofs.pagestores.ondisk.places import Shape
 from alluxiofs.pagestores.recency import Tally
 from alluxiofs.pagestores.seen import Seen
-from alluxiofs.pagestores.whereabouts import default_folder, free_bytes, taken_bytes
+from alluxiofs.pagestores.shares import Shares
+from alluxiofs.pagestores.whereabouts import default_folder
 from alluxiofs.settings.types import Seconds, Size
 
 __all__ = ["DiskPageStore", "Verify"]
 
-_DEFAULT_CAPACITY = Size("10GB")
-_SHARE_OF_FREE = 10
 _TOLD_TOGETHER = 128
 _HASHES = 1 << 64
 _SHAPES = 65_536
+
+_Content = TypeVar("_Content")
 
 
 class Verify(enum.Enum):
@@ -69,16 +71,17 @@ class DiskPageStore(PageStore):
             page is kept, for their owner only; one that is there must belong to the user, and nobody else may write
             to it. Without one: ``alluxiofs/pages`` in the user's cache folder.
         capacity:
-            Bytes of disk that all folders together may take, or a list: those of each folder. Without one: 10 GB, or
-            a tenth of what is free when the store is first used, if that is less.
+            Bytes of disk that all folders together may take, or a list: those of each folder. It belongs to the
+            folder: the last program to name one sets it for all. Without one: the one that is there, else 10 GB, or a
+            tenth of what is free, if that is less.
         eviction:
             Which page goes when there is no room: ``lru`` (the least recently used one), ``sieve`` (the same at large,
             but a scan does not flush it) or ``lfu`` (the least frequently used one).
         max_age:
             How long a page is kept at the most, in seconds. Without one: as long as there is room.
         verify:
-            When a page's checksum is compared with its bytes: ``first``, when a process first reads it; ``always``; or
-            ``never``, but for pages from before the machine's last start.
+            When a page's checksum is compared with its bytes: ``first``, when a process first reads what it has not
+            kept itself; ``always``; or ``never``, but for pages from before the machine's last start.
         """
 
         path: Tuple[str, ...] = field(default=(), converter=folders_of)
@@ -107,6 +110,7 @@ class DiskPageStore(PageStore):
         self.hits = Tally()
         self.misses = Tally()
         self._corrupt = 0
+        self._bad_blocks = BadBlocks()
         self.seen = Seen()
         self._shapes: Dict[bytes, Optional[Shape]] = {}
         self._untold: List[Tuple[bytes, int, Found]] = []
@@ -114,27 +118,13 @@ class DiskPageStore(PageStore):
         self._file_class = VerifyingFile if settings.verify is Verify.ALWAYS else DiskFile
         self._verifies = settings.verify is not Verify.NEVER
 
-    def _named(self) -> List[Optional[int]]:
-        """Bytes of disk that each folder may take, where the settings say it."""
-        if self._given:
-            return [int(self._given[path]) for path in self._paths]
-        if self.settings.capacity:
-            return [*_shares(int(self.settings.capacity[0]), len(self._paths))]
-        return [None] * len(self._paths)
-
-    @functools.cached_property
-    def _default(self) -> int:
-        """Bytes of disk that a folder may take where nobody says it: what the stores have counts as free."""
-        free = free_bytes(self._paths) + sum(map(taken_bytes, self._paths))
-        return _shares(min(_DEFAULT_CAPACITY, free // _SHARE_OF_FREE), len(self._paths))[0]
-
     @functools.cached_property
     def _folders(self) -> List[Pages]:
+        shares = Shares(self._paths, self.settings.capacity, self._given)
         hooks = Hooks(self.seen.used, self._has_kept, self.seen.clear, self._tell_of)
         policy = POLICIES[self.settings.eviction]
         return [
-            Pages(path, capacity, lambda: self._default, policy, hooks)
-            for path, capacity in zip(self._paths, self._named())
+            Pages(path, capacity, shares.default, policy, hooks) for path, capacity in zip(self._paths, shares.named())
         ]
 
     @functools.cached_property
@@ -278,9 +268,23 @@ class DiskPageStore(PageStore):
             return 0
         return min(bisect.bisect_right(self._bounds, page_hash(key, index)), len(self._paths) - 1)
 
-    def look_up(self, key: bytes, index: int, length: int, view: Optional[memoryview] = None) -> Tuple[Any, bool]:
-        """Find a page and verify it, if that is to be done. ``view``, if given, is for the whole page; the second of
-        what is returned says whether it was filled on the way. ``None`` and ``False`` if there is no page."""
+    def look_up(
+        self, key: bytes, index: int, length: int, read: Callable[[Found], _Content]
+    ) -> Tuple[Optional[Found], Optional[_Content]]:
+        """Find a page and verify it, if that is to be done.
+
+        Parameters
+        ----------
+        key, index, length:
+            Of the page.
+        read:
+            Reads the whole page, and gives what it read, ``None`` if its bytes are not those that were kept.
+
+        Returns
+        -------
+        tuple
+            The page, ``None`` if there is none; and what was read, ``None`` if nothing was.
+        """
         pages = self.pages_of(key, index)
         for _ in range(ATTEMPTS):  # the page may go, and come again, while it is read
             found = pages.find(key, index, length)
@@ -292,15 +296,35 @@ class DiskPageStore(PageStore):
             self._set_due(found, found.due)
             if not self._verifies and pages.is_fresh_since_boot(found):
                 self.seen.add(key, index, found)
-                return found, False
-            whole = pages.is_whole(found, view)
-            if whole:
+                return found, None
+            try:
+                content = read(found)
+            except OSError as error:
+                self.failed(key, index, found, error)
+                break
+            if found.words[found.at] != found.word:
+                continue
+            if content is not None:
                 self.seen.add(key, index, found)
-                return found, view is not None
-            if whole is False:
-                self._tell_broken(pages, key, f"page {index}")
-                self._drop(pages, found)
-        return None, False
+                return found, content
+            self._tell_broken(pages, key, f"page {index}")
+            self._drop(pages, found)
+        return None, None
+
+    def failed(self, key: bytes, index: int, found: Found, error: OSError) -> None:
+        """A page could not be read: it is dropped.
+
+        Raises
+        ------
+        PageStoreError
+            If it is more than one block of the disk.
+        """
+        self.seen.remove(key, index)
+        if not self._bad_blocks.is_one(error):
+            raise failure(error, found.cells.path) from error
+        pages = self.pages_of(key, index)
+        self._tell_broken(pages, key, f"page {index}, which the disk cannot read,")
+        self._drop(pages, found)
 
     def which_are_kept(self, file: KeptFile, indices: Iterable[int]) -> List[int]:
         """Which pages of a file are there; nothing of them is read."""
@@ -363,8 +387,3 @@ class DiskPageStore(PageStore):
         level = logging.DEBUG if self._corrupt else logging.WARNING  # a broken disk has many
         self._corrupt += 1
         self.context.logger.log(level, "something broken was dropped: %s of %s in %s", what, key.hex(), pages.path)
-
-
-def _shares(total: int, number: int) -> List[int]:
-    share, rest = divmod(total, number)
-    return [share + (one < rest) for one in range(number)]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, TypeVar
 
 from alluxiofs.interfaces import Claim, Deadline, KeptFile
 from alluxiofs.pagestores.claiming import check_page
-from alluxiofs.pagestores.failures import failure
-from alluxiofs.pagestores.ondisk.found import Found, read_fully
+from alluxiofs.pagestores.ondisk.found import Found, read_fully, whole_bytes, whole_into
 
 if TYPE_CHECKING:
     from alluxiofs.pagestores.disk import DiskPageStore
 
 __all__ = ["ATTEMPTS", "DiskFile", "VerifyingFile"]
 
+_Content = TypeVar("_Content")
 ATTEMPTS = 3  # to read what goes, and comes again, meanwhile
 
 
@@ -46,13 +46,14 @@ class DiskFile(KeptFile):
         _read: Callable[[int, int, int], bytes] = getattr(os, "pread", None),  # type: ignore[assignment]
         _now: Callable[[], int] = time.time_ns,
     ) -> Optional[bytes]:
-        found = self._found.get(index)
+        found = self._found.get(index) or self._seen(index)
         if found is None:
             return self._read_first(index, start, stop)
         try:
             data = _read(found.fd, stop - start, found.base + start)
         except OSError as error:
-            raise failure(error, found.cells.path) from error
+            self._store.failed(self.key, index, found, error)
+            return self._read_first(index, start, stop)
         # Whoever gives the cell to another page changes this word first: if it is as it was, so were the bytes.
         if found.words[found.at] != found.word or len(data) != stop - start:
             return self._read_first(index, start, stop)
@@ -63,13 +64,14 @@ class DiskFile(KeptFile):
         return data
 
     def read_into(self, index: int, start: int, view: memoryview) -> bool:
-        found = self._found.get(index)
+        found = self._found.get(index) or self._seen(index)
         if found is None:
             return self._read_first_into(index, start, view)
         try:
             whole = read_fully(found.fd, found.base + start, view)
         except OSError as error:
-            raise failure(error, found.cells.path) from error
+            self._store.failed(self.key, index, found, error)
+            return self._read_first_into(index, start, view)
         if found.words[found.at] != found.word or not whole:
             return self._read_first_into(index, start, view)
         now = found.used = time.time_ns()
@@ -119,49 +121,68 @@ class DiskFile(KeptFile):
     def wait(self, index: int, deadline: Deadline) -> None:
         self._store.claims_of(self.key).wait(self.key, index, deadline)
 
+    def _seen(self, index: int) -> Optional[Found]:
+        """A page that this process has found, or kept, since this file was asked for."""
+        self._found = self._store.seen.of_file(self.key)
+        return self._found.get(index)
+
     def _read_first(self, index: int, start: int, stop: int) -> Optional[bytes]:
         """Read a page that this process has not read before, or that is not where it was."""
-        data = bytearray(stop - start)
-        return bytes(data) if self._read_first_into(index, start, memoryview(data)) else None
+
+        def part(found: Found, content: Optional[bytes]) -> Optional[bytes]:
+            if content:
+                return content[start:stop]
+            data = os.pread(found.fd, stop - start, found.base + start)
+            return data if len(data) == stop - start else None
+
+        return self._look_up(index, whole_bytes, part)
 
     def _read_first_into(self, index: int, start: int, view: memoryview) -> bool:
+        """The same, into a view."""
+        if start == 0 and len(view) == self.page_length(index):
+
+            def fill(found: Found, filled: Optional[memoryview]) -> Optional[memoryview]:
+                return filled or (view if read_fully(found.fd, found.base, view) else None)
+
+            return self._look_up(index, lambda found: whole_into(found, view), fill) is not None
+        data = self._read_first(index, start, start + len(view))
+        if data is not None:
+            view[:] = data
+        return data is not None
+
+    def _look_up(
+        self,
+        index: int,
+        read: Callable[[Found], Optional[_Content]],
+        use: Callable[[Found, Optional[_Content]], Optional[_Content]],
+    ) -> Optional[_Content]:
+        """Find a page, ``read`` the whole of it where it is to be verified, and ``use`` it, with what was read."""
         length = self.page_length(index)
         for _ in range(ATTEMPTS if index >= 0 and length > 0 else 0):  # it may go, and come again, meanwhile
-            whole = start == 0 and len(view) == length
-            found, filled = self._store.look_up(self.key, index, length, view if whole else None)
-            self._found = self._store.seen.of_file(self.key)
+            found, content = self._store.look_up(self.key, index, length, read)
             if found is None:
                 break
             try:
-                filled = filled or read_fully(found.fd, found.base + start, view)
+                content = use(found, content)
             except OSError as error:
-                raise failure(error, found.cells.path) from error
-            if filled and found.words[found.at] == found.word:
+                self._store.failed(self.key, index, found, error)
+                break
+            if content is not None and found.words[found.at] == found.word:
+                self._found = self._store.seen.of_file(self.key)
                 found.used = time.time_ns()
                 if found.used > found.due:
                     self._store.touch(self.key, index, found)
                 self._hit()
-                return True
+                return content
         self._miss()
-        return False
+        return None
 
 
 class VerifyingFile(DiskFile):
     """Each read verifies the whole page: a range of it is a copy out of it."""
 
     def read(self, index: int, start: int, stop: int, *_: Any) -> Optional[bytes]:
-        data = bytearray(stop - start)
-        return bytes(data) if self.read_into(index, start, memoryview(data)) else None
+        return self._read_first(index, start, stop)
 
     def read_into(self, index: int, start: int, view: memoryview) -> bool:
-        length = self.page_length(index)
-        if index < 0 or length <= 0:
-            self._miss()
-            return False
-        if start == 0 and len(view) == length:
-            return self._read_first_into(index, start, view)
-        whole = memoryview(bytearray(length))
-        if not self._read_first_into(index, 0, whole):
-            return False
-        view[:] = whole[start : start + len(view)]
-        return True
+        return self._read_first_into(index, start, view)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import errno
 import os
-from typing import Iterator
+import time
+from typing import Deque, Iterator
 
 from alluxiofs.errors import PageStoreError
 
-__all__ = ["failure", "failures"]
+__all__ = ["BadBlocks", "failure", "failures"]
+
+_FEW = 8
+_WHILE = 30.0
 
 
 def failure(error: OSError, path: str) -> PageStoreError:
@@ -29,3 +34,19 @@ def failures(path: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise failure(error, path) from error
+
+
+class BadBlocks:
+    """Tells a disk with a few blocks that cannot be read, which cost the pages there, from one that fails."""
+
+    def __init__(self) -> None:
+        self._lately: Deque[float] = collections.deque(maxlen=_FEW)
+
+    def is_one(self, error: OSError) -> bool:
+        """Whether an error is that of one block, and not one of many within half a minute."""
+        if error.errno != errno.EIO:
+            return False
+        now = time.monotonic()
+        many = len(self._lately) == _FEW and now - self._lately[0] < _WHILE
+        self._lately.append(now)
+        return not many

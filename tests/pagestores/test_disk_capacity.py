@@ -10,7 +10,7 @@ from typing import Callable, List
 
 import pytest
 
-from alluxiofs.pagestores import disk
+from alluxiofs.pagestores import shares
 from alluxiofs.pagestores.disk import DiskPageStore
 from alluxiofs.pagestores.ondisk.layout import LAYOUT
 from alluxiofs.testing.page_stores import keep, key_of, read_whole
@@ -67,8 +67,8 @@ def test_programs_that_name_none_share_one_default(make_disk_store: MakeDiskStor
 
 def test_a_default_grows_and_never_shrinks(make_disk_store: MakeDiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, capacity in ((80 * MB, 8 * MB), (20 * MB, 8 * MB), (200 * MB, 20 * MB), (0, 20 * MB)):
-        monkeypatch.setattr(disk, "free_bytes", lambda _, free=free: free)
-        monkeypatch.setattr(disk, "taken_bytes", lambda _: 0)
+        monkeypatch.setattr(shares, "free_bytes", lambda _, free=free: free)
+        monkeypatch.setattr(shares, "taken_bytes", lambda _: 0)
         store = make_disk_store(())
         keep(store.file(key_of(free + 1), PAGE), 0)
         assert store.counters()["capacity"] == capacity
@@ -78,7 +78,7 @@ def test_a_default_grows_and_never_shrinks(make_disk_store: MakeDiskStore, monke
 def test_what_the_store_has_counts_as_free_for_its_default(
     make_disk_store: MakeDiskStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk, "free_bytes", lambda _: 0)
+    monkeypatch.setattr(shares, "free_bytes", lambda _: 0)
     keep(make_disk_store(4 * MB).file(key_of(1), 10_000 * PAGE), *range(500))
     (folder / LAYOUT).rename(folder / "v0")  # of another layout: it will make room for this one
     assert make_disk_store(()).counters()["capacity"] >= 500 * PAGE // 10

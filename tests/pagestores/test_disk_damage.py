@@ -323,8 +323,8 @@ def test_a_file_that_cannot_grow_is_an_error_and_leaves_nothing(folder: Path) ->
 def test_a_broken_page_is_told_of(
     make_disk_store: MakeDiskStore, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    keep(make_disk_store().file(key_of(1), PAGE), 0)
     kept = make_disk_store().file(key_of(1), PAGE)
-    keep(kept, 0)
     flip(pages_of(folder), 0)
     with caplog.at_level(logging.WARNING):
         assert not kept.read(0, 0, 1)

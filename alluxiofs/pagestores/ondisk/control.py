@@ -114,7 +114,7 @@ class Control:
             raise not_ours(path)
         self._boot = boot_id()
         self._changed: Dict[int, Record] = {}
-        self._next = self._reserved = 0
+        self._next = self._reserved = self._latest = 0
 
     @staticmethod
     def initial(buckets: int) -> bytes:
@@ -193,8 +193,9 @@ class Control:
         return int(sequence) if is_this else None
 
     def begin_boot(self, section: Section) -> None:
-        """From now on pages come that were written since the machine started."""
-        machine = layout.MACHINE.pack(self._boot, self.next_sequence(section))
+        """From now on pages come that were written since the machine started. Where some are from a time that the clock
+        was ahead, none is taken for one of these until it is there again."""
+        machine = layout.MACHINE.pack(self._boot, max(self.next_sequence(section), self._latest))
         section.put(self.file, layout.MACHINE_AT, machine + _check(machine))
 
     # --- the sequence, and whether somebody changes something -------------------------------------------------------
@@ -207,7 +208,9 @@ class Control:
         return self._next - 1
 
     def skip_to(self, sequence: int) -> None:
-        """No number up to this one is given again, unless it is far ahead of the clock."""
+        """No number up to this one, which is the last that is found, is given again, unless it is far ahead of the
+        clock."""
+        self._latest = sequence
         if self._next <= sequence < time.time_ns() // 1000 + _FAR_AHEAD:
             self._next = self._reserved = sequence + 1
 

@@ -152,11 +152,12 @@ class Folder:
         control = files.control
         whole, was_busy = control.is_whole(), control.is_busy
         control.begin(section)
-        if control.is_other_boot():
-            control.begin_boot(section)
-            was_busy = True
-        if was_busy or not whole:  # what is derived is derived anew; the pages themselves are right at any moment
+        other_boot = control.is_other_boot()
+        if was_busy or other_boot or not whole:
+            # What is derived is derived anew; the pages themselves are right at any moment.
             self._recount(files, section, whole)
+        if other_boot:
+            control.begin_boot(section)
 
     def _make(self) -> Optional[Files]:
         if self._made:

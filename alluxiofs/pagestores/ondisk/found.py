@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from typing import Optional
+
+import xxhash
 
 from alluxiofs.pagestores.ondisk.cells import Cells
 from alluxiofs.pagestores.ondisk.layout import USE_SHIFT, Descriptor, Word
 from alluxiofs.pagestores.ondisk.mapped import Handle
 
-__all__ = ["SECOND", "Found", "read_fully"]
+__all__ = ["SECOND", "Found", "read_fully", "whole_bytes", "whole_into", "whole_of_any_size"]
 
 SECOND = 1_000_000_000
+_CHUNK = 256 * 1024
+_AT_ONCE = 4 * 2**20
 
 
 class Found:
@@ -63,3 +68,36 @@ else:  # macOS before 11
             return False
         view[:] = data
         return True
+
+
+# --- the bytes of a whole page, if they are those that were kept ------------------------------------------------------
+
+
+def whole_bytes(found: Found) -> Optional[bytes]:
+    """Its bytes, none of a page of more than 4 MiB, which would take much memory; ``None`` if they are others.
+
+    ``pread`` makes them: an array that is filled, then copied to be ``bytes``, takes ten times as long.
+    """
+    if found.length > _AT_ONCE:
+        return b"" if whole_of_any_size(found) else None
+    data = os.pread(found.fd, found.length, found.base)
+    return data if len(data) == found.length and xxhash.xxh3_64_intdigest(data) == found.checksum else None
+
+
+def whole_into(found: Found, view: memoryview) -> Optional[memoryview]:
+    """The view, as long as the page, filled; ``None`` if its bytes are others."""
+    right = read_fully(found.fd, found.base, view) and xxhash.xxh3_64_intdigest(view) == found.checksum
+    return view if right else None
+
+
+def whole_of_any_size(found: Found) -> bool:
+    """Whether its bytes are those that were kept; in little memory."""
+    digest = xxhash.xxh3_64()
+    left, chunk = found.length, memoryview(bytearray(min(found.length, _CHUNK)))
+    while left:
+        part = chunk[: min(left, _CHUNK)]
+        if not read_fully(found.fd, found.base + found.length - left, part):
+            return False
+        digest.update(part)
+        left -= len(part)
+    return bool(digest.intdigest() == found.checksum)

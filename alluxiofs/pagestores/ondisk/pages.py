@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Type
 
-import xxhash
 from attrs import frozen
 
 from alluxiofs.errors import PageStoreError
@@ -19,7 +18,7 @@ from alluxiofs.pagestores.ondisk.claims import SharedClaims
 from alluxiofs.pagestores.ondisk.counting import recount
 from alluxiofs.pagestores.ondisk.files import Files
 from alluxiofs.pagestores.ondisk.folder import Folder
-from alluxiofs.pagestores.ondisk.found import Found, read_fully
+from alluxiofs.pagestores.ondisk.found import Found, whole_of_any_size
 from alluxiofs.pagestores.ondisk.keeping import Keeping
 from alluxiofs.pagestores.ondisk.layout import NOTE, PINNED, Word
 from alluxiofs.pagestores.ondisk.places import Place, Shape, everywhere, places_by_hints, places_by_search
@@ -28,7 +27,6 @@ from alluxiofs.pagestores.ondisk.space import Space
 
 __all__ = ["Hooks", "Pages"]
 
-_CHUNK = 256 * 1024
 _ATTEMPTS = 3
 _AT_ONCE = 256  # cells that are changed before others get the lock
 
@@ -127,29 +125,6 @@ class Pages:
         """Whether a page came since the machine started."""
         files = self.folder.files()
         return files is not None and files.control.is_written_since_boot(found.word)
-
-    def is_whole(self, found: Found, view: Optional[memoryview] = None) -> Optional[bool]:
-        """Whether a page's bytes are those that were kept, read into ``view`` if there is one, which is as long as
-        the page. ``None``: it went while it was read."""
-        with failures(self.path):
-            if view is not None:
-                whole = read_fully(found.fd, found.base, view)
-                whole = whole and xxhash.xxh3_64_intdigest(view) == found.checksum
-            else:
-                whole = self._matches(found)
-            return whole if found.words[found.at] == found.word else None
-
-    @staticmethod
-    def _matches(found: Found) -> bool:
-        digest = xxhash.xxh3_64()
-        left, chunk = found.length, memoryview(bytearray(min(found.length, _CHUNK)))
-        while left:
-            part = chunk[: min(left, _CHUNK)]
-            if not read_fully(found.fd, found.base + found.length - left, part):
-                return False
-            digest.update(part)
-            left -= len(part)
-        return bool(digest.intdigest() == found.checksum)
 
     def tell_uses(self, told: List[Found]) -> None:
         """Tell the other processes that pages were used. That it cannot be told is no failure of a read."""
@@ -272,6 +247,17 @@ class Pages:
                 if found is not None and found.is_published and found.index != NOTE:
                     yield KeptPage(found.key, found.index, found.length, found.is_pinned)
 
+    @staticmethod
+    def _is_whole(found: Found) -> Optional[bool]:
+        """Whether a page's bytes are those that were kept. ``None``: it went while it was read."""
+        try:
+            whole = whole_of_any_size(found)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            whole = False
+        return whole if found.words[found.at] == found.word else None
+
     def verify(self) -> Tuple[int, int]:
         """Read all there is; how many pages are right, and how much was broken, and dropped."""
         right = broken = 0
@@ -283,7 +269,7 @@ class Pages:
                 if found is not None:
                     if found.word != word or found.length > cells.size:
                         continue  # it went meanwhile
-                    whole = self.is_whole(Found(cells, cell, found))
+                    whole = self._is_whole(Found(cells, cell, found))
                 if whole:
                     right += found is not None and found.index != NOTE
                 elif whole is False and self._drop(cells, cell, word):
