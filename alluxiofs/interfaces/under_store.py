@@ -188,7 +188,7 @@ class UnderStore(Component, ABC):
     def list(self, name: str, deadline: Deadline, recursive: bool = False) -> Iterator[Entry]:
         """The children of a directory, in any order, each once, without the directory itself; of a file the file.
 
-        ``recursive`` (only with the capability): all files below, at any depth.
+        ``recursive`` (only with the capability): all files below, at any depth, and nothing but files.
 
         Raises
         ------

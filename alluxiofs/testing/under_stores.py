@@ -233,9 +233,19 @@ class UnderStoreContract(AppendContract, StatAndReadContract, ComponentContract)
             (f"{root}/dir2", "directory", 0),
         ]
         assert [entry.name for entry in store.list(f"{root}/a", soon())] == [f"{root}/a"]
-        if store.capabilities.recursive_list:
-            below = sorted(entry.name for entry in store.list(f"{root}/dir", soon(), recursive=True) if entry.is_file)
-            assert below == [f"{root}/dir/sub/z", f"{root}/dir/x", f"{root}/dir/y"]
+
+    def test_a_listing_of_everything_below_is_of_files_alone(self, store: UnderStore, root: str) -> None:
+        if not store.capabilities.recursive_list:
+            return
+        for name in ("dir/x", "dir/sub/z", "dir/sub/deep/er/y", "dir2/w"):
+            put(store, f"{root}/{name}", name.encode())
+        if store.capabilities.directories:
+            store.make_directory(f"{root}/dir/empty", soon())
+        below = sorted((entry.name, entry.kind) for entry in store.list(f"{root}/dir", soon(), recursive=True))
+        assert below == [(f"{root}/dir/{name}", "file") for name in ("sub/deep/er/y", "sub/z", "x")]
+        assert [entry.name for entry in store.list(f"{root}/dir/x", soon(), recursive=True)] == [f"{root}/dir/x"]
+        with pytest.raises(FileNotFoundError):
+            list(store.list(f"{root}/none", soon(), recursive=True))
 
     def test_a_listing_is_fresh(self, store: UnderStore, root: str) -> None:
         put(store, f"{root}/d/one", b"1")
