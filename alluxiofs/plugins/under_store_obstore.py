@@ -63,7 +63,8 @@ class ObstoreUnderStore(ObjectStore):
         part_size:
             Bytes that are sent at a time; a larger object is uploaded in parts. At least 5 MB.
         parts_in_flight:
-            Parts of one object on their way at a time.
+            Parts of one object on their way at a time. With more than one, those that arrive just when their upload
+            fails may stay in the store, unseen, until it clears up uploads that were not ended.
         conditional_size:
             Bytes up to which an object that must not exist yet, or that is appended to, is held in memory and written
             in one request, on a condition that the store itself decides. Larger ones are looked at right before.

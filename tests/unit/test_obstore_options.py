@@ -203,5 +203,5 @@ def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_python_that_is_too_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 8, 18))
-    with pytest.raises(MissingExtraError, match=r"needs Python 3\.10 or later.*this is Python 3\.8"):
+    with pytest.raises(MissingExtraError, match=r"needs Python 3\.11 or later.*this is Python 3\.8"):
         library.check_installed()

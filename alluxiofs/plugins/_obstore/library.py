@@ -21,7 +21,7 @@ from alluxiofs.errors import MissingExtraError, NotSupportedError
 
 __all__ = ["OLDEST_PYTHON", "Library", "check_installed", "library"]
 
-OLDEST_PYTHON = (3, 10)
+OLDEST_PYTHON = (3, 11)
 _EXTENSION = "obstore._obstore"
 
 _made: Optional[Library] = None
