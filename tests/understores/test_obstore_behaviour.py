@@ -197,6 +197,24 @@ def test_a_server_that_is_not_there_is_no_absence(s3_server: S3Server) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("fault", "where"),
+    [
+        (status(301), "another region"),
+        (
+            status(400, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"),
+            "region 'eu-west-1'",
+        ),
+    ],
+)
+def test_a_bucket_of_another_region_says_what_to_do(
+    store: UnderStore, proxy: FaultProxy, s3_bucket: str, fault: Fault, where: str
+) -> None:
+    proxy.fault(fault, method="GET", times=None)
+    with pytest.raises(OSError, match=f"the bucket is in {where}; .*region_name"):
+        list(store.list(s3_bucket, soon()))
+
+
 def test_a_wrong_secret_is_told_and_not_shown(s3_server: S3Server, s3_bucket: str) -> None:
     store = make({**s3_server.options, "secret": "not-the-secret-at-all"})
     with pytest.raises(PermissionError, match="SignatureDoesNotMatch|signature") as caught:
@@ -356,8 +374,7 @@ def test_one_renewal_of_expired_credentials_serves_all_threads(
         return {
             "access_key_id": s3_server.key,
             "secret_access_key": s3_server.secret,
-            "token": "expired" if expired else None,
-            "expires_at": None,
+            **({"token": "expired"} if expired else {}),
         }
 
     at = f"http://127.0.0.1:{proxy.port}"

@@ -32,7 +32,7 @@ class Kept:
     Parameters
     ----------
     ask:
-        Gives a mapping with ``expires_at``: a time in UTC, or ``None`` where it has no end.
+        Gives a mapping; ``expires_at`` in it is a time in UTC, or ``None`` or nothing where they have no end.
     """
 
     def __init__(self, ask: Callable[[], Mapping[str, Any]]) -> None:
@@ -47,7 +47,7 @@ class Kept:
             if self._kept is None or self._ends(self._kept):
                 self.failure = None
                 try:
-                    self._kept = self._ask()
+                    self._kept = _complete(self._ask())
                 except Exception as error:
                     self.failure = error
                     raise
@@ -63,6 +63,13 @@ class Kept:
     def _ends(kept: Mapping[str, Any]) -> bool:
         end = kept.get("expires_at")
         return end is not None and end - datetime.now(timezone.utc) < _EARLY
+
+
+def _complete(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    end = asked.get("expires_at")
+    if end is not None and end.tzinfo is None:
+        end = end.replace(tzinfo=timezone.utc)
+    return {**asked, "expires_at": end}
 
 
 class BotocoreCredentials(Kept):

@@ -120,9 +120,7 @@ def _answered(error: BaseException, answer: Said, name: str, scheme: str) -> Exc
     if type(error).__name__ == "PreconditionError" and answer.status in (404, 409, 412):
         return FileChangedError(f"{answer.message or 'the condition is not met'} (HTTP {answer.status})", name)
     if answer.region or answer.code in _OTHER_REGION:
-        where = f"region {answer.region!r}" if answer.region else "another region"
-        hint = "client_kwargs={'region_name': …} in target_options names it"
-        return OSError(errno.EIO, f"{answer.message or 'not here'}: the bucket is in {where}; {hint}", name)
+        return _elsewhere(answer.message, f"region {answer.region!r}" if answer.region else "another region", name)
     if answer.status == 404 and answer.method == "HEAD":
         return not_found(name, "Not Found (HTTP 404)")
     named = bool(answer.code) and not answer.code.isdigit()
@@ -131,9 +129,16 @@ def _answered(error: BaseException, answer: Said, name: str, scheme: str) -> Exc
     return gcs.refused(answer.status, answer.body.encode(), name, answer.method)
 
 
+def _elsewhere(message: str, where: str, name: str) -> Exception:
+    hint = "client_kwargs={'region_name': …} in target_options names it"
+    return OSError(errno.EIO, f"{message or 'not here'}: the bucket is in {where}; {hint}", name)
+
+
 def _on_the_way(whole: str, text: str, name: str) -> Exception:
     """The error for a request that got no answer, or half of one."""
     message = f"{name}: {text}"
+    if "redirect without LOCATION" in text:  # what it makes of S3's answer about a bucket of another region
+        return _elsewhere("", "another region", name)
     if "TimedOut" in whole or "timed out" in whole or "Timeout" in whole:
         return DeadlineExceededError(message)
     if WITHOUT_RANGE.search(text) or _OTHER_RANGE.search(text):
