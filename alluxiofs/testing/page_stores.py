@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alluxiofs.errors import ConfigurationError
-from alluxiofs.interfaces import Component, Deadline
+from alluxiofs.interfaces import Claim, Component, Deadline
 from alluxiofs.testing.components import ComponentContract
 from alluxiofs.testing.guards import at_once, no_io
 from alluxiofs.testing.kept import PAGE, ROOMY, TIGHT, MakeStore, content, keep, key_of, read_whole
@@ -276,6 +276,24 @@ class PageStoreContract(NotesAndUpkeep, ComponentContract):
         files[3].release(1)
         assert files[5].claim(1)
         files[5].release(1)
+
+    def test_a_run_of_pages_is_got_without_what_others_have(self, make_store: MakeStore) -> None:
+        store = make_store(ROOMY, PAGE)
+        one, other = store.file(key_of(1), 9 * PAGE), store.file(key_of(1), 9 * PAGE)
+        assert one.claim(4)
+        mine: List[Claim] = []
+        other.claim_run(range(2, 7), mine)
+        assert sorted(index for claim in mine for index in claim.pages) == [2, 3, 5, 6]
+        assert not one.claim(5)
+        one.release(4)
+        other.release_run(mine)
+        assert mine == []
+        assert one.claim(5)
+        other.release_run(mine)
+        assert not other.claim(5), "ended twice, it ended another's"
+        keep(one, 5)
+        one.release(5)
+        assert sorted(one.held(range(2, 7))) == [5]
 
     def test_whoever_waits_wakes_when_the_claim_ends(self, make_store: MakeStore) -> None:
         kept = make_store(ROOMY, PAGE).file(key_of(1), 3 * PAGE)
