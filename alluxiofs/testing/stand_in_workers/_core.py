@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping, Nam
 from attrs import define, field
 
 from alluxiofs.testing.stand_in_workers._metadata import Metadata
+from alluxiofs.testing.stand_in_workers._metrics import Metrics
 from alluxiofs.testing.stand_in_workers._pages import Pages
 from alluxiofs.testing.stand_in_workers._paths import Root, file_id
 from alluxiofs.testing.stand_in_workers._server import Server
@@ -82,6 +83,7 @@ class Core:
     number: int
     pages: Pages = field(init=False)
     metadata: Metadata = field(init=False)
+    metrics: Metrics = field(factory=Metrics, init=False)
     peers: Peers = field(init=False)
     master: Any = field(default=None, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)

@@ -7,9 +7,11 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING, Callable, Optional, Set, Tuple
 
 from alluxiofs.testing.stand_in_workers._messages import NEVER, Answer
+from alluxiofs.testing.stand_in_workers._metrics import asks_for_metrics
 from alluxiofs.testing.stand_in_workers._wire import BODY_LIMIT, ConnectionEndedError, MalformedError, Wire
 
 if TYPE_CHECKING:
@@ -105,22 +107,29 @@ class Server:
         return secured
 
     def _answer_all(self, wire: Wire) -> None:
-        handler, noted = self._handler, self._core.noted
+        handler, noted, metrics = self._handler, self._core.noted, self._core.metrics
         answer: Optional[Answer]
         while True:
             request = wire.next()
             if request is None:
                 return
+            if asks_for_metrics(request):  # neither noted nor counted: it is nothing that a client does
+                wire.answer(metrics.page(self._core.kept_pages(None)))
+                continue
+            began = time.perf_counter()
             if request.refused:
                 route, answer = "write", Answer(request.refused, "")
             else:
                 route, answer = handler(request)
             fault = noted(route, request)
-            if fault is not None:
-                fault.send(wire, answer)
-            elif answer is None:
-                return
-            elif answer is NEVER:
-                wire.wait(None)
-            else:
-                wire.answer(answer)
+            try:
+                if fault is not None:
+                    fault.send(wire, answer)
+                elif answer is None:
+                    return
+                elif answer is NEVER:
+                    wire.wait(None)
+                else:
+                    wire.answer(answer)
+            finally:
+                metrics.count(route, answer, fault is not None, time.perf_counter() - began)
