@@ -17,7 +17,7 @@ import pytest
 
 from alluxiofs.errors import PageStoreError
 from alluxiofs.pagestores.disk import DiskPageStore
-from alluxiofs.pagestores.ondisk import claims
+from alluxiofs.pagestores.ondisk import claims, found
 from alluxiofs.pagestores.ondisk.layout import DESCRIPTOR_BYTES, LAYOUT, class_of
 from alluxiofs.testing.context import make_context
 from alluxiofs.testing.page_stores import keep, key_of, read_whole
@@ -330,6 +330,29 @@ def test_a_broken_page_is_told_of(
         assert not kept.read(0, 0, 1)
     assert str(folder) in caplog.text
     assert key_of(1).hex() in caplog.text
+
+
+def test_a_block_that_the_disk_cannot_read_costs_its_page(
+    make_disk_store: MakeDiskStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(make_disk_store().file(key_of(1), 20 * PAGE), *range(20))
+    kept, view = make_disk_store().file(key_of(1), 20 * PAGE), memoryview(bytearray(PAGE))
+    bad = {2 * PAGE}
+
+    def read(fd: int, offset: int, part: memoryview, real: Callable[..., bool] = found.read_fully) -> bool:
+        if offset in bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(fd, offset, part)
+
+    monkeypatch.setattr(found, "read_fully", read)
+    assert [kept.read_into(index, 0, view) for index in range(4)] == [True, True, False, True]
+    assert "cannot read" in caplog.text
+    keep(kept, 2)
+    bad.update(index * PAGE for index in range(5, 20))
+    with pytest.raises(PageStoreError) as caught:
+        for index in range(5, 20):
+            assert not kept.read_into(index, 0, view)
+    assert caught.value.errno == errno.EIO, "the disk fails"
 
 
 def test_a_process_that_is_stopped_while_it_holds_the_lock_does_not_stop_the_others(

@@ -162,6 +162,30 @@ def test_processes_that_are_killed_at_any_moment_leave_nothing_to_repair(
     assert disk_use(folder) <= CAPACITY
 
 
+# Keeps pages, and ends when everything of the last ones is written but what is said of it.
+_ENDING = """
+import os, sys
+from alluxiofs.pagestores.disk import DiskPageStore
+from alluxiofs.pagestores.ondisk.control import Control
+from alluxiofs.testing.context import make_context
+from alluxiofs.testing.page_stores import keep, key_of
+store = DiskPageStore(DiskPageStore.Settings(sys.argv[1], 3 * 2**20), make_context(), 4096)
+kept = store.file(key_of(1), 1000 * 4096)
+keep(kept, *range(int(sys.argv[2])))
+Control.finish = lambda *_: os._exit(0)
+keep(kept, 999)
+"""
+
+
+@pytest.mark.parametrize("pages", [0, 1, 2, 3])  # cells are added for one or two pages at a time
+def test_what_was_kept_by_who_died_then_is_counted(make_disk_store: MakeDiskStore, folder: Path, pages: int) -> None:
+    start(_ENDING, folder, pages).communicate(timeout=60)
+    store = make_disk_store(CAPACITY)
+    keep(store.file(key_of(2), PAGE), 0)
+    assert store.counters()["pages"] == pages + 2 == len(list(store.list_pages()))
+    assert read_whole(store.file(key_of(1), 1000 * PAGE), 999)
+
+
 # Reads pages 0 to 49 of a file, fetching those that nobody has; a fetch takes a while, and is told of.
 _READER = """
 import sys, time

@@ -10,7 +10,6 @@ from attrs import define
 
 __all__ = [
     "CLAIM",
-    "CLAIMS",
     "CLASSES",
     "DESCRIPTOR_BYTES",
     "FREE",
