@@ -10,6 +10,7 @@ from attrs import define
 
 __all__ = [
     "CLAIM",
+    "CLAIMS",
     "CLASSES",
     "DESCRIPTOR_BYTES",
     "FREE",
