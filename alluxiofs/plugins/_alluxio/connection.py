@@ -110,8 +110,11 @@ class Connection:
         self._by_system = tls is None and _HAS_SYSTEM_LIMITS
         self._allowed = 0.0
         if self._by_system:
-            self._socket.settimeout(None)
-            self._allow(deadline.wait())
+            try:
+                self._allow(deadline.wait())
+                self._socket.settimeout(None)
+            except OSError:  # a system that does not know it, such as some that run containers; or no time is left
+                self._by_system = False
         self._buffer = bytearray(_BUFFER)
         self._whole = memoryview(self._buffer)
         self._begin = self._end = 0  # what has come and was not looked at yet
