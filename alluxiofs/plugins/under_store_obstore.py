@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import re
 from concurrent.futures import Future
 from datetime import timedelta
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from attrs import define
 
@@ -29,6 +30,7 @@ __all__ = ["ObstoreUnderStore"]
 _PROTOCOLS = {"s3": ("s3", "s3a"), "gs": ("gs", "gcs")}
 _SIGNING = 60.0
 _LISTED_AT_ONCE = 1000
+_ASKED_AT_ONCE = 32
 _NO_PARTS = frozenset(("", ".", ".."))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LARGEST_COPY = 5 * 2**30
@@ -158,8 +160,7 @@ class ObstoreUnderStore(ObjectStore):
     # --- the requests -----------------------------------------------------------------------------------------
 
     def _object(self, name: str, bucket: str, key: str, deadline: Deadline) -> Entry:
-        meta = self._call(bucket, lambda at: at.library.head(at.store, key), deadline, name)
-        return entry_of(bucket, meta)
+        return entry_of(bucket, self._call(bucket, functools.partial(_head, key=key), deadline, name))
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
         name = f"{keys.bucket}/{keys.prefix}".rstrip("/")
@@ -198,18 +199,30 @@ class ObstoreUnderStore(ObjectStore):
     ) -> Iterator[Entry]:
         """The objects of a page. A key that marks a directory looks like a file of that name, and is empty: whether an
         empty one is there by that very name is asked."""
-        for meta in page:
-            if meta["path"] == directory:
-                continue
-            entry = entry_of(bucket, meta)
+        entries = [entry_of(bucket, meta) for meta in page if meta["path"] != directory]
+        there = self._found([entry.name for entry in entries if not entry.size], deadline)
+        for entry in entries:
             if not entry.size:
-                try:
-                    there = self._object(entry.name, bucket, meta["path"], deadline)
-                except FileNotFoundError:
+                found = there.get(entry.name)
+                if found is None or found.version.same_as(entry.version) is False:
                     continue
-                if there.version.same_as(entry.version) is False:
-                    continue
+                del there[entry.name]  # once, if the file and the mark are both there
             yield entry
+
+    def _found(self, names: List[str], deadline: Deadline) -> Dict[str, Entry]:
+        """What there is of these names, several asked for at a time."""
+        found: Dict[str, Entry] = {}
+        for start in range(0, len(names), _ASKED_AT_ONCE):
+            asked = []
+            for name in names[start : start + _ASKED_AT_ONCE]:
+                bucket, key = bucket_and_key(name)
+                head = functools.partial(_head, key=key)
+                asked.append((name, bucket, self._client.start(bucket, head, deadline)))
+            for name, bucket, future in asked:
+                with contextlib.suppress(FileNotFoundError):
+                    found[name] = entry_of(bucket, self._client.finish(future, deadline, name))
+            deadline.progress()
+        return found
 
     def _buckets(self, deadline: Deadline) -> Iterator[Entry]:
         raise self._no_buckets("listed")
@@ -272,6 +285,10 @@ class ObstoreUnderStore(ObjectStore):
 
     def _call(self, bucket: str, work: Callable[[Bucket], Any], deadline: Deadline, name: str) -> Any:
         return self._client.call(bucket, work, deadline, name)
+
+
+def _head(at: Bucket, key: str) -> Any:
+    return at.library.head(at.store, key)
 
 
 def _check_parts(name: str) -> None:
