@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any, Dict, Iterator, List, Optional, Union
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 from urllib.parse import quote
 
 import fsspec
@@ -102,7 +102,7 @@ class BareSocket:
             done += _some(count)
         return length
 
-    def _send(self, target: str, span: Any) -> Any:
+    def _send(self, target: str, span: Any) -> Tuple[bytes, int]:
         extra = "" if span is None else f"range: bytes={span[0]}-{span[1] - 1}\r\n"
         self._socket.sendall(f"GET {target} HTTP/1.1\r\nhost: {self._host}\r\n{extra}\r\n".encode())
         buffer, end = self._buffer, 0
