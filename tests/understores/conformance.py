@@ -34,9 +34,16 @@ class Place:
 
 
 def places(kind: str, request: pytest.FixtureRequest) -> Iterator[Place]:
-    """A place on one of the servers: ``gs``, ``oss`` or ``hdfs``."""
+    """A place on one of the servers: ``s3``, ``gs``, ``oss`` or ``hdfs``."""
     name = f"test-{uuid4().hex[:12]}"
-    if kind == "gs":
+    if kind == "s3":
+        from s3fs import S3FileSystem
+
+        options = request.getfixturevalue("s3_server").options
+        client = S3FileSystem(**options, use_listings_cache=False)
+        client.mkdir(name)
+        yield Place("s3", options, client, f"{name}/folder")
+    elif kind == "gs":
         from gcsfs.core import GCSFileSystem
 
         options = request.getfixturevalue("gcs_server").options

@@ -24,6 +24,10 @@ class Straight(Conformance):
         return place.client
 
 
+class TestS3(Straight, Suites):
+    kind = "s3"
+
+
 class TestGcs(Straight, Suites):
     kind = "gs"
 
