@@ -7,8 +7,9 @@ from collections import deque
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple
 
-from alluxiofs.errors import FileChangedError, exists
-from alluxiofs.interfaces import Deadline, Entry, Writer
+from alluxiofs.errors import DeadlineExceededError, FileChangedError, exists
+from alluxiofs.interfaces import Entry, Writer
+from alluxiofs.plugins._fsspec.waiting import Backoff, one_wait
 from alluxiofs.plugins._s3.client import bucket_and_key, finish
 from alluxiofs.plugins._s3.copying import origin_of, spans
 
@@ -19,6 +20,8 @@ __all__ = ["S3Writer"]
 
 _MOST_PARTS = 10_000
 _LARGEST_PART = 5 * 2**30
+_PAUSE = 0.2  # seconds
+_LONGEST_PAUSE = 2.0
 _DOUBLING = 1_000  # parts of one size before they get twice as large: 5 TiB need fewer than 10,000 then
 
 
@@ -120,7 +123,7 @@ class S3Writer(Writer):
         # A part that arrives after the end of its upload would be kept, and paid for: wait for each to be off the wire.
         for _, future in self._pending:
             with contextlib.suppress(Exception, CancelledError):
-                finish(future, Deadline.after(self._timeout), self._name)
+                finish(future, one_wait(self, self._timeout), self._name)
         if self._upload is not None:
             with contextlib.suppress(Exception):
                 self._call("abort_multipart_upload", UploadId=self._upload)
@@ -148,7 +151,7 @@ class S3Writer(Writer):
             part = {**origin_of(source), "CopySourceRange": span, "PartNumber": self._sent}
             answer = self._client.call(
                 "upload_part_copy",
-                Deadline.after(self._timeout),
+                one_wait(self, self._timeout),
                 source.name,
                 **self._object,
                 UploadId=self._upload,
@@ -162,7 +165,25 @@ class S3Writer(Writer):
         while self._pending:
             self._receive_part()
         parts = {"Parts": self._parts}
-        self._call("complete_multipart_upload", UploadId=self._upload, MultipartUpload=parts, **self._condition)
+        answer = self._call(
+            "complete_multipart_upload", UploadId=self._upload, MultipartUpload=parts, **self._condition
+        )
+        if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
+            self._await(str(answer.get("ETag")))
+
+    def _await(self, tag: str) -> None:
+        """Wait until the object is there. Who asks a second time, for the first answer took too long, may be told by
+        some servers that it is done while they are still putting it together."""
+        deadline, backoff = one_wait(self, self._timeout), Backoff(_PAUSE, _LONGEST_PAUSE)
+        while True:
+            try:
+                if self._client.call("head_object", deadline, self._name, **self._object).get("ETag") == tag:
+                    return
+            except FileNotFoundError:
+                pass
+            if not deadline.remaining():
+                raise DeadlineExceededError(f"{self._name}: the store says that it is written, but it is not there")
+            backoff.sleep()
 
     def _send_part(self) -> None:
         self.in_parts()
@@ -172,7 +193,7 @@ class S3Writer(Writer):
         self._sent += 1
         future = self._client.start(
             "upload_part",
-            Deadline.after(self._timeout),
+            one_wait(self, self._timeout),
             self._name,
             **self._object,
             UploadId=self._upload,
@@ -186,11 +207,11 @@ class S3Writer(Writer):
     def _receive_part(self) -> None:
         number, future = self._pending.popleft()
         try:
-            answer = finish(future, Deadline.after(self._timeout), self._name)
+            answer = finish(future, one_wait(self, self._timeout), self._name)
         except BaseException:
             self._pending.appendleft((number, future))  # for abort to see to
             raise
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
 
     def _call(self, method: str, **parameters: Any) -> Dict[str, Any]:
-        return self._client.call(method, Deadline.after(self._timeout), self._name, **self._object, **parameters)
+        return self._client.call(method, one_wait(self, self._timeout), self._name, **self._object, **parameters)
