@@ -19,7 +19,6 @@ _CANNOT = (
     "loop",
     "requests_timeout",
     "secure_serialize",
-    "session_kwargs",
     "version_aware",
 )
 _INTERACTIVE = ("browser", "cache")

@@ -18,9 +18,7 @@ _CANNOT = (
     "fixed_upload_size",
     "loop",
     "max_concurrency",
-    "s3_additional_kwargs",
     "session",
-    "use_ssl",
     "version_aware",
 )
 _CLIENT_CANNOT = ("api_version", "config", "use_ssl")
