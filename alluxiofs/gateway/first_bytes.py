@@ -76,21 +76,24 @@ def few_of(start: Optional[int], end: Optional[int], most: int, keeps: bool) -> 
     return Few(min(most, end)) if end > (start or 0) else None
 
 
-def keep_piece(kept: KeptVersion, piece: Piece) -> None:
-    """Keep what is whole in it of pages and parts."""
+def keep_piece(kept: KeptVersion, piece: Piece) -> Optional[Piece]:
+    """Keep what is whole in it of pages and parts. Returns what is left at its beginning: the end of a page or part of
+    which the rest is missing, ``None`` if it begins with one."""
     pages, end = kept.pages, piece.start + len(piece.data)
+    unit = pages.page_size if kept.parts() is None else PART
+    left = min(-piece.start % unit, len(piece.data))
     with memoryview(piece.data) as view:
         first, last = _whole(piece.start, end, pages.page_size, pages.length)
         if first < last:
             with view[first - piece.start : last - piece.start] as whole:
                 kept.keep_pages(first // pages.page_size, whole)
-        if kept.parts() is None:
-            return
-        for begin, stop in ((piece.start, min(first, end)), (last, end)) if first < last else ((piece.start, end),):
+        beside = ((piece.start, min(first, end)), (last, end)) if first < last else ((piece.start, end),)
+        for begin, stop in beside if kept.parts() is not None else ():
             begin, stop = _whole(begin, stop, PART, pages.length)
             if begin < stop:
                 with view[begin - piece.start : stop - piece.start] as parts:
                     kept.keep_parts(begin // PART, parts)
+    return Piece(piece.start, piece.data[:left]) if left else None
 
 
 def _whole(begin: int, end: int, unit: int, length: int) -> Tuple[int, int]:

@@ -15,6 +15,7 @@ from attrs import define, field
 from alluxiofs.errors import PageStoreError
 from alluxiofs.gateway import threads
 from alluxiofs.gateway.columns import Columns, chunks_of, footer_at
+from alluxiofs.gateway.first_bytes import Piece
 from alluxiofs.gateway.keeping import PART, KeptVersion
 from alluxiofs.gateway.needs import Need, need_of, runs_of
 from alluxiofs.interfaces import Claim, Entry, KeptFile, Location
@@ -74,6 +75,8 @@ class PinnedFile:
         self.size = size
         self.kept = kept
         self._page_size = gateway.page_size
+        self.lead: Optional[Piece] = None
+        """Bytes up to the first kept page or part that were had along with it; they begin in the middle of one."""
         self.in_parts: Set[int] = set()
         """Pages of which parts were of use when the whole page was not kept: the next read looks for those first, for
         not to find something takes longer than to find it."""
@@ -340,7 +343,12 @@ class PinnedFile:
             return False
 
     def _fetch_span(self, span: range, base: int, target: memoryview) -> None:
-        with target[span.start - base : span.stop - base] as part:
+        lead, stop = self.lead, span.stop
+        if lead is not None and span.start < lead.start < stop == lead.start + len(lead.data):
+            stop = lead.start
+            target[stop - base : span.stop - base] = lead.data
+            self.lead = None
+        with target[span.start - base : stop - base] as part:
             self._fetch(span.start, part)
 
     def _fetch_range(self, offset: int, view: memoryview) -> None:

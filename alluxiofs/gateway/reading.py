@@ -118,7 +118,7 @@ class OpenFile:
         self._piece = piece
         kept = self._pinned.kept
         if kept is not None:
-            keep_piece(kept, piece)
+            self._pinned.lead = keep_piece(kept, piece)
 
     def hold(self, holder: object) -> None:
         """Somebody has the file open from now on: counted until :meth:`let_go`."""
@@ -244,11 +244,11 @@ class OpenFile:
         if not len(view):
             return True
         pinned = self._current()
-        begin = self._take_from_piece(offset, view)
-        if begin == len(view):
+        begin, stop = self._take_from_piece(offset, view)
+        if begin == stop:
             return True
         try:
-            with view[begin:] as rest:
+            with view[begin:stop] as rest:
                 pinned.fill(offset + begin, rest)
         except FileChangedError:
             pinned.gateway.forget(pinned.location)
@@ -257,19 +257,22 @@ class OpenFile:
             return self._open_anew(offset, view)
         return True
 
-    def _take_from_piece(self, offset: int, view: memoryview) -> int:
-        """Fill the beginning of the view from what came along; returns how far. It is held until somebody reads on
-        from its end, or elsewhere, or, where it is kept as well, at all."""
+    def _take_from_piece(self, offset: int, view: memoryview) -> Tuple[int, int]:
+        """Fill the beginning or the end of the view from what came along; returns what is left of it to fill. It is
+        held until somebody reads on from its end, or elsewhere, or, where it is kept as well, at all."""
         piece = self._piece
         if piece is None:
-            return 0
-        start = offset - piece.start
-        with memoryview(piece.data) as whole, whole[start : start + len(view)] if start >= 0 else whole[:0] as found:
-            view[: len(found)] = found
-            filled = len(found)
-        if self._pinned.kept is not None or not filled or start + filled == len(piece.data):
+            return 0, len(view)
+        end = piece.start + len(piece.data)
+        begin, stop = max(offset, piece.start), min(offset + len(view), end)
+        at_an_end = begin < stop and (begin == offset or stop == offset + len(view))
+        if self._pinned.kept is not None or not at_an_end or stop == end:
             self._piece = None
-        return filled
+        if not at_an_end:
+            return 0, len(view)
+        with memoryview(piece.data) as whole, whole[begin - piece.start : stop - piece.start] as found:
+            view[begin - offset : stop - offset] = found
+        return (stop - offset, len(view)) if begin == offset else (0, begin - offset)
 
     def _open_anew(self, offset: int, view: memoryview) -> bool:
         old = self._pinned

@@ -80,8 +80,8 @@ class DiskPageStore(PageStore):
         max_age:
             How long a page is kept at the most, in seconds. Without one: as long as there is room.
         verify:
-            When a page's checksum is compared with its bytes: ``first``, when a process first reads what it has not
-            kept itself; ``always``; or ``never``, but for pages from before the machine's last start.
+            When a page's checksum is compared with its bytes: ``first``, when a process first reads it; ``always``; or
+            ``never``, but for pages from before the machine's last start.
         """
 
         path: Tuple[str, ...] = field(default=(), converter=folders_of)
@@ -121,7 +121,7 @@ class DiskPageStore(PageStore):
     @functools.cached_property
     def _folders(self) -> List[Pages]:
         shares = Shares(self._paths, self.settings.capacity, self._given)
-        hooks = Hooks(self.seen.used, self._has_kept, self.seen.clear, self._tell_of)
+        hooks = Hooks(self.seen.used, self.seen.clear, self._tell_of)
         policy = POLICIES[self.settings.eviction]
         return [
             Pages(path, capacity, shares.default, policy, hooks) for path, capacity in zip(self._paths, shares.named())
@@ -134,11 +134,6 @@ class DiskPageStore(PageStore):
         total = sum(capacities) or 1
         return [_HASHES * part // total for part in itertools.accumulate(capacities)]
 
-    def _has_kept(self, key: bytes, index: int, found: Found) -> None:
-        """What this process has kept it need not verify."""
-        self._set_due(found, found.due)
-        self.seen.add(key, index, found)
-
     def _tell_of(self, path: str, words: str) -> None:
         self.context.logger.warning("page store in %s: %s", path, words)
 
@@ -146,6 +141,7 @@ class DiskPageStore(PageStore):
         check_key(key)
         for pages in self._folders:
             pages.folder.check()
+            pages.folder.notice()
         self._remember(key, length, page_size or self.page_size)
         return self._file_class(self, key, length, page_size or self.page_size)
 

@@ -12,6 +12,7 @@ import fsspec
 import pytest
 
 from alluxiofs.cli.demo.report import Report, Step
+from alluxiofs.gateway.keeping import PART
 from tests.cli.conftest import Command
 from tests.integrations.needed import needed
 from tests.servers import S3Server
@@ -29,7 +30,8 @@ def check(report: Any) -> None:
     assert [name in step["name"] for name, step in zip(NAMES, steps)] == [True] * len(NAMES)
     assert all(step["rows"] == 336_776 for step in steps if not step["skipped"])
     _, first, second, handler, _, elsewhere, here, without = steps
-    assert first["fetched"] == report["bytes"]
+    # Of a file that is opened for its schema first, and then again, the part that its footer begins in comes twice.
+    assert report["bytes"] <= first["fetched"] <= report["bytes"] + 3 * PART
     assert second["fetched"] == handler["fetched"] == 0
     assert second["hits"] > 0
     for step in (elsewhere, here):

@@ -58,6 +58,12 @@ class Folder:
         if not self._trusted:
             self._trusted = is_trusted(self.path, os.stat) and is_trusted(self.layout, os.lstat)
 
+    def notice(self) -> None:
+        """Let go of a folder that was removed or replaced: what is open of it takes disk, and would be served."""
+        files = self._open.get(self.layout)
+        if files is not None and not files.lock.is_there():
+            self._lose()
+
     # --- files --------------------------------------------------------------------------------------------------
 
     def files(self) -> Optional[Files]:

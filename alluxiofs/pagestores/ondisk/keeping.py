@@ -13,7 +13,6 @@ from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.cells import Cells
 from alluxiofs.pagestores.ondisk.files import Files
 from alluxiofs.pagestores.ondisk.folder import Folder
-from alluxiofs.pagestores.ondisk.found import Found
 from alluxiofs.pagestores.ondisk.layout import NOTE, PINNED, Descriptor, Word
 from alluxiofs.pagestores.ondisk.section import Section
 from alluxiofs.pagestores.ondisk.space import Space
@@ -34,10 +33,6 @@ class _Page(NamedTuple):
     checksum: int
 
 
-_Kept = Tuple[int, Found]
-"""The index of a page that was kept, and where it is."""
-
-
 class Keeping:
     """Keeps what comes into one folder.
 
@@ -45,14 +40,11 @@ class Keeping:
     ----------
     folder, space:
         Of the pages there.
-    kept:
-        ``kept(key, index, found)``: called for what was kept, without the lock.
     """
 
-    def __init__(self, folder: Folder, space: Space, kept: Callable[[bytes, int, Found], None]) -> None:
+    def __init__(self, folder: Folder, space: Space) -> None:
         self._folder = folder
         self._space = space
-        self._kept = kept
 
     def keep(self, key: bytes, length: int, view: memoryview, starts: Dict[int, int]) -> None:
         """Keep pages of one length, unless they are there or there can be no room for them.
@@ -86,8 +78,6 @@ class Keeping:
     # --- small pages: all under the lock ------------------------------------------------------------------------
 
     def _keep_small(self, key: bytes, length: int, view: memoryview, pages: List[_Page]) -> None:
-        found: List[_Kept] = []
-
         def work(files: Files, section: Section) -> Optional[OSError]:
             left = [page for page in pages if files.find(key, page.number, length) is None]
             while left:
@@ -100,11 +90,10 @@ class Keeping:
                     for cell in taken:
                         self._space.release(files, section, cells, cell)
                     return problem
-                found.extend(self._publish(files, section, cells, taken, key, length, batch))
+                self._publish(files, section, cells, taken, key, length, batch)
             return None
 
         self._change(work)
-        self._tell(key, found)
 
     def _change(self, work: Callable[[Files, Section], Optional[OSError]]) -> None:
         """Change something; what could not be written is raised when everything else is."""
@@ -145,7 +134,7 @@ class Keeping:
         length: int,
         pages: List[_Page],
         flags: int = 0,
-    ) -> List[_Kept]:
+    ) -> None:
         """Say what is in cells: from now on it is found."""
         hashes = {cell: layout.page_hash(key, page.number) for cell, page in zip(taken, pages)}
 
@@ -162,11 +151,6 @@ class Keeping:
         for begin, end in _runs(taken, range(len(taken)), 1):
             cells.put(section, taken[begin], *descriptors[begin:end])
         files.control.count(cells.size_class, len(taken))
-        return [(found.index, Found(cells, cell, found)) for cell, found in zip(taken, descriptors)]
-
-    def _tell(self, key: bytes, kept: List[_Kept]) -> None:
-        for index, found in kept:
-            self._kept(key, index, found)
 
     # --- large pages: under the lock to get a cell, and to publish ------------------------------------------------
 
@@ -207,18 +191,15 @@ class Keeping:
         with failures(self._folder.path):
             for cell, page in zip(reserved, missing):
                 cells.write(cell, view[page.start : page.start + length])
-        found = self._publish_reserved(files, cells, reserved, key, length, missing)
+        self._publish_reserved(files, cells, reserved, key, length, missing)
         left = missing[len(reserved) :]
         self._space.written(cells.size_class, reserved)
         reserved.clear()
-        self._tell(key, found)
         return left
 
     def _publish_reserved(
         self, files: Files, cells: Cells, reserved: Dict[int, int], key: bytes, length: int, pages: List[_Page]
-    ) -> List[_Kept]:
-        found: List[_Kept] = []
-
+    ) -> None:
         def publish(now: Files, section: Section) -> bool:
             for (cell, pending), page in zip(reserved.items(), pages):
                 if now is not files or cells.word(cell) != pending:
@@ -226,12 +207,11 @@ class Keeping:
                 if files.find(key, page.number, length) is not None:
                     self._space.release(files, section, cells, cell)  # another process was faster
                 else:
-                    found.extend(self._publish(files, section, cells, [cell], key, length, [page]))
+                    self._publish(files, section, cells, [cell], key, length, [page])
             return now is files
 
         if not self._folder.change(publish):
             raise PageStoreError(errno.ESTALE, "page store: the folder was replaced", self._folder.path)
-        return found
 
     def _give_up(self, size_class: int, reserved: Dict[int, int]) -> None:
         """Cells that were reserved go back, but for those that were filled all the same."""
@@ -258,7 +238,6 @@ class Keeping:
         if size_class >= layout.CLASSES:
             return
         page = _Page(NOTE, 0, xxhash.xxh3_64_intdigest(note))
-        found: List[_Kept] = []
 
         def work(files: Files, section: Section) -> Optional[OSError]:
             cell = self._space.allocate(files, section, size_class)
@@ -270,14 +249,13 @@ class Keeping:
                     self._space.release(files, section, cells, cell)
                     return problem
                 flags = max([old.flags for _, _, old in before], default=0)
-                found.extend(self._publish(files, section, cells, [cell], key, len(note), [page], flags))
+                self._publish(files, section, cells, [cell], key, len(note), [page], flags)
                 files.control.count(size_class, 0, pinned=flags & PINNED, notes=1)
             for others, other, _ in before:
                 self._space.release(files, section, others, other)
             return None
 
         self._change(work)
-        self._tell(key, found)
 
     def drop_notes(self, keys: List[bytes]) -> None:
         """Drop what is noted under these keys."""

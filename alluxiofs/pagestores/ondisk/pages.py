@@ -41,8 +41,6 @@ class Hooks:
     ----------
     used_here:
         See :class:`~alluxiofs.pagestores.ondisk.space.Space`.
-    kept:
-        See :class:`~alluxiofs.pagestores.ondisk.keeping.Keeping`.
     lost:
         See :class:`~alluxiofs.pagestores.ondisk.folder.Folder`.
     tell:
@@ -50,7 +48,6 @@ class Hooks:
     """
 
     used_here: Callable[[bytes, int], int]
-    kept: Callable[[bytes, int, Found], None]
     lost: Callable[[], None]
     tell: Callable[[str, str], None]
 
@@ -76,7 +73,7 @@ class Pages:
         self.folder = Folder(path, self._recount, hooks.lost)
         allowance = Allowance(capacity, default, lambda words: hooks.tell(path, words))
         self.space = Space(allowance, policy, hooks.used_here)
-        self.keeping = Keeping(self.folder, self.space, hooks.kept)
+        self.keeping = Keeping(self.folder, self.space)
         self.claims = SharedClaims(self.folder)
 
     def _recount(self, files: Files, section: Section, whole: bool) -> None:

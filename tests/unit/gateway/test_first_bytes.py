@@ -27,8 +27,8 @@ DATA = os.urandom(2 * PAGE + 1000)
 Assemble = Callable[..., Assembled]
 
 
-def kept_in_memory() -> MemoryPageStore:
-    return MemoryPageStore(MemoryPageStore.Settings(capacity=Size(2**26)), make_context(), PAGE)
+def kept_in_memory(page_size: int = PAGE) -> MemoryPageStore:
+    return MemoryPageStore(MemoryPageStore.Settings(capacity=Size(2**26)), make_context(), page_size)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def both(assemble: Assemble) -> Assemble:
     """A gateway before a store that tells and reads at once."""
 
     def make(page_size: int = PAGE, pages: bool = True, **arguments: Any) -> Assembled:
-        arguments.setdefault("page_store", kept_in_memory() if pages else None)
+        arguments.setdefault("page_store", kept_in_memory(page_size) if pages else None)
         assembled = assemble(page_size=page_size, pages=pages, **arguments)
         assembled.store.capabilities = evolve(assembled.store.capabilities, stat_and_read=True)
         assembled.store.put("small", DATA[:8000])
@@ -92,6 +92,19 @@ def test_of_columnar_files_the_end_comes_along(both: Assemble) -> None:
     again = opened(assembled, "t.parquet")
     assert again.read(len(DATA) - PART, PART) == DATA[-PART:]  # kept, but for what is no whole part
     assert asked(assembled) == []
+
+
+@pytest.mark.parametrize("pages, page_size", [(True, PAGE), (True, 4 * PAGE), (True, PART), (False, PAGE)])
+@pytest.mark.parametrize("footer", [0, 8], ids=["at once", "after its footer"])
+def test_of_columnar_files_that_are_read_whole_nothing_is_fetched_twice(
+    both: Assemble, pages: bool, page_size: int, footer: int
+) -> None:
+    assembled = both(pages=pages, page_size=page_size)
+    file = opened(assembled, "t.parquet")
+    assert file.read(len(DATA) - footer, footer) == DATA[len(DATA) - footer :]
+    assert file.read(0, len(DATA)) == DATA
+    fetched = assembled.gateway.counters()["bytes_from_under_stores"]
+    assert fetched == len(DATA) + (FEW if footer and not pages else 0)  # what was read and is not kept comes anew
 
 
 def test_who_asks_what_a_file_is_has_no_bytes_of_it(both: Assemble) -> None:
