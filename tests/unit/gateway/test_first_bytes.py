@@ -94,7 +94,7 @@ def test_of_columnar_files_the_end_comes_along(both: Assemble) -> None:
     assert asked(assembled) == []
 
 
-@pytest.mark.parametrize("pages, page_size", [(True, PAGE), (True, 4 * PAGE), (True, PART), (False, PAGE)])
+@pytest.mark.parametrize(("pages", "page_size"), [(True, PAGE), (True, 4 * PAGE), (True, PART), (False, PAGE)])
 @pytest.mark.parametrize("footer", [0, 8], ids=["at once", "after its footer"])
 def test_of_columnar_files_that_are_read_whole_nothing_is_fetched_twice(
     both: Assemble, pages: bool, page_size: int, footer: int

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, List
 
 import pytest
 
@@ -65,7 +65,7 @@ class Interrupt:
 
 @pytest.fixture(params=[memory, disk])
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], PageStore]]:
-    made = []
+    made: List[PageStore] = []
 
     def make() -> PageStore:
         made.append(request.param(tmp_path))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import threading
 from typing import Callable
 
 import pytest
@@ -31,8 +31,7 @@ def test_threads_that_want_the_same_cost_one_request(assemble: Callable[..., Ass
     for _ in range(5):
         store.clear()
         assembled.store.calls.clear()
-        fetching = threading.Event()
-        assembled.store.before_read.append(lambda fetching=fetching: fetching.wait(0.05))
+        assembled.store.before_read.append(functools.partial(time.sleep, 0.05))  # a request takes its time
         answers = at_once(*(lambda: opened.read(PAGE, size) for _ in range(THREADS)))
         assert set(answers) == {DATA[PAGE : PAGE + size]}
         assert len(assembled.store.reads()) == 1
