@@ -40,6 +40,8 @@ class _Read:
         What is kept of the file.
     offset, view:
         The range.
+    private:
+        Whether nobody else has the view's memory: what others may write to cannot be kept.
     alone:
         Whether one thread does all of it, so that what lies apart may be fetched side by side.
     others:
@@ -49,6 +51,7 @@ class _Read:
     kept: KeptVersion
     offset: int
     view: memoryview
+    private: bool
     alone: bool
     others: List[int] = field(factory=list)
 
@@ -87,8 +90,8 @@ class PinnedFile:
 
     # --- a range that somebody waits for ------------------------------------------------------------------------
 
-    def fill(self, offset: int, view: memoryview) -> None:
-        """Fill ``view`` from ``offset`` on; the range lies within the file."""
+    def fill(self, offset: int, view: memoryview, private: bool) -> None:
+        """Fill ``view`` from ``offset`` on; the range lies within the file. ``private``: nobody else has its memory."""
         kept = self.kept
         if kept is None or not self.gateway.keeper.working:
             self._fetch_range(offset, view)
@@ -97,7 +100,7 @@ class PinnedFile:
         foresees = kept.parts() is not None
         while missing:
             runs = runs_of(missing, max(1, _UNIT // self._page_size))
-            read = _Read(kept, offset, view, alone=len(runs) == 1)
+            read = _Read(kept, offset, view, private, alone=len(runs) == 1)
             tasks = [functools.partial(self._fetch_run, read, run) for run in runs]
             if foresees:
                 foresees = False
@@ -191,7 +194,7 @@ class PinnedFile:
         """Fetch what is missing of neighbouring pages that were claimed, keep it, and fill the view's part of them."""
         offset, view, end = read.offset, read.view, read.offset + len(read.view)
         need = need_of(run, self._page_size, self.size, offset, end, read.kept.parts(), bool(self._columns))
-        if offset <= need.begin and need.end <= end:
+        if read.private and offset <= need.begin and need.end <= end:
             with view[need.begin - offset : need.end - offset] as target:
                 self._have(read.kept, need, target, read.alone)
             return

@@ -227,7 +227,7 @@ class OpenFile:
         # A bytes object filled in place: BytesIO hands its buffer out, and back, without a copy.
         holder = io.BytesIO(bytes(wanted))
         with holder.getbuffer() as view:
-            if self._fill(offset, view):
+            if self._fill(offset, view, private=True):
                 view.release()
                 return holder.getvalue()
         return self._read(offset, size)  # opened anew at another length
@@ -235,12 +235,13 @@ class OpenFile:
     def _read_into(self, offset: int, view: memoryview) -> int:
         wanted = max(0, min(len(view), self._size - offset))
         with view[:wanted] as part:
-            if self._fill(offset, part):
+            if self._fill(offset, part, private=False):
                 return wanted
         return self._read_into(offset, view)
 
-    def _fill(self, offset: int, view: memoryview) -> bool:
-        """Fill the view; ``False`` if the file was opened anew, and its length is another."""
+    def _fill(self, offset: int, view: memoryview, private: bool) -> bool:
+        """Fill the view; ``False`` if the file was opened anew, and its length is another. ``private``: nobody else has
+        its memory."""
         if not len(view):
             return True
         pinned = self._current()
@@ -249,12 +250,12 @@ class OpenFile:
             return True
         try:
             with view[begin:stop] as rest:
-                pinned.fill(offset + begin, rest)
+                pinned.fill(offset + begin, rest, private)
         except FileChangedError:
             pinned.gateway.forget(pinned.location)
             if self._served_in != _NEVER:
                 raise
-            return self._open_anew(offset, view)
+            return self._open_anew(offset, view, private)
         return True
 
     def _take_from_piece(self, offset: int, view: memoryview) -> Tuple[int, int]:
@@ -274,7 +275,7 @@ class OpenFile:
             view[begin - offset : stop - offset] = found
         return (stop - offset, len(view)) if begin == offset else (0, begin - offset)
 
-    def _open_anew(self, offset: int, view: memoryview) -> bool:
+    def _open_anew(self, offset: int, view: memoryview, private: bool) -> bool:
         old = self._pinned
         gateway = old.gateway
         new = gateway.pin(old.location, gateway.stat(old.location, refresh=True))
@@ -283,7 +284,7 @@ class OpenFile:
         self._bind(new)
         if new.size != old.size:
             return False
-        new.fill(offset, view)  # a second change is not followed
+        new.fill(offset, view, private)  # a second change is not followed
         return True
 
     def _first(self) -> threading.Lock:

@@ -264,6 +264,16 @@ def test_a_whole_object_in_place_of_its_end_is_not_taken_in(
     assert once.stat_and_read(entry.name, len(DATA), soon())[1:] == (0, DATA)
 
 
+@pytest.mark.parametrize("from_end", [False, True])
+def test_a_part_that_does_not_say_which_is_no_whole_object(
+    from_end: bool, proxy: FaultProxy, once: S3UnderStore, by_client: S3UnderStore, entry: Entry
+) -> None:
+    for store in (once, by_client):
+        proxy.fault(status(206, DATA[:1000], {"ETag": '"x"'}), method="GET")
+        with pytest.raises(BadAnswerError, match="without a Content-Range"):
+            store.stat_and_read(entry.name, 1000, soon(), from_end=from_end)
+
+
 @pytest.mark.parametrize("said", ["bytes 1-1000/262144", "bytes 0-998/262144", "bytes 0-999/*", "bytes 0-999/500", "x"])
 def test_another_range_in_place_of_an_end_is_a_bad_answer(
     said: str, proxy: FaultProxy, once: S3UnderStore, entry: Entry

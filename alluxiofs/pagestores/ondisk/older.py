@@ -8,12 +8,12 @@ from typing import Iterator
 
 from attrs import frozen
 
-from alluxiofs.pagestores.ondisk.layout import LAYOUT, MAGIC
+from alluxiofs.pagestores.ondisk.layout import MAGIC, VERSION
 from alluxiofs.pagestores.ondisk.making import remove_own
 
 __all__ = ["OlderStore", "older_stores", "remove_older"]
 
-_LAYOUT = re.compile(r"v\d+")
+_LAYOUT = re.compile(r"v(\d+)")
 
 
 @frozen
@@ -33,10 +33,12 @@ class OlderStore:
 
 
 def older_stores(folder: str) -> Iterator[OlderStore]:
-    """Those in a folder of pages; what only has the name of one is none."""
+    """Those in a folder of pages; what only has the name of one is none. A newer one is somebody's who has a newer
+    release."""
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
         path = os.path.join(folder, name)
-        if _LAYOUT.fullmatch(name) and name != LAYOUT and _has_control(path):
+        number = _LAYOUT.fullmatch(name)
+        if number and int(number[1]) < VERSION and _has_control(path):
             with os.scandir(path) as entries:
                 taken = sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries)
             yield OlderStore(path, taken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from alluxiofs.pagestores.ondisk.layout import LAYOUT
+from alluxiofs.pagestores.ondisk.layout import LAYOUT, VERSION
 from tests.cli.cache.conftest import Kept
 
 
@@ -45,6 +45,14 @@ def test_what_older_versions_have_kept_is_shown_and_cleared(kept: Kept) -> None:
     assert kept("clear", "--yes").code == 0
     assert sorted(path.name for path in kept.pages.iterdir()) == ["v1", LAYOUT]
     assert kept("stats", "--json").json()["older_versions_bytes"] == 0
+
+
+def test_what_a_newer_version_has_kept_is_its_own(kept: Kept) -> None:
+    kept.read()
+    shutil.copytree(kept.pages / LAYOUT, kept.pages / f"v{VERSION + 1}")
+    assert kept("stats", "--json").json()["older_versions_bytes"] == 0
+    assert kept("clear", "--yes").code == 0
+    assert (kept.pages / f"v{VERSION + 1}" / "control").exists()
 
 
 def test_older_versions_are_cleared_where_there_is_nothing_else(kept: Kept) -> None:
