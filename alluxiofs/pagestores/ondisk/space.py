@@ -22,6 +22,7 @@ _BLOCK = 4096
 _FOLDERS = 4 * _BLOCK  # the folder, the layout's, which may grow to two, and that of the owners
 _FEW_PIECES = 4  # of which ext4 has no need to write the list elsewhere
 _CHUNK_BYTES = 2**20
+_LARGEST_CHUNK = 16 * 2**20  # of a class that has four times as much: each growth is summed up by all that keep
 _CHUNK_CELLS = 1024
 _CHUNKS_PER_CAPACITY = 256
 _SHRINK_AT_ONCE = 64 * 2**20
@@ -184,12 +185,13 @@ class Space:
         return self._measured[1]
 
     def _grow(self, files: Files, section: Section, cells: Cells) -> bool:
-        """Add cells to a size class, as many as there is room for, up to a chunk."""
+        """Add cells to a size class, as many as there is room for, up to a chunk: a quarter of what it has, for space
+        that one class has and does not fill is given back only bit by bit."""
         size_class, size = cells.size_class, cells.size
         record = files.control.record(size_class)
-        chunk = min(_CHUNK_BYTES, self._capacity // _CHUNKS_PER_CAPACITY) // size
-        more = max(1, min(chunk, _CHUNK_CELLS))
+        chunk = min(max(_CHUNK_BYTES, record.cells * size // 4), _LARGEST_CHUNK)
         room = self._capacity - self._used(files)
+        more = max(1, min(min(chunk, self._capacity // _CHUNKS_PER_CAPACITY, room) // size, _CHUNK_CELLS))
         before = sum(other.cells for _, other in files.control.records())
         have = os.stat(cells.path).st_size
         while True:
