@@ -165,14 +165,14 @@ class Control:
         section.put_word(self.file, layout.SIZES_AT, (self.sizes + 1) % 2**63)
 
     def _read_twice(self, at: int) -> Optional[int]:
-        first, second = self.words[at // 8 : at // 8 + 2].tolist()
+        first, second = self.words[at // 8], self.words[at // 8 + 1]
         if first == second:
-            return int(first)
+            return first
         for number in (first, second):  # it is being written, or one of them is broken
             if self.file.raw[at + 16 : at + 24] == _check(_WORD.pack(number)):
-                return int(number)
-        first, second = self.words[at // 8 : at // 8 + 2].tolist()
-        return int(first) if first == second else None
+                return number
+        first, second = self.words[at // 8], self.words[at // 8 + 1]
+        return first if first == second else None
 
     # --- the machine's start ------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ Linear hashing (Litwin, 1980): the table grows by one bucket at a time, so that 
 from __future__ import annotations
 
 import struct
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from alluxiofs.pagestores.ondisk.control import Control
 from alluxiofs.pagestores.ondisk.mapped import Mapped
@@ -50,19 +50,23 @@ class Hints:
         self.file = Mapped(path)
         self._control = control
 
-    def find(self, page_hash: int, size_class: int) -> Iterator[int]:
+    def find(self, page_hash: int, size_class: int) -> List[int]:
         """The cells where the page may be."""
-        low = _hint(page_hash, size_class, 0) >> _CELL_BITS
-        for hint in self._bucket_of(page_hash):
-            if hint >> _CELL_BITS == low and hint & _CELLS:
-                yield (hint & _CELLS) - 1
+        high = page_hash >> 40 << _CLASS_BITS | size_class
+        bucket = self._bucket_of(page_hash)
+        if high.to_bytes(4, "little") not in bucket:
+            return []  # soon seen, for most looks are for what is not there
+        return [(hint & _CELLS) - 1 for hint in _BUCKET.unpack(bucket) if hint >> _CELL_BITS == high and hint & _CELLS]
 
     def find_any(self, page_hash: int) -> List[Tuple[int, int]]:
         """The size classes and cells where something of that hash may be."""
         high = page_hash >> 40
+        bucket = self._bucket_of(page_hash)
+        if high.to_bytes(3, "little") not in bucket:
+            return []
         return [
             (hint >> _CELL_BITS & _CLASSES, (hint & _CELLS) - 1)
-            for hint in self._bucket_of(page_hash)
+            for hint in _BUCKET.unpack(bucket)
             if hint >> 40 == high and hint & _CELLS
         ]
 
@@ -136,12 +140,14 @@ class Hints:
         place = page_hash & mask
         return place if place < number else place & mask >> 1
 
-    def _bucket_of(self, page_hash: int) -> List[int]:
+    def _bucket_of(self, page_hash: int) -> bytes:
         """The bucket of a page, read without the lock: if there are more buckets afterwards, the hint may have moved
         to a new one before this one was read."""
-        number, bucket = self._number(), self._bucket(self._place(page_hash))
-        while number != self._number():
-            number, bucket = self._number(), self._bucket(self._place(page_hash))
+        before, number = 0, self._number()
+        while number != before:
+            begin = self._place(page_hash, number) * BUCKET_BYTES
+            bucket = self.file.raw[begin : begin + BUCKET_BYTES]
+            before, number = number, self._number()
         return bucket
 
     def _bucket(self, place: int) -> List[int]:
