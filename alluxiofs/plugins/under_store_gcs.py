@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable, Coroutine, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, Coroutine, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from attrs import define
 
@@ -16,7 +16,7 @@ from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins._fsspec.waiting import Destination, Threads
 from alluxiofs.plugins._gcs.client import Connection, GcsClient
-from alluxiofs.plugins._gcs.reading import CARRIED, FIELDS, entry_of, fetch
+from alluxiofs.plugins._gcs.reading import CARRIED, FIELDS, entry_of, fetch, fetch_end
 from alluxiofs.plugins._gcs.writer import GcsWriter
 from alluxiofs.plugins._objects.store import Keys, ObjectStore, bucket_and_key
 from alluxiofs.settings.types import Seconds, Size
@@ -44,6 +44,7 @@ class GcsUnderStore(ObjectStore):
         directories=False,
         native_copy=True,
         recursive_list=True,
+        stat_and_read=True,
     )
 
     @define(frozen=True)
@@ -125,6 +126,11 @@ class GcsUnderStore(ObjectStore):
     def _object(self, name: str, bucket: str, key: str, deadline: Deadline) -> Entry:
         answer = self._call("GET", ("b", bucket, "o", key), deadline, name, fields=FIELDS)
         return entry_of(bucket, answer)
+
+    def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
+        return self._client.run(
+            lambda connection: fetch_end(connection, name, length, from_end, deadline), deadline, name
+        )
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
         token = None

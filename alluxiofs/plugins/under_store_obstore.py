@@ -101,25 +101,6 @@ class ObstoreUnderStore(ObjectStore):
 
     # --- reading ----------------------------------------------------------------------------------------------
 
-    def stat_and_read(
-        self, name: str, length: int, deadline: Deadline, *, from_end: bool = False
-    ) -> Tuple[Entry, int, bytes]:
-        bucket, key = bucket_and_key(name)
-        if key and length > 0:
-            try:
-                found = self._call(bucket, lambda at: first_or_last(at, key, name, length, from_end), deadline, name)
-            except FileNotFoundError:
-                pass
-            else:
-                if found is not None:
-                    return entry_of(bucket, found[0]), found[1], found[2]
-        entry = self.stat(name, deadline)
-        size = min(length, entry.size or 0) if entry.is_file else 0
-        start = (entry.size or 0) - size if from_end else 0
-        data = bytearray(max(size, 0))  # of bytes only if they were written since there were none
-        self.read_into(name, entry.version, start, memoryview(data), deadline)
-        return entry, start, bytes(data)
-
     def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
         if not len(view):
             return
@@ -161,6 +142,11 @@ class ObstoreUnderStore(ObjectStore):
 
     def _object(self, name: str, bucket: str, key: str, deadline: Deadline) -> Entry:
         return entry_of(bucket, self._call(bucket, functools.partial(_head, key=key), deadline, name))
+
+    def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
+        bucket, key = bucket_and_key(name)
+        found = self._call(bucket, lambda at: first_or_last(at, key, name, length, from_end), deadline, name)
+        return None if found is None else (entry_of(bucket, found[0]), found[1], found[2])
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
         name = f"{keys.bucket}/{keys.prefix}".rstrip("/")

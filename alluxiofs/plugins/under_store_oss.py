@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from attrs import define
 
@@ -18,7 +18,7 @@ from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._objects.store import Keys, ObjectStore, bucket_and_key
 from alluxiofs.plugins._oss.client import OssClient
-from alluxiofs.plugins._oss.reading import CARRIED, entry_of, fetch, told
+from alluxiofs.plugins._oss.reading import CARRIED, entry_of, fetch, fetch_end, told
 from alluxiofs.plugins._oss.writer import OssWriter
 from alluxiofs.settings.types import Seconds, Size
 
@@ -47,6 +47,7 @@ class OssUnderStore(ObjectStore):
         directories=False,
         native_copy=True,
         recursive_list=True,
+        stat_and_read=True,
     )
 
     @define(frozen=True)
@@ -125,6 +126,9 @@ class OssUnderStore(ObjectStore):
         if length is None or not length.isdigit():
             raise BadAnswerError(f"{name}: the store does not say how long it is")
         return entry_of(name, int(length), headers.get("ETag"), headers.get("Last-Modified"), headers)
+
+    def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
+        return self._client.run(lambda: fetch_end(self._client, name, length, from_end, deadline), deadline, name)
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
         name = f"{keys.bucket}/{keys.prefix}".rstrip("/")

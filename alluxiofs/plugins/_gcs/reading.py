@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Optional
+import asyncio
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Tuple
 
 from alluxiofs.errors import BadAnswerError
 from alluxiofs.interfaces import Entry, Version
 from alluxiofs.plugins._fsspec.versions import epoch, version_of
+from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._gcs.failures import refused
-from alluxiofs.plugins._objects.ranges import changed, check_range
+from alluxiofs.plugins._objects.ranges import changed, check_range, end_of, length_of, span_of
 from alluxiofs.plugins._objects.store import bucket_and_key
 from alluxiofs.settings.secrets import without_secrets
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
-    from alluxiofs.plugins._fsspec.waiting import Destination
+    from alluxiofs.interfaces import Deadline
     from alluxiofs.plugins._gcs.client import Connection
 
-__all__ = ["CARRIED", "FIELDS", "entry_of", "fetch"]
+__all__ = ["CARRIED", "FIELDS", "entry_of", "fetch", "fetch_end"]
 
 _CHUNK = 1 << 20
+_DOWNLOAD = "download/storage/v1"
+_AS_STORED = {"Accept-Encoding": "gzip"}
 _SHOWN = ("cacheControl", "contentEncoding", "contentType", "crc32c", "etag", "generation", "md5Hash", "metadata")
 _TOLD = ("name", "size", "updated", "timeCreated", "storageClass", *_SHOWN)
 FIELDS = ",".join(_TOLD)
@@ -71,21 +75,70 @@ async def fetch(connection: Connection, name: str, version: Version, offset: int
     bucket, key = bucket_and_key(name)
     kind, _, generation = (version.tag or "").partition(":")
     condition = generation if kind == "generation" else None
-    url = connection.url("b", bucket, "o", key, service="download/storage/v1", alt="media", ifGenerationMatch=condition)
-    span = {"Range": f"bytes={offset}-{offset + destination.size - 1}", "Accept-Encoding": "gzip"}
+    url = connection.url("b", bucket, "o", key, service=_DOWNLOAD, alt="media", ifGenerationMatch=condition)
+    span = {"Range": f"bytes={offset}-{offset + destination.size - 1}", **_AS_STORED}
     async with connection.opened("GET", url, headers=span) as response:
         if response.status not in (200, 206):
             await _refuse(response, name, version)
         if _another(response.headers, version, condition):
             raise changed(name)
         check_range(name, response.headers, version, offset, destination.size)
-        while destination.missing:
-            chunk = await response.content.read(min(destination.missing, _CHUNK))
-            if not chunk:
-                raise BadAnswerError(f"{name}: the body ended {destination.missing} bytes short of {destination.size}")
-            destination.put(chunk)
-        if await response.content.read(1):
-            raise BadAnswerError(f"{name}: the body has more than the {destination.size} bytes that were asked for")
+        await _pour(response, name, destination)
+
+
+async def fetch_end(
+    connection: Connection, name: str, length: int, from_end: bool, deadline: Deadline
+) -> Optional[Tuple[Entry, int, bytes]]:
+    """An object as it is now, where its first or last bytes begin, and they; ``None`` where bytes of the generation
+    that the store tells of were not to be had.
+
+    The answer with the bytes does not say all that is said of an object (not when it was made, nor what users say):
+    that is asked for at the same time, and the bytes count if both answers are of one generation.
+    """
+    bucket, key = bucket_and_key(name)
+    reading = asyncio.ensure_future(_end(connection, name, length, from_end, deadline))
+    try:
+        told = await connection.send("GET", connection.url("b", bucket, "o", key, fields=FIELDS), name)
+        entry = entry_of(bucket, told.json())
+        found = await reading
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    if found is None:
+        return None
+    generation, (start, _, size), data = found
+    if generation is None or entry.version.tag != f"generation:{generation}" or entry.size != size:
+        return None
+    return entry, start, data
+
+
+async def _end(
+    connection: Connection, name: str, length: int, from_end: bool, deadline: Deadline
+) -> Optional[Tuple[Optional[str], Tuple[int, int, int], bytes]]:
+    """The generation of which the bytes are, where they begin, how many they and all are, and the bytes."""
+    bucket, key = bucket_and_key(name)
+    url = connection.url("b", bucket, "o", key, service=_DOWNLOAD, alt="media")
+    span = {"Range": span_of(length, from_end), **_AS_STORED}
+    async with connection.opened("GET", url, headers=span) as response:
+        headers = response.headers
+        if response.status == 416:
+            return None
+        if response.status not in (200, 206):
+            raise refused(response.status, await response.read(), name, "GET")
+        spans = end_of(name, response.status, headers.get("Content-Range"), length_of(headers), length, from_end)
+        data = bytearray(spans[1])
+        await _pour(response, name, Destination(memoryview(data), deadline))
+        return headers.get("X-Goog-Generation"), spans, bytes(data)
+
+
+async def _pour(response: ClientResponse, name: str, destination: Destination) -> None:
+    while destination.missing:
+        chunk = await response.content.read(min(destination.missing, _CHUNK))
+        if not chunk:
+            raise BadAnswerError(f"{name}: the body ended {destination.missing} bytes short of {destination.size}")
+        destination.put(chunk)
+    if await response.content.read(1):
+        raise BadAnswerError(f"{name}: the body has more than the {destination.size} bytes that were asked for")
 
 
 def _another(headers: Mapping[str, str], version: Version, generation: Optional[str]) -> bool:

@@ -67,6 +67,11 @@ class ObjectStore(UnderStore):
         """One object. ``FileNotFoundError`` if there is none of this very key."""
 
     @abstractmethod
+    def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
+        """An object, where its first or last bytes begin, and they; ``None`` where bytes of this version were not to be
+        had, as of an object that is empty. ``FileNotFoundError`` if there is none of this very key."""
+
+    @abstractmethod
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
         """Page after page: objects as entries, common prefixes as text. ``FileNotFoundError`` without the bucket."""
 
@@ -116,6 +121,29 @@ class ObjectStore(UnderStore):
                 return self._object(name, bucket, key, deadline)
             except FileNotFoundError:
                 pass
+        return self._directory(name, deadline)
+
+    def stat_and_read(
+        self, name: str, length: int, deadline: Deadline, *, from_end: bool = False
+    ) -> Tuple[Entry, int, bytes]:
+        if not bucket_and_key(name)[1] or length <= 0:
+            return self.stat(name, deadline), 0, b""
+        try:
+            found = self._end(name, length, from_end, deadline)
+        except FileNotFoundError:
+            return self._directory(name, deadline), 0, b""
+        if found is not None:
+            return found
+        entry = self.stat(name, deadline)
+        size = min(length, entry.size or 0) if entry.is_file else 0
+        start = (entry.size or 0) - size if from_end else 0
+        data = bytearray(size)  # of bytes only if they were written since there were none
+        self.read_into(name, entry.version, start, memoryview(data), deadline)
+        return entry, start, bytes(data)
+
+    def _directory(self, name: str, deadline: Deadline) -> Entry:
+        """What is there if no object is."""
+        bucket, key = bucket_and_key(name)
         below = self._listed(Keys(bucket, f"{key}/" if key else "", limit=1), deadline)
         if next(iter(below), None) is None and key:
             raise not_found(name)

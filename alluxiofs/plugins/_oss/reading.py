@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Tuple
 
 from alluxiofs.errors import BadAnswerError
 from alluxiofs.interfaces import Entry, Version
 from alluxiofs.plugins._fsspec.versions import SECOND, epoch
-from alluxiofs.plugins._objects.ranges import changed, check_range
+from alluxiofs.plugins._fsspec.waiting import Destination
+from alluxiofs.plugins._objects.ranges import changed, check_range, end_of, length_of
 from alluxiofs.plugins._objects.store import bucket_and_key
 
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline
-    from alluxiofs.plugins._fsspec.waiting import Destination
     from alluxiofs.plugins._oss.client import OssClient
 
-__all__ = ["CARRIED", "entry_of", "fetch", "told"]
+__all__ = ["CARRIED", "entry_of", "fetch", "fetch_end", "told"]
 
 _CHUNK = 1 << 20
 
@@ -30,6 +30,7 @@ CARRIED = (
 )
 """What is said of an object, and stays when it is copied onto itself; beside what users say (``x-oss-meta-…``)."""
 
+_STANDARD = {"x-oss-range-behavior": "standard"}  # otherwise a range beyond the end is the whole object
 _SHOWN = ("ETag", "x-oss-object-type", "x-oss-version-id", *CARRIED)
 
 
@@ -64,7 +65,7 @@ def fetch(
     from oss2.exceptions import OssError
 
     bucket, key = bucket_and_key(name)
-    headers = {"x-oss-range-behavior": "standard"}  # otherwise a range beyond the end is the whole object
+    headers = dict(_STANDARD)
     kind, _, tag = (version.tag or "").partition(":")
     if kind == "etag" and not tag.startswith("W/"):
         headers["If-Match"] = tag if tag.startswith('"') else f'"{tag}"'
@@ -84,16 +85,50 @@ def fetch(
     response.raw.release_conn()
 
 
+def fetch_end(
+    client: OssClient, name: str, length: int, from_end: bool, deadline: Deadline
+) -> Optional[Tuple[Entry, int, bytes]]:
+    """An object as it is now, where its first or last bytes begin, and they; ``None`` where it has no such range, for
+    it is empty."""
+    from oss2.exceptions import OssError
+
+    bucket, key = bucket_and_key(name)
+    span = (None, length) if from_end else (0, length - 1)
+    try:
+        answer = client.ask("get_object", deadline, bucket, key, byte_range=span, headers=dict(_STANDARD))
+    except OssError as error:
+        if error.status == 416:
+            return None
+        raise
+    response = answer.resp.response
+    headers = response.headers
+    try:
+        start, count, size = end_of(
+            name, answer.status, headers.get("Content-Range"), length_of(headers), length, from_end
+        )
+        data = bytearray(count)
+        _pour(response.raw, name, Destination(memoryview(data), deadline))
+    except BaseException:
+        response.close()  # what is left of the body is no answer to the next request
+        raise
+    response.raw.release_conn()
+    return entry_of(name, size, headers.get("ETag"), headers.get("Last-Modified"), headers), start, bytes(data)
+
+
 def _fill(response: Any, name: str, version: Version, offset: int, destination: Destination) -> None:
-    headers, body, size = response.headers, response.raw, destination.size
+    headers = response.headers
     found = entry_of(name, None, headers.get("ETag"), headers.get("Last-Modified"), {}).version
     if version.same_as(found) is False:
         raise changed(name)
-    check_range(name, headers, version, offset, size)
+    check_range(name, headers, version, offset, destination.size)
+    _pour(response.raw, name, destination)
+
+
+def _pour(body: Any, name: str, destination: Destination) -> None:
     while destination.missing:
         chunk = body.read(min(destination.missing, _CHUNK), decode_content=False)
         if not chunk:
-            raise BadAnswerError(f"{name}: the body ended {destination.missing} bytes short of {size}")
+            raise BadAnswerError(f"{name}: the body ended {destination.missing} bytes short of {destination.size}")
         destination.put(chunk)
     if body.read(1, decode_content=False):
-        raise BadAnswerError(f"{name}: the body has more than the {size} bytes that were asked for")
+        raise BadAnswerError(f"{name}: the body has more than the {destination.size} bytes that were asked for")

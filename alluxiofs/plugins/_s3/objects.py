@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from alluxiofs.errors import FileChangedError, not_found
 from alluxiofs.plugins._fsspec.waiting import Destination
+from alluxiofs.plugins._objects.ranges import span_of
 from alluxiofs.plugins._s3.client import bucket_and_key
 from alluxiofs.plugins._s3.entries import file_entry
 from alluxiofs.plugins._s3.headers import said
-from alluxiofs.plugins._s3.reading import check_end, check_range, condition, fetch, fetch_end, span_of
+from alluxiofs.plugins._s3.reading import check_end, check_range, condition, fetch, fetch_end
 from alluxiofs.plugins._s3.wire import Body, Wire, failure
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ class Objects:
         spans: Tuple[int, int, int] = (0, 0, 0)
         data = bytearray()
 
-        def place(_: int, found: Mapping[str, Any]) -> memoryview:
+        def place(status: int, found: Mapping[str, Any]) -> memoryview:
             nonlocal spans, data
-            spans = check_end(found, name, length, from_end)
+            spans = check_end(status, found, name, length, from_end)
             data = bytearray(spans[1])
             return memoryview(data)
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Mapping, Optio
 
 from alluxiofs.errors import BadAnswerError, FileChangedError
 from alluxiofs.interfaces import Version
+from alluxiofs.plugins._objects.ranges import end_of, span_of
 from alluxiofs.plugins._s3.client import bucket_and_key
 from alluxiofs.plugins._s3.entries import version_of
 
 if TYPE_CHECKING:
     from alluxiofs.plugins._fsspec.waiting import Destination
 
-__all__ = ["check_end", "check_range", "condition", "fetch", "fetch_end", "span_of"]
+__all__ = ["check_end", "check_range", "condition", "fetch", "fetch_end"]
 
 Send = Callable[..., Awaitable[Dict[str, Any]]]
 
@@ -88,7 +89,8 @@ async def fetch_end(
         raise
     body = answer["Body"]
     try:
-        spans = check_end(answer, name, length, from_end)
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        spans = check_end(status, answer, name, length, from_end)
         count = spans[1]
         pieces = []
         missing = count
@@ -105,12 +107,9 @@ async def fetch_end(
     return answer, spans, b"".join(pieces)
 
 
-def span_of(length: int, from_end: bool) -> str:
-    """The range of so many bytes of one end of an object."""
-    return f"bytes=-{length}" if from_end else f"bytes=0-{length - 1}"
-
-
-def check_end(answer: Mapping[str, Any], name: str, length: int, from_end: bool) -> Tuple[int, int, int]:
+def check_end(
+    status: Optional[int], answer: Mapping[str, Any], name: str, length: int, from_end: bool
+) -> Tuple[int, int, int]:
     """Where the bytes in an answer begin, how many they are, and how many the object has.
 
     Raises
@@ -118,24 +117,7 @@ def check_end(answer: Mapping[str, Any], name: str, length: int, from_end: bool)
     BadAnswerError
         If they are not those of this end of the object.
     """
-    declared, told = answer.get("ContentRange"), answer.get("ContentLength")
-    if declared is None:
-        # The whole object: what an object that is no longer may be sent as.
-        if told is None or told > length:
-            raise BadAnswerError(f"{name}: the store ignored the range, and sent all {told} bytes")
-        return 0, told, told
-    if told == 0 and declared.endswith("/0"):  # MinIO calls the end of an empty object bytes 0 to -1
-        return 0, 0, 0
-    match = _RANGE.fullmatch(declared)
-    if match is None or match[3] == "*":
-        raise BadAnswerError(f"{name}: {declared!r} was answered to the request for {length} bytes of an end")
-    first, last, size = int(match[1]), int(match[2]), int(match[3])
-    start = max(0, size - length) if from_end else 0
-    if (first, last) != (start, min(start + length, size) - 1):
-        raise BadAnswerError(f"{name}: {declared!r} was answered to the request for {length} bytes of an end")
-    if told is not None and told != last + 1 - first:
-        raise BadAnswerError(f"{name}: a body of {told} bytes for {declared!r}")
-    return first, last + 1 - first, size
+    return end_of(name, status, answer.get("ContentRange"), answer.get("ContentLength"), length, from_end)
 
 
 def _refused(error: Exception, version: Version) -> bool:
