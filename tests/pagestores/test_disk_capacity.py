@@ -117,3 +117,32 @@ def test_pages_are_found_in_several_folders_by_who_names_no_capacity(
     keep(make_disk_store((2 * MB, 8 * MB), path=paths).file(key_of(1), 500 * PAGE), *range(500))
     kept = make_disk_store((), path=paths).file(key_of(1), 500 * PAGE)
     assert all(read_whole(kept, index) for index in range(500))
+
+
+def test_space_that_was_taken_ahead_goes_before_any_page(make_disk_store: MakeDiskStore, folder: Path) -> None:
+    large = make_disk_store(8192 * MB, MB).file(key_of(1), 24 * MB)
+    keep(large, *range(24))
+    cells = max(folder.rglob("*.pages"), key=lambda path: path.stat().st_size)
+    assert cells.stat().st_size > 25 * MB, "it is there for the pages to come"
+    store = make_disk_store(25 * MB)
+    keep(store.file(key_of(2), PAGE * 100), *range(100))
+    assert cells.stat().st_size < 25 * MB
+    assert store.counters()["evictions"] == 0
+    assert all(read_whole(large, index) for index in range(24))
+    assert size_on_disk(folder) <= 25 * MB
+
+
+def test_a_store_grows_up_to_its_capacity_before_anything_goes(make_disk_store: MakeDiskStore, folder: Path) -> None:
+    stores = [make_disk_store(1024 * MB, MB) for _ in range(2)]  # as two processes
+    files = [store.file(key_of(number), 64 * MB) for number, store in enumerate(stores)]
+    for index in range(24):
+        for kept in files:
+            keep(kept, index)
+    make_disk_store(52 * MB).file(key_of(3), PAGE).keep(0, memoryview(bytes(PAGE)))
+    for index in range(24, 40):
+        for kept in files:
+            keep(kept, index)
+            assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 52 * MB
+    counters = stores[0].counters()
+    assert counters["pages"] >= 49
+    assert all(read_whole(kept, 39) for kept in files)

@@ -282,6 +282,12 @@ class Control:
             if 0 < cells <= _MOST_CELLS
         ]
 
+    def is_empty(self, size_class: int) -> bool:
+        """Whether nothing is kept in a size class, as far as that can be told without the lock: whoever keeps something
+        says so before he lets go of it."""
+        at = (layout.RECORDS_AT + size_class * layout.RECORD.size) // 8 + Record._fields.index("kept")
+        return self.words[at] == 0 and not self.is_busy
+
     def set_record(self, size_class: int, record: Record) -> None:
         """Say what there is from now on."""
         self._changed[size_class] = record

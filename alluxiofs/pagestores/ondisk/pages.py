@@ -100,7 +100,11 @@ class Pages:
         """Pages of one file, given as index and length, by their indices: those that are kept, not verified."""
         with failures(self.path):
             files = self.folder.files()
-            found = {} if files is None else {index: files.find(key, index, length) for index, length in pages}
+            if files is None:
+                return {}
+            # One look for all: parts of pages are asked for wherever large pages are, and there may be none at all.
+            empty = {length for length in dict(pages).values() if files.control.is_empty(layout.class_of(length))}
+            found = {index: files.find(key, index, length) for index, length in pages if length not in empty}
         return {index: page for index, page in found.items() if page is not None}
 
     def find_note(self, key: bytes) -> Optional[Found]:
