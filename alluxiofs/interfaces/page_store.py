@@ -177,7 +177,8 @@ class PageStore(Component, ABC):
 
     @abstractmethod
     def counters(self) -> Dict[str, int]:
-        """``hits``, ``misses``, ``evictions`` (only grow), ``pages``, ``bytes`` (now), ``capacity``."""
+        """``hits``, ``misses``, ``evictions`` (only grow), ``pages``, ``bytes`` (now), ``capacity``; and ``hit_bytes``,
+        those that were read out of pages (only grow), where the store counts them."""
 
     # --- notes: small facts beside the pages, for stores that other processes see too ------------------------------
 

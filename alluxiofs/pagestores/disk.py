@@ -23,6 +23,7 @@ from alluxiofs.pagestores.disk_file import ATTEMPTS, DiskFile, VerifyingFile
 from alluxiofs.pagestores.eviction import POLICIES
 from alluxiofs.pagestores.failures import BadBlocks, failure
 from alluxiofs.pagestores.folders import folders_of
+from alluxiofs.pagestores.hits import Hits
 from alluxiofs.pagestores.ondisk.claims import SharedClaims
 from alluxiofs.pagestores.ondisk.found import SECOND, Found
 from alluxiofs.pagestores.ondisk.layout import NOTE, page_hash
@@ -107,7 +108,7 @@ class DiskPageStore(PageStore):
         self._paths = list(dict.fromkeys(paths))
         check_folders(settings.capacity, len(self._paths), page_size)
         self._given = dict(zip(paths, settings.capacity)) if len(settings.capacity) > 1 else {}
-        self.hits = Tally()
+        self.hits = Hits()
         self.misses = Tally()
         self._corrupt = 0
         self._bad_blocks = BadBlocks()
@@ -163,8 +164,10 @@ class DiskPageStore(PageStore):
         """As for every page store, and ``corrupt``: pages that this process found broken. Hits, misses and evictions
         are this process's, ``pages`` and ``bytes`` those of all."""
         counts = [pages.counts() for pages in self._folders]
+        hits, hit_bytes = self.hits.totals()
         return {
-            "hits": self.hits.value(),
+            "hits": hits,
+            "hit_bytes": hit_bytes,
             "misses": self.misses.value(),
             "evictions": sum(pages.space.evictions for pages in self._folders),
             "pages": sum(pages for pages, _ in counts),

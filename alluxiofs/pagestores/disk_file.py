@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sized, TypeVar
 
 from alluxiofs.interfaces import Claim, Deadline, KeptFile
 from alluxiofs.pagestores.claiming import check_page
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ATTEMPTS", "DiskFile", "VerifyingFile"]
 
-_Content = TypeVar("_Content")
+_Content = TypeVar("_Content", bound=Sized)
 ATTEMPTS = 3  # to read what goes, and comes again, meanwhile
 
 
@@ -33,7 +33,7 @@ class DiskFile(KeptFile):
     def __init__(self, store: DiskPageStore, key: bytes, length: int, page_size: int) -> None:
         super().__init__(key, length, page_size)
         self._store = store
-        self._hit = store.hits.tick
+        self._hits = store.hits
         self._miss = store.misses.tick
         self._found: Dict[int, Found] = store.seen.of_file(key)
 
@@ -49,18 +49,19 @@ class DiskFile(KeptFile):
         found = self._found.get(index) or self._seen(index)
         if found is None:
             return self._read_first(index, start, stop)
+        size = stop - start
         try:
-            data = _read(found.fd, stop - start, found.base + start)
+            data = _read(found.fd, size, found.base + start)
         except OSError as error:
             self._store.failed(self.key, index, found, error)
             return self._read_first(index, start, stop)
         # Whoever gives the cell to another page changes this word first: if it is as it was, so were the bytes.
-        if found.words[found.at] != found.word or len(data) != stop - start:
+        if found.words[found.at] != found.word or len(data) != size:
             return self._read_first(index, start, stop)
         now = found.used = _now()
         if now > found.due and not self._store.touch(self.key, index, found):
             return self._read_first(index, start, stop)
-        self._hit()
+        self._hits[size]()
         return data
 
     def read_into(self, index: int, start: int, view: memoryview) -> bool:
@@ -77,7 +78,7 @@ class DiskFile(KeptFile):
         now = found.used = time.time_ns()
         if now > found.due and not self._store.touch(self.key, index, found):
             return self._read_first_into(index, start, view)
-        self._hit()
+        self._hits[len(view)]()
         return True
 
     def has(self, index: int) -> bool:
@@ -172,7 +173,7 @@ class DiskFile(KeptFile):
                 found.used = time.time_ns()
                 if found.used > found.due:
                     self._store.touch(self.key, index, found)
-                self._hit()
+                self._hits[len(content)]()
                 return content
         self._miss()
         return None

@@ -10,6 +10,7 @@ from attrs import define
 from alluxiofs.interfaces import Claims, Context, KeptFile, PageStore
 from alluxiofs.pagestores.capacity import check_capacity
 from alluxiofs.pagestores.claiming import ClaimingFile, check_key
+from alluxiofs.pagestores.hits import Hits
 from alluxiofs.pagestores.recency import Recency, Tally
 from alluxiofs.settings.types import Size
 
@@ -77,7 +78,7 @@ class MemoryPageStore(PageStore):
         super().__init__(settings, context, page_size)
         check_capacity("memory", settings.capacity, page_size, lambda size: _charge(size) + _FILE_OVERHEAD)
         self._claims = Claims()
-        self._hits = Tally()  # its numbers are also the stamps of use
+        self._hits = Hits()  # its numbers are also the stamps of use
         self._misses = Tally()
         # A hit takes no lock: it looks up a dict, reads a slot that only ever goes from bytes to None, and stores a
         # stamp, each one step. Whatever adds or removes a page holds the lock.
@@ -111,8 +112,10 @@ class MemoryPageStore(PageStore):
 
     def counters(self) -> Dict[str, int]:
         with self._lock:
+            hits, hit_bytes = self._hits.totals()
             return {
-                "hits": self._hits.value(),
+                "hits": hits,
+                "hit_bytes": hit_bytes,
                 "misses": self._misses.value(),
                 "evictions": self._evictions,
                 "pages": self._pages,
@@ -169,7 +172,7 @@ class _MemoryFile(ClaimingFile):
     def __init__(self, store: MemoryPageStore, key: bytes, length: int, page_size: int) -> None:
         super().__init__(key, length, page_size, store._claims)
         self._files = store._files
-        self._hit = store._hits.tick
+        self._hits = store._hits
         self._miss = store._misses.tick
         self._keep = store._keep
         # The dict of the file as it was last seen. It may have been replaced, but then it is empty: pages are only
@@ -184,7 +187,7 @@ class _MemoryFile(ClaimingFile):
         data = page.data
         if data is None:
             return self._read_found(index, start, stop)
-        page.used = self._hit()
+        page.used = self._hits[stop - start]()
         return data[start:stop]
 
     def read_into(self, index: int, start: int, view: memoryview) -> bool:
@@ -193,7 +196,7 @@ class _MemoryFile(ClaimingFile):
         if page is None or data is None:
             self._miss()
             return False
-        page.used = self._hit()
+        page.used = self._hits[len(view)]()
         view[:] = memoryview(data)[start : start + len(view)]
         return True
 
@@ -217,5 +220,5 @@ class _MemoryFile(ClaimingFile):
         if page is None or data is None:
             self._miss()
             return None
-        page.used = self._hit()
+        page.used = self._hits[stop - start]()
         return data[start:stop]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from itertools import count
 from operator import itemgetter
-from typing import Any, Callable, Generic, Iterable, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Generic, Iterable, Iterator, List, Optional, Tuple, TypeVar
 
 __all__ = ["Recency", "Tally"]
 
@@ -22,18 +22,13 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.tick: Callable[[], int] = count(1).__next__
+        self.numbers: Iterator[int] = count(1)
+        self.tick: Callable[[], int] = self.numbers.__next__
         self._lock = threading.Lock()
         self._uncounted = 0
 
-    def stamp(self) -> int:
-        """A number above all that were given before, which does not count."""
-        with self._lock:
-            self._uncounted += 1
-            return self.tick()
-
     def value(self) -> int:
-        """How often :attr:`tick` was called."""
+        """How often :attr:`tick` was called, or one of :attr:`numbers` taken."""
         with self._lock:
             self._uncounted += 1
             return self.tick() - self._uncounted

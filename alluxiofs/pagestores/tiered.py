@@ -10,6 +10,7 @@ from attrs import define, field
 from alluxiofs.errors import PageStoreError
 from alluxiofs.interfaces import Claim, Context, Deadline, KeptFile, KeptPage, PageStore
 from alluxiofs.pagestores.claiming import check_key, check_page
+from alluxiofs.pagestores.hits import Hits
 from alluxiofs.pagestores.recency import Tally
 from alluxiofs.settings.types import Size
 
@@ -45,7 +46,7 @@ class TieredPageStore(PageStore):
         build = functools.partial(context.build, "page_store", page_size=page_size)
         self.memory: PageStore = build({"name": "memory", "capacity": settings.memory})
         self.disk: PageStore = build({"name": "disk", **settings.disk})
-        self.hits = Tally()
+        self.hits = Hits()
         self.misses = Tally()
 
     def file(self, key: bytes, length: int, page_size: Optional[int] = None) -> KeptFile:
@@ -64,9 +65,11 @@ class TieredPageStore(PageStore):
         """Those of the disk, with the hits and misses of both, and ``memory_hits``, ``memory_pages``,
         ``memory_bytes`` and ``memory_capacity``."""
         memory = self.memory.counters()
+        hits, hit_bytes = self.hits.totals()
         return {
             **self.disk.counters(),
-            "hits": self.hits.value(),
+            "hits": hits,
+            "hit_bytes": hit_bytes,
             "misses": self.misses.value(),
             **{f"memory_{name}": memory[name] for name in ("hits", "pages", "bytes", "capacity")},
         }
@@ -104,7 +107,7 @@ class _TieredFile(KeptFile):
         super().__init__(key, length, page_size)
         self._memory = store.memory.file(key, length, page_size)
         self._disk = store.disk.file(key, length, page_size)
-        self._hit = store.hits.tick
+        self._hits = store.hits
         self._miss = store.misses.tick
         self._read_once: Set[int] = set()
 
@@ -116,7 +119,7 @@ class _TieredFile(KeptFile):
                 self._miss()
                 return None
             self._promote(index, memoryview(data))
-        self._hit()
+        self._hits[stop - start]()
         return data
 
     def read_into(self, index: int, start: int, view: memoryview) -> bool:
@@ -125,7 +128,7 @@ class _TieredFile(KeptFile):
                 self._miss()
                 return False
             self._promote(index, view)
-        self._hit()
+        self._hits[len(view)]()
         return True
 
     def has(self, index: int) -> bool:

@@ -191,6 +191,7 @@ class PageStoreContract(NotesAndUpkeep, ComponentContract):
         now = store.counters()
         assert now == {**now, "hits": 3, "misses": 2, "evictions": 0, "pages": 3, "capacity": ROOMY}
         assert 3 * PAGE <= now["bytes"] <= ROOMY
+        assert now.get("hit_bytes", 19) == 19, "those that were read"
         assert all(type(value) is int for value in now.values())
         assert store.counters() == now, "looking changes nothing"
 
@@ -263,7 +264,9 @@ class PageStoreContract(NotesAndUpkeep, ComponentContract):
                 assert kept.read(0, 10, 20) == content(kept, 0)[10:20]
 
         at_once(*[read] * 8)
-        assert store.counters()["hits"] == 8 * 500
+        counters = store.counters()
+        assert counters["hits"] == 8 * 500
+        assert counters.get("hit_bytes", 8 * 500 * 10) == 8 * 500 * 10
 
     # --- one fetch a page ---------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import os
 import socket
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import fsspec
@@ -350,3 +351,21 @@ def test_open_files_and_workers_are_those_of_the_moment(cluster: Cluster, free_p
     assert shown("alluxiofs_workers_alive") == 2
     cluster.membership.push("h1")
     assert shown("alluxiofs_workers_alive") == 1
+
+
+@pytest.mark.parametrize("store", ["memory", "disk", "tiered"])
+def test_bytes_by_where_they_came_from(cluster: Cluster, free_port: int, tmp_path: Path, store: str) -> None:
+    disk = {"path": str(tmp_path / "pages"), "capacity": "64MB"}
+    page_store = {"memory": {"capacity": "8MB"}, "disk": disk, "tiered": {"disk": disk}}[store]
+    fs = cluster.filesystem(
+        {"name": "prometheus", "port": free_port}, page_store={"name": store, **page_store}, metadata_ttl=60
+    )
+    fs.pipe_file("/metrics/sources", bytes(10_000))
+    fs.cat_file("/metrics/sources")
+    before = series(page(f"http://127.0.0.1:{free_port}/metrics"))
+    for size in (4000, 4000, 10_000):
+        assert fs.cat_file("/metrics/sources", 0, size) == bytes(size)
+    after = series(page(f"http://127.0.0.1:{free_port}/metrics"))
+    names = [f'alluxiofs_read_bytes_total{{source="{source}"}}' for source in ("cluster", "page_store")]
+    assert before[names[0]] == after[names[0]] == 10_000
+    assert after[names[1]] - before[names[1]] == 18_000

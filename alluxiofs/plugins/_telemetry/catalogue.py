@@ -107,11 +107,12 @@ EVENTS = {
 }
 """The metrics of the kinds of events that have one of their own."""
 
-SOURCES = {
-    "bytes_from_workers": "cluster",
-    "bytes_from_under_stores": "under_store",
-}
-"""Counters of the gateway, and the label ``source`` that they are shown under."""
+SOURCES = (
+    ("gateway", "bytes_from_workers", "cluster"),
+    ("gateway", "bytes_from_under_stores", "under_store"),
+    ("page_store", "hit_bytes", "page_store"),
+)
+"""Who is watched, the counter there, and the label ``source`` that it is shown under."""
 
 WATCHED = {
     "page_store": {

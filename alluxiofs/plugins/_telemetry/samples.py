@@ -47,13 +47,14 @@ def numbers(tally: Tally) -> Iterator[Tuple[Metric, Dict[Labels, int]]]:
     for kind, metric in catalogue.EVENTS.items():
         yield metric, {(reason,): count for (name, reason), count in events.items() if name == kind}
     yield catalogue.OTHER_EVENTS, {key: count for key, count in events.items() if key[0] not in catalogue.EVENTS}
-    gateway = tally.counters("gateway")
-    sources = catalogue.SOURCES.items()
-    yield catalogue.READ_BYTES, {(source,): gateway[name] for name, source in sources if name in gateway}
+    counters = {watched: tally.counters(watched) for watched in catalogue.WATCHED}
+    yield (
+        catalogue.READ_BYTES,
+        {(source,): counters[who][name] for who, name, source in catalogue.SOURCES if name in counters[who]},
+    )
     for watched, metrics in catalogue.WATCHED.items():
-        counters = tally.counters(watched)
         for name, metric in metrics.items():
-            yield metric, {(): counters[name]} if name in counters else {}
+            yield metric, {(): counters[watched][name]} if name in counters[watched] else {}
 
 
 def histograms(tally: Tally) -> Iterator[Tuple[Metric, Dict[Labels, Distribution]]]:
