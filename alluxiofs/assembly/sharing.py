@@ -14,6 +14,7 @@ from typing import Any, Callable, Deque, Dict, Hashable, List, Sequence, Tuple, 
 
 from alluxiofs.gateway import Gateway
 from alluxiofs.interfaces import Component
+from alluxiofs.logs import fields
 
 __all__ = ["Shared"]
 
@@ -92,7 +93,8 @@ class Shared:
             try:
                 component.close()
             except Exception as error:
-                component.context.logger.warning("%r could not be closed", component.name, exc_info=error)
+                more = fields(component=component.name, reason="failed")
+                component.context.logger.warning("%r could not be closed", component.name, exc_info=error, extra=more)
 
     def _take_unused(self) -> List[Component]:
         unused: Dict[int, Component] = {}

@@ -11,6 +11,7 @@ from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Opti
 
 from alluxiofs.interfaces import Call, Event, Telemetry
 from alluxiofs.interfaces.telemetry import LEVELS
+from alluxiofs.logs import fields
 
 __all__ = ["JoinedTelemetry"]
 
@@ -98,7 +99,10 @@ class JoinedTelemetry(Telemetry):
             if broken not in self._members:
                 return
             self._members = tuple(member for member in self._members if member is not broken)
-        self._logger.warning("telemetry %r failed, and is told nothing any more", broken.name, exc_info=error)
+        more = fields(component=broken.name, reason="failed")
+        self._logger.warning(
+            "telemetry %r failed, and is told nothing any more", broken.name, exc_info=error, extra=more
+        )
 
 
 class _Watched:

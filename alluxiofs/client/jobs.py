@@ -10,6 +10,7 @@ from alluxiofs.gateway import Gateway
 from alluxiofs.gateway.breaker import process_breakers
 from alluxiofs.gateway.line import state_of
 from alluxiofs.interfaces import Call, Deadline, Event, LoadJobs, LoadOptions, LoadProgress, Location, Worker
+from alluxiofs.logs import fields
 
 __all__ = ["Jobs"]
 
@@ -101,7 +102,9 @@ class Jobs:
                 if failed is not None and error.__cause__ is None:
                     error.__cause__ = failed
                 failed = error
-                parts.logger.info("worker %s:%s: %s", worker.host, worker.http_port, error)
+                where = f"{worker.host}:{worker.http_port}"
+                more = fields(operation="load", worker=where, component=parts.transport.name, reason=state_of(error))
+                parts.logger.info("worker %s: %s", where, error, extra=more)
         raise failed or UnavailableError("no workers are alive that could be asked about load jobs")
 
     def _call(self, jobs: LoadJobs, worker: Worker, question: _Question[T], deadline: Deadline) -> T:

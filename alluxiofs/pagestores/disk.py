@@ -17,6 +17,7 @@ from attrs import define, field
 
 from alluxiofs.errors import ConfigurationError, PageStoreError
 from alluxiofs.interfaces import Context, KeptFile, KeptPage, PageStore
+from alluxiofs.logs import fields
 from alluxiofs.pagestores.capacity import capacities_of, check_folders
 from alluxiofs.pagestores.claiming import check_key
 from alluxiofs.pagestores.disk_file import ATTEMPTS, DiskFile, VerifyingFile
@@ -136,7 +137,7 @@ class DiskPageStore(PageStore):
         return [_HASHES * part // total for part in itertools.accumulate(capacities)]
 
     def _tell_of(self, path: str, words: str) -> None:
-        self.context.logger.warning("page store in %s: %s", path, words)
+        self.context.logger.warning("page store in %s: %s", path, words, extra=fields(path=path, component=self.name))
 
     def file(self, key: bytes, length: int, page_size: Optional[int] = None) -> KeptFile:
         check_key(key)
@@ -385,4 +386,7 @@ class DiskPageStore(PageStore):
     def _tell_broken(self, pages: Pages, key: bytes, what: str) -> None:
         level = logging.DEBUG if self._corrupt else logging.WARNING  # a broken disk has many
         self._corrupt += 1
-        self.context.logger.log(level, "something broken was dropped: %s of %s in %s", what, key.hex(), pages.path)
+        more = fields(path=pages.path, component=self.name, reason="broken")
+        self.context.logger.log(
+            level, "something broken was dropped: %s of %s in %s", what, key.hex(), pages.path, extra=more
+        )

@@ -12,6 +12,7 @@ from attrs import define
 
 from alluxiofs.errors import ConfigurationError, DeadlineExceededError, UnavailableError
 from alluxiofs.interfaces import Context, Deadline, Membership, Snapshot, Worker, WorkerIdentity, Workers
+from alluxiofs.logs import fields
 from alluxiofs.plugins._discovery.published import Published
 from alluxiofs.plugins.worker_hosts import parse_workers
 from alluxiofs.settings.types import Seconds
@@ -115,7 +116,10 @@ class DnsMembership(Membership):
             if self._published.latest is not None and not self._warned:
                 self._warned = True
                 self.context.logger.warning(
-                    "%s cannot be resolved (%s): the workers found before are used", self.settings.domain, error
+                    "%s cannot be resolved (%s): the workers found before are used",
+                    self.settings.domain,
+                    error,
+                    extra=fields(component=self.name, reason="unavailable"),
                 )
         else:
             self._due = time.monotonic() + self.settings.refresh

@@ -17,6 +17,7 @@ from alluxiofs.errors import (
     UnavailableError,
 )
 from alluxiofs.interfaces import Context, Deadline, Membership, Snapshot, secret
+from alluxiofs.logs import fields
 from alluxiofs.plugins._discovery.published import Published
 from alluxiofs.plugins._etcd.client import EtcdClient
 from alluxiofs.plugins._etcd.records import live_prefix, parse_records
@@ -146,7 +147,8 @@ class EtcdMembership(Membership):
         if tuple(wrong) != self._told:
             self._told = tuple(wrong)
             for one in wrong:
-                self.context.logger.warning("etcd has a worker that cannot be used: %s", one)
+                more = fields(component=self.name, reason="bad_answer")
+                self.context.logger.warning("etcd has a worker that cannot be used: %s", one, extra=more)
         self._published.publish(tuple(workers))
         return found.revision
 
@@ -157,7 +159,7 @@ class EtcdMembership(Membership):
             try:
                 if lost:
                     revision = self._read(Deadline.after(_READING))
-                    self.context.logger.info("etcd is there again")
+                    self.context.logger.info("etcd is there again", extra=fields(component=self.name))
                     pause, lost = 0.0, False
                 for _ in self._client.changes(self._prefix, revision, self.settings.refresh):
                     revision = self._read(Deadline.after(_READING))
@@ -166,5 +168,8 @@ class EtcdMembership(Membership):
             except Exception as error:  # whatever it is, the last workers stay, and etcd is looked for again
                 if not lost and not self._closed.is_set():
                     count = len(self.known().workers)
-                    self.context.logger.warning("etcd is lost, the last %d workers are used: %s", count, error)
+                    more = fields(component=self.name, reason="unavailable")
+                    self.context.logger.warning(
+                        "etcd is lost, the last %d workers are used: %s", count, error, extra=more
+                    )
                 pause, lost = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause)), True

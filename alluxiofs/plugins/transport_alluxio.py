@@ -23,6 +23,7 @@ from alluxiofs.interfaces import (
     Workers,
 )
 from alluxiofs.interfaces.component import SECRET
+from alluxiofs.logs import fields
 from alluxiofs.plugins._alluxio.dialects import find_dialect
 from alluxiofs.plugins._alluxio.examining import examine
 from alluxiofs.plugins._alluxio.load_jobs import AlluxioLoadJobs
@@ -173,7 +174,8 @@ class AlluxioTransport(Transport):
         try:
             if self._dialect is None:
                 found = find_dialect(peer, deadline)
-                self.context.logger.info("the workers speak dialect %r, says %s", found, peer.where)
+                more = fields(component=self.name, worker=f"{peer.host}:{peer.http_port}")
+                self.context.logger.info("the workers speak dialect %r, says %s", found, peer.where, extra=more)
                 self._speak(found)
             spoken: Any = self._dialect
             dialect: _Dialect = spoken

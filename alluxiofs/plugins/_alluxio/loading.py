@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Callable
 
 from alluxiofs.errors import NotSupportedError
 from alluxiofs.interfaces import Deadline
+from alluxiofs.logs import fields
 from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError
 from alluxiofs.plugins._alluxio.names import raw_path
 from alluxiofs.plugins._alluxio.peer import Peer, Remembered
@@ -52,21 +53,23 @@ class LoadOnMiss:
 
     def _submit(self, peer: Peer, url: str) -> None:
         pools = self._make()
+        more = fields(operation="load", path=url, worker=f"{peer.host}:{peer.http_port}", component="alluxio")
         try:
             request = peer.get(f"/v1/load?path={raw_path(url)}&opType=submit")
             answer: Answer = pools.to(peer.host, peer.http_port).ask(request, Deadline.after(_LIMIT))
-            self._logger.debug("%s: load of %s: %s", peer.where, url, answer.body[:200])
+            self._logger.debug("%s: load of %s: %s", peer.where, url, answer.body[:200], extra=more)
         except ClosedWithoutAnswerError:
-            self._logger.debug("%s: a load job of %s is under way, or ended a moment ago", peer.where, url)
+            self._logger.debug("%s: a load job of %s is under way, or ended a moment ago", peer.where, url, extra=more)
         except TimeoutError:
             self._hung.put("", True, _NOT_AGAIN)
             self._logger.warning(
                 "%s starts no load jobs: it needs a master for that. None are asked for in the next %d s",
                 peer.where,
                 _NOT_AGAIN,
+                extra={**more, **fields(reason="timeout")},
             )
         except (OSError, NotSupportedError) as error:
-            self._logger.info("no load job could be started for %s: %s", url, error)
+            self._logger.info("no load job could be started for %s: %s", url, error, extra=more)
         finally:
             pools.close()
             self._free.release()

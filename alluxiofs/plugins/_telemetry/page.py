@@ -16,6 +16,7 @@ from socketserver import TCPServer
 from typing import Any, Dict, Hashable, Iterator, List, Optional, Set, Tuple, Type
 
 from alluxiofs.errors import MissingExtraError
+from alluxiofs.logs import fields
 from alluxiofs.plugins._telemetry.catalogue import Kind
 from alluxiofs.plugins._telemetry.samples import bounds_of, histograms, numbers
 from alluxiofs.plugins._telemetry.tally import Tally
@@ -110,7 +111,10 @@ class Page:
                     self._servers[host, port] = _Server(host, port, self.registry)
                 except OSError as error:
                     self._servers[host, port] = None
-                    logger.warning("the metrics are not served, for %s:%d cannot be had: %s", host, port, error)
+                    more = fields(component="prometheus", reason="unavailable")
+                    logger.warning(
+                        "the metrics are not served, for %s:%d cannot be had: %s", host, port, error, extra=more
+                    )
             server = self._servers[host, port]
             return None if server is None else server.port
 
