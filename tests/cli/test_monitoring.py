@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import pty
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -16,6 +22,7 @@ from hypothesis import strategies as st
 from alluxiofs.cli.monitoring.exposition import Sample, Series, address_of, parse
 from alluxiofs.cli.monitoring.figures import Between, total
 from tests.cli.conftest import Command
+from tests.cli.interrupts import interrupts_are_heard
 from tests.servers import free_port
 
 CONTENT = b"0123456789" * 1000
@@ -144,6 +151,42 @@ def test_top_shows_rates_hits_calls_and_workers(busy: Any, command: Command) -> 
     assert "hits (" in text
     assert "workers        none" in text
     assert next(line.split()[:2] for line in done.lines if " write " in line) == ["fsspec", "write"]
+
+
+def test_an_interrupt_ends_top_and_gives_the_terminal_back(busy: Any) -> None:
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-m", "alluxiofs", "top", str(port_of(busy)), "--interval", "0.1"]
+    try:
+        with interrupts_are_heard():
+            process = subprocess.Popen(
+                command, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, env={**os.environ, "TERM": "xterm"}
+            )
+        os.close(terminal)
+        with process:
+            shown = b""
+            while b"page store" not in shown:  # it ends with an error if the process has ended
+                shown += os.read(ours, 65_536)
+            process.send_signal(signal.SIGINT)
+            after = bytearray()
+            rest = threading.Thread(target=_drain, args=(ours, after))
+            rest.start()
+            _, errors = process.communicate(timeout=30)
+            rest.join(timeout=30)
+    finally:
+        os.close(ours)
+    assert (process.returncode, errors.strip()) == (130, b"")
+    assert b"\x1b[?1049h" in shown, "what was in the terminal before is set aside"
+    assert b"\x1b[?1049l" in after, "and is there again"
+    assert after.rindex(b"\x1b[?25h") > after.rfind(b"\x1b[?25l"), "and so is the cursor"
+
+
+def _drain(terminal: int, into: bytearray) -> None:
+    with contextlib.suppress(OSError):  # how Linux says that nobody has it open any more; others give nothing
+        while True:
+            data = os.read(terminal, 65_536)
+            if not data:
+                return
+            into += data
 
 
 def test_nobody_listens(command: Command) -> None:
