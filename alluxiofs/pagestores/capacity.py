@@ -16,7 +16,7 @@ __all__ = ["capacities_of", "check_capacity", "check_folders", "least_on_disk"]
 
 _BLOCK = 4096
 _TABLE = 1 << 16
-_FILES = 8  # the folders that a store consists of, and what its files have beside their content
+_FILES = 12  # blocks of the folders that a store consists of, and of what its files have beside their content
 _RESERVE = 1024  # a store leaves one part in so many to the file system
 
 
