@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
+import runpy
+import socket
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
+import fsspec
 import pytest
 
 from alluxiofs.filesystem import AlluxioFileSystem
 from tests.integrations.needed import needed
+from tests.telemetry.sink import Sink
 
 np = needed("numpy")
 pa = needed("pyarrow")
@@ -27,6 +34,7 @@ pytestmark = [
     pytest.mark.timeout(300),  # its processes take their time to start on a busy machine
 ]
 
+_ROOT = Path(__file__).parents[2]
 FILES, ROWS, EPOCHS = 6, 4000, 3
 WEIGHTS, OFFSET = (2.0, -3.0, 0.5), 1.25
 
@@ -138,3 +146,73 @@ def test_write_parquet(ray: Any, made: Any) -> None:
     fs.invalidate_cache()
     found = np.sort(pq.read_table(target, filesystem=fs).column("id").to_numpy())
     assert np.array_equal(found, columns["id"][::2])
+
+
+# --- metrics of its processes, by the two ways that docs/telemetry.md names -----------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file of ten bytes."""
+    (tmp_path / "file").write_bytes(b"0123456789")
+    return tmp_path / "file"
+
+
+def test_prometheus_finds_the_pages_of_its_processes(ray: Any, file: Path, tmp_path: Path) -> None:
+    needed("prometheus_client")
+    needed("opentelemetry.exporter.prometheus")
+    targets, first_lines = tmp_path / "targets", tmp_path / "first_lines.py"
+    targets.mkdir()
+    section = (_ROOT / "docs" / "telemetry.md").read_text("utf-8").partition("**Prometheus that finds them**")[2]
+    lines = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
+    for place, theirs, ours in (
+        ("target_protocol=", "s3", "file"),
+        ("fs.info(", "bucket/key", str(file)),
+        ("Path(", "targets", str(targets)),
+    ):
+        assert lines.count(f'{place}"{theirs}"') == 1
+        lines = lines.replace(f'{place}"{theirs}"', place + json.dumps(ours))
+    first_lines.write_text(lines, "utf-8")
+
+    class Reader:
+        """A process that begins as the page says."""
+
+        def __init__(self) -> None:
+            self.fs = runpy.run_path(str(first_lines), {"fsspec": fsspec})["fs"]
+
+        def read(self, times: int) -> int:
+            for _ in range(times):
+                self.fs.cat_file(str(file))
+            return os.getpid()
+
+    actor: Any = ray.remote(num_cpus=0)(Reader)
+    readers = [actor.remote() for _ in range(2)]
+    processes = ray.get([reader.read.remote(times) for times, reader in enumerate(readers, 1)])
+    found: Dict[int, float] = {}
+    for named in targets.glob("*.json"):
+        (group,) = json.loads(named.read_text("utf-8"))
+        with urllib.request.urlopen(f"http://{group['targets'][0]}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        (value,) = re.findall(r'^alluxiofs_read_bytes_total{.*source="under_store".*} (\S+)$', text, re.MULTILINE)
+        found[int(named.stem)] = float(value)
+    assert found == {processes[0]: 10, processes[1]: 20}
+
+
+def test_a_collector_gets_the_metrics_of_its_processes(ray: Any, file: Path) -> None:
+    needed("opentelemetry.exporter.otlp.proto.grpc.metric_exporter")
+    example = str(_ROOT / "contrib" / "monitoring" / "otlp" / "many_processes.py")
+
+    class Reader:
+        """A process that begins, and ends, as the example does."""
+
+        def read(self, endpoint: str) -> Tuple[int, str]:
+            os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+            return runpy.run_path(example)["work"](file.as_uri()), f"{socket.gethostname()}-{os.getpid()}"
+
+    with Sink() as sink:
+        actor: Any = ray.remote(num_cpus=0)(Reader)
+        readers = [actor.remote() for _ in range(2)]
+        results = ray.get([reader.read.remote(sink.endpoint) for reader in readers])
+        assert [size for size, _ in results] == [10, 10]
+        assert {one["service.instance.id"] for one in sink.resources} == {name for _, name in results}
+        assert [point.as_int for point in sink.last("alluxiofs_read_bytes").values()] == [10, 10]

@@ -142,6 +142,12 @@ def test_every_panel_and_every_rule_has_data(tmp_path: Path, prometheus: Prometh
             until(lambda: bool(prometheus.query("alluxiofs_breakers_closed_total")), "no breaker was closed")
 
             prometheus.await_data(panels())
+            prometheus.await_data(
+                {
+                    name: f'alluxiofs_read_bytes_total{{source="{name}"}} > 0'
+                    for name in ("page_store", "cluster", "under_store")
+                }
+            )
             recorded = re.findall(r"record: (\S+)", (_CONTRIB / "rules" / "recording.yml").read_text("utf-8"))
             prometheus.await_data({name: name for name in recorded})
             # Who else reads the pages finds the same as Prometheus: nothing is there twice, or under another name.
