@@ -100,6 +100,25 @@ def test_an_upload_that_is_given_up_leaves_nothing(store: UnderStore, bucket: st
     assert store.stat(f"{bucket}/file", soon()).version == old.version
 
 
+def test_bytes_of_another_generation_than_the_one_told_of_do_not_count(
+    store: UnderStore, bucket: str, proxy: FaultProxy
+) -> None:
+    put(store, f"{bucket}/file", DATA)
+    other = status(206, bytes(1000), {"Content-Range": f"bytes 0-999/{len(DATA)}", "X-Goog-Generation": "1"})
+    proxy.fault(other, when=lambda request: "alt=media" in request.query, times=1)
+    entry, start, data = store.stat_and_read(f"{bucket}/file", 1000, soon())
+    assert (entry, start, data) == (store.stat(f"{bucket}/file", soon()), 0, DATA[:1000])
+
+
+def test_what_an_object_is_and_its_first_bytes_are_two_requests(
+    store: UnderStore, bucket: str, proxy: FaultProxy
+) -> None:
+    put(store, f"{bucket}/file", DATA)
+    before = len(proxy.requests)
+    assert store.stat_and_read(f"{bucket}/file", 1000, soon())[1:] == (0, DATA[:1000])
+    assert len(proxy.requests) == before + 2  # at the same time
+
+
 def test_a_compressed_object_is_read_as_it_is_stored(store: UnderStore, bucket: str, client: Any) -> None:
     stored = gzip.compress(DATA)
     client.pipe_file(f"{bucket}/file", stored, fixed_key_metadata={"content_encoding": "gzip"})
