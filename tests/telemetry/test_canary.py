@@ -12,6 +12,7 @@ import fsspec
 import pytest
 
 from alluxiofs import LogConfig, setup_logger
+from alluxiofs.cli import main
 from alluxiofs.testing import Failure
 from tests.telemetry.conftest import Cluster
 from tests.telemetry.test_prometheus import page
@@ -20,7 +21,9 @@ CANARY = "canary-7f3a91"
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_secret_is_in_no_output(log_format: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_is_in_no_output(
+    log_format: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     prometheus: Any = importlib.import_module("prometheus_client")
     trace: Any = importlib.import_module("opentelemetry.sdk.trace")
     export: Any = importlib.import_module("opentelemetry.sdk.trace.export")
@@ -75,8 +78,39 @@ def test_a_secret_is_in_no_output(log_format: str, tmp_path: Path, caplog: pytes
     for output in outputs:
         for secret in ("key", "secret", "token"):
             assert f"{CANARY}-{secret}" not in output
+    for words in (["metrics"], ["metrics", "--json"], ["top", "--count", "1", "--interval", "0.1"]):
+        assert main([*words[:1], described["telemetry"][0]["url"], *words[1:]]) == 0
+        said = capfd.readouterr()
+        assert "read" in said.out
+        assert CANARY not in said.out + said.err
     seen = [page(described["telemetry"][0]["url"]), *(span.to_json() for span in finished)]
     assert not [text for text in seen if f"{CANARY}-path" in text], "neither metrics nor spans have paths"
+
+
+@pytest.mark.parametrize("words", ["doctor", "doctor --json", "describe --json", "stat --debug", "load --debug"])
+def test_a_secret_is_in_no_output_of_a_command(
+    words: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "alluxiofs")
+    options = {
+        **{f"target_options.{name}": f"{CANARY}-{name}" for name in ("key", "secret", "token")},
+        "target_options.endpoint_url": "http://127.0.0.1:9",
+        "target_protocol": "s3",
+        "worker_hosts": "127.0.0.1:9",
+        "page_store": "memory",
+        "deadline": 1,
+        "timeout": 0.5,
+        "retries": 0,
+    }
+    named = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    code = main([*words.split(), *named, f"s3://bucket/{CANARY}-path"])
+    said = capfd.readouterr()
+    assert (code == 0) == words.startswith("describe")
+    assert f"{CANARY}-path" in said.out + said.err or code == 0
+    logged = [text for record in caplog.records for text in (record.getMessage(), repr(vars(record)))]
+    for output in (said.out, said.err, *logged):
+        for secret in ("key", "secret", "token"):
+            assert f"{CANARY}-{secret}" not in output
 
 
 def test_the_package_says_nothing_where_nobody_listens(capfd: pytest.CaptureFixture[str]) -> None:
