@@ -61,7 +61,7 @@ class Event:
 class Telemetry(Component):
     """Is told what happens. Every method returns at once and raises nothing; any of them may stay as it is here.
 
-    Nothing is called per page: a hit in the page store only adds to an integer, which :meth:`watch` hands over.
+    Nothing is called per page: a hit in the page store only counts integers up, which :meth:`watch` hands over.
 
     Attributes
     ----------
