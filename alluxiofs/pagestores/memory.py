@@ -80,8 +80,8 @@ class MemoryPageStore(PageStore):
         self._claims = Claims()
         self._hits = Hits()  # its numbers are also the stamps of use
         self._misses = Tally()
-        # A hit takes no lock: it looks up a dict, reads a slot that only ever goes from bytes to None, counts, and stores
-        # a stamp, each one step. Whatever adds or removes a page holds the lock.
+        # A hit takes no lock: it looks up a dict, reads a slot that only ever goes from bytes to None, counts, and
+        # stores a stamp, each one step. Whatever adds or removes a page holds the lock.
         self._lock = threading.Lock()
         self._files: Dict[bytes, _Pages] = {}
         self._order: Recency[_Page] = Recency(self._all_pages, lambda page: page.data is not None)
