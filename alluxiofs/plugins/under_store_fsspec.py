@@ -27,7 +27,7 @@ from alluxiofs.errors import (
 )
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
 from alluxiofs.plugins._fsspec.appending import RewritingWriter, check_unchanged, found_file, rewrite
-from alluxiofs.plugins._fsspec.client import Client
+from alluxiofs.plugins._fsspec.client import Client, check_served
 from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
 from alluxiofs.plugins._fsspec.identity import client_identity, memory_identity
 from alluxiofs.plugins._fsspec.names import (
@@ -82,6 +82,7 @@ class FsspecUnderStore(UnderStore):
         self._unique = uuid4().hex
         self._memory = issubclass(self._client.type, MemoryFileSystem)
         self._scheme = canonical_scheme(_protocol(self._client.type, target))
+        check_served(self._scheme)
         marker = self._client.names.root_marker
         self._hierarchical = marker == "/"
         self.root = marker

@@ -19,6 +19,7 @@ from alluxiofs.errors import (
     UnknownSettingError,
 )
 from alluxiofs.interfaces import Deadline, Entry, Target, UnderStore
+from alluxiofs.plugins.under_store_fsspec import FsspecUnderStore
 from alluxiofs.plugins.under_store_oss import OssUnderStore
 from alluxiofs.settings.types import Size
 from alluxiofs.testing import make_context
@@ -254,3 +255,8 @@ def test_making_one_opens_nothing_and_finds_mistakes(monkeypatch: pytest.MonkeyP
         make({"endpoint_url": "http://127.0.0.1:1", "endpoint": "http://127.0.0.1:1"})
     with pytest.raises(ConfigurationError, match="endpoint"):
         make({"key": "k", "secret": "s"})
+
+
+def test_the_general_under_store_refuses_what_ossfs_cannot_do() -> None:
+    with pytest.raises(ConfigurationError, match="does not serve 'oss': ossfs takes the end of a range"):
+        FsspecUnderStore(Target("oss", {"endpoint": "http://127.0.0.1:1"}), FsspecUnderStore.Settings(), make_context())

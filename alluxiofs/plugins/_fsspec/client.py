@@ -23,7 +23,7 @@ from alluxiofs.plugins._fsspec.waiting import Threads, run_coroutine
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline, Target
 
-__all__ = ["Client", "layers"]
+__all__ = ["Client", "check_served", "layers"]
 
 _CALLS = 16
 # Whose ``open`` is from one of these cannot write a file that appears whole, though some can send one (HTTP's).
@@ -232,3 +232,18 @@ def _in_process(client: Any) -> bool:
     if isinstance(client, type):
         return issubclass(client, (LocalFileSystem, MemoryFileSystem))
     return any(isinstance(layer, (LocalFileSystem, MemoryFileSystem)) for layer in layers(client))
+
+
+def check_served(scheme: str) -> None:
+    """That the general under store can keep its contract on this client.
+
+    Raises
+    ------
+    ConfigurationError
+        For OSS.
+    """
+    if scheme == "oss":
+        raise ConfigurationError(
+            "under_store='fsspec' does not serve 'oss': ossfs takes the end of a range as part of it, and finds no "
+            "file without its memory of listings; leave under_store out, for the under store 'oss' does without both"
+        )
