@@ -118,7 +118,6 @@ class Further(Entry):
         Entry("f", "file", version=Version(tag=Word("etag:x"))),
         Further("f", "file"),
     ],
-    ids=repr,
 )
 def test_what_would_not_come_back_is_not_noted(entry: Entry) -> None:
     assert encode("k", NOW, [entry]) is None
