@@ -356,9 +356,9 @@ def test_open_files_and_workers_are_those_of_the_moment(cluster: Cluster, free_p
 @pytest.mark.parametrize("store", ["memory", "disk", "tiered"])
 def test_bytes_by_where_they_came_from(cluster: Cluster, free_port: int, tmp_path: Path, store: str) -> None:
     disk = {"path": str(tmp_path / "pages"), "capacity": "64MB"}
-    page_store = {"memory": {"capacity": "8MB"}, "disk": disk, "tiered": {"disk": disk}}[store]
+    choices: Dict[str, Any] = {"memory": {"capacity": "8MB"}, "disk": disk, "tiered": {"disk": disk}}
     fs = cluster.filesystem(
-        {"name": "prometheus", "port": free_port}, page_store={"name": store, **page_store}, metadata_ttl=60
+        {"name": "prometheus", "port": free_port}, page_store={"name": store, **choices[store]}, metadata_ttl=60
     )
     fs.pipe_file("/metrics/sources", bytes(10_000))
     fs.cat_file("/metrics/sources")
