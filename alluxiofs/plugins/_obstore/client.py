@@ -162,6 +162,8 @@ class ObstoreClient:
     def leave(self) -> None:
         """Of a parent process's client, in the child: keep what must not be dropped here."""
         _REPLACED.append(self._buckets)
+        self._buckets = {}
+        self._lock = threading.Lock()  # a thread that is only the parent's may have it
 
     def _bucket(self, name: str) -> Bucket:
         found = self._buckets.get(name)

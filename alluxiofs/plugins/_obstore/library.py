@@ -1,19 +1,15 @@
-"""obstore, as this process can use it.
+"""obstore, where this process can use it.
 
-Its runtime keeps threads that no fork copies: in a child of a process that has used it, every call would wait for
-ever. Such a child loads the library a second time. What is the same file is loaded once only, so it is loaded from a
-copy, which is gone from the disk at once.
+Its runtime keeps threads that no fork copies: in a child of a process that has loaded it, every call would wait for
+ever. There it is refused.
 """
 
 from __future__ import annotations
 
-import importlib.machinery
 import importlib.util
 import os
 import sys
-import tempfile
-from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Optional
 
 from attrs import define
 
@@ -73,10 +69,22 @@ def check_installed() -> None:
 
 
 def library() -> Library:
-    """The library, loaded at the first call in a process."""
+    """The library, loaded at the first call in a process.
+
+    Raises
+    ------
+    NotSupportedError
+        In a process that was forked from one that has loaded it.
+    """
     global _made
     if _made is None:
-        _made = _described(_second_load() if _of_parent else importlib.import_module(_EXTENSION))
+        if _of_parent:
+            raise NotSupportedError(
+                "under_store='obstore' cannot be used in a process that was forked from one that has used it: its "
+                "threads do not survive a fork. Start processes with 'spawn' or 'forkserver', or leave under_store "
+                "out, and the protocol's own under store serves it"
+            )
+        _made = _described(importlib.import_module(_EXTENSION))
     return _made
 
 
@@ -94,51 +102,6 @@ def _described(module: Any) -> Library:
         list_all=module.list,
         list_level=module.list_with_delimiter,
     )
-
-
-def _second_load() -> Any:
-    """The library from a copy of its file. Modules of that name that others have imported stay what they are."""
-    found = importlib.util.find_spec(_EXTENSION)
-    if found is None or found.origin is None:
-        raise NotSupportedError("obstore cannot be loaded again in a forked process; start processes with 'spawn'")
-    before = _modules()
-    try:
-        return _from_copy(Path(found.origin))
-    finally:
-        for name in _modules():
-            del sys.modules[name]
-        sys.modules.update(before)
-
-
-def _modules() -> Dict[str, Any]:
-    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "obstore"}
-
-
-def _from_copy(origin: Path) -> Any:
-    content = origin.read_bytes()
-    if hasattr(os, "memfd_create"):
-        with open(os.memfd_create("obstore"), "wb", buffering=0) as copy:
-            _write(copy.write, content)
-            return _load(f"/proc/self/fd/{copy.fileno()}")
-    with tempfile.NamedTemporaryFile(suffix=origin.suffix, buffering=0) as named:
-        _write(named.write, content)
-        return _load(named.name)
-
-
-def _write(write: Callable[[memoryview], Optional[int]], content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[write(left) or 0 :]
-
-
-def _load(path: str) -> Any:
-    loader = importlib.machinery.ExtensionFileLoader(_EXTENSION, path)
-    spec = importlib.util.spec_from_file_location(_EXTENSION, path, loader=loader)
-    if spec is None:
-        raise NotSupportedError(f"obstore cannot be loaded from {path!r}; start processes with 'spawn'")
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
 
 
 def _after_fork() -> None:
