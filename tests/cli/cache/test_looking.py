@@ -196,7 +196,16 @@ def test_pages_of_unknown_files_are_listed_by_their_key(kept: Kept) -> None:
 
 @pytest.mark.parametrize(
     "note",
-    [b"", b"\xff", b"[]", b"null", b"{}", b"[" * 10000, b'{"url": "a"}', encode_name("s3://a", Version(), 0, 1)],
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"null",
+        b"{}",
+        b"[" * 10000,
+        b'{"url": "a"}',
+        pytest.param(encode_name("s3://a", Version(), 0, 1), id="a name of no bytes"),  # it holds the time of now
+    ],
 )
 def test_a_note_that_is_no_name(note: bytes) -> None:
     assert decode_name(note) is None
