@@ -31,8 +31,8 @@ from alluxiofs.plugins._alluxio.loading import LoadOnMiss
 from alluxiofs.plugins._alluxio.owners import Owners
 from alluxiofs.plugins._alluxio.pages import PagesDialect
 from alluxiofs.plugins._alluxio.peer import Peer, Peers
-from alluxiofs.plugins._alluxio.pool import Pools
 from alluxiofs.plugins._alluxio.rest import RestDialect
+from alluxiofs.plugins._http.pool import Pools
 from alluxiofs.settings.types import Seconds, Size
 
 __all__ = ["AlluxioTransport"]

@@ -11,9 +11,9 @@ import pytest
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
 from alluxiofs.interfaces import Deadline
-from alluxiofs.plugins._alluxio.answers import Answer
-from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError, Target
-from alluxiofs.plugins._alluxio.pool import Pool
+from alluxiofs.plugins._http.answers import Answer
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError, Target
+from alluxiofs.plugins._http.pool import Pool
 from tests.faults import (
     Fault,
     FaultServer,

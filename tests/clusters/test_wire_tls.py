@@ -12,8 +12,8 @@ import pytest
 
 from alluxiofs.errors import UnavailableError
 from alluxiofs.interfaces import Deadline
-from alluxiofs.plugins._alluxio.connection import Target
-from alluxiofs.plugins._alluxio.pool import Pool
+from alluxiofs.plugins._http.connection import Target
+from alluxiofs.plugins._http.pool import Pool
 from tests.clusters.certificates import Authority, Certificate
 from tests.faults import FaultServer, listen
 

@@ -1,1 +1,1 @@
-"""How Alluxio's workers are spoken to: connections, and the two dialects."""
+"""How Alluxio's workers are spoken to: one worker as it is known, and the two dialects."""

@@ -6,10 +6,10 @@ import json
 
 from alluxiofs.errors import UnavailableError
 from alluxiofs.interfaces import Deadline
-from alluxiofs.plugins._alluxio.answers import Answer
-from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
+from alluxiofs.plugins._http.answers import Answer
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
 
 __all__ = ["find_dialect"]
 

@@ -7,11 +7,11 @@ from typing import Optional, Tuple
 
 from alluxiofs.errors import UnavailableError
 from alluxiofs.interfaces import Deadline, Examined, Location
-from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError
 from alluxiofs.plugins._alluxio.entries import parse_object
 from alluxiofs.plugins._alluxio.names import file_id, quoted
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
 
 __all__ = ["examine"]
 

@@ -14,11 +14,11 @@ from alluxiofs.errors import (
     not_found,
 )
 from alluxiofs.interfaces import Deadline, LoadJobs, LoadOptions, LoadProgress, LoadState, Location, Worker
-from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError
 from alluxiofs.plugins._alluxio.entries import parse_object
 from alluxiofs.plugins._alluxio.names import quoted, raw_path, raw_value
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
 
 if TYPE_CHECKING:
     from alluxiofs.plugins._alluxio.pages import PagesDialect

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Callable
 from alluxiofs.errors import NotSupportedError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.logs import fields
-from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError
 from alluxiofs.plugins._alluxio.names import raw_path
 from alluxiofs.plugins._alluxio.peer import Peer, Remembered
-from alluxiofs.plugins._alluxio.pool import Pools
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
+from alluxiofs.plugins._http.pool import Pools
 
 if TYPE_CHECKING:
-    from alluxiofs.plugins._alluxio.answers import Answer
+    from alluxiofs.plugins._http.answers import Answer
 
 __all__ = ["LoadOnMiss"]
 

@@ -14,13 +14,13 @@ from attrs import define
 
 from alluxiofs.errors import BadAnswerError, NotHeldError, OtherVersionError, is_a_directory, not_found
 from alluxiofs.interfaces import Deadline, Location, Version
-from alluxiofs.plugins._alluxio.answers import Answer
-from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError, OtherLengthError, Target
 from alluxiofs.plugins._alluxio.loading import LoadOnMiss
 from alluxiofs.plugins._alluxio.names import file_id, raw_path
 from alluxiofs.plugins._alluxio.page_sizes import Length, check_page_size, is_proved, wrong_page_size
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
+from alluxiofs.plugins._http.answers import Answer
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError, OtherLengthError, Target
 
 if TYPE_CHECKING:
     from alluxiofs.plugins._alluxio.pages import PagesDialect

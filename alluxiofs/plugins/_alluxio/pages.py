@@ -6,14 +6,14 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from alluxiofs.errors import BadAnswerError, NotHeldError, UnavailableError, not_found
 from alluxiofs.interfaces import Deadline, Entry, Location, TransportCapabilities
-from alluxiofs.plugins._alluxio.answers import Answer
-from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError
 from alluxiofs.plugins._alluxio.entries import child_entry, entry_of, parse_entries
 from alluxiofs.plugins._alluxio.loading import LoadOnMiss
 from alluxiofs.plugins._alluxio.names import raw_path
 from alluxiofs.plugins._alluxio.page_reads import PageReads
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
+from alluxiofs.plugins._http.answers import Answer
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
 
 __all__ = ["PagesDialect"]
 

@@ -7,7 +7,7 @@ import time
 from typing import Any, Dict, Generic, Hashable, Mapping, Optional, Tuple, TypeVar
 
 from alluxiofs.interfaces import Telemetry
-from alluxiofs.plugins._alluxio.pool import Pools
+from alluxiofs.plugins._http.pool import Pools
 
 __all__ = ["Peer", "Peers", "Remembered"]
 

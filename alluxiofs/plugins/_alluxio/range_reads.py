@@ -18,13 +18,13 @@ from alluxiofs.errors import (
     not_found,
 )
 from alluxiofs.interfaces import Deadline, Location, Version
-from alluxiofs.plugins._alluxio.answers import Answer, Head
-from alluxiofs.plugins._alluxio.connection import Target
 from alluxiofs.plugins._alluxio.names import file_id, quoted
 from alluxiofs.plugins._alluxio.owners import Owners
 from alluxiofs.plugins._alluxio.page_sizes import Length, check_page_size, is_proved
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
+from alluxiofs.plugins._http.answers import Answer, Head
+from alluxiofs.plugins._http.connection import Target
 
 if TYPE_CHECKING:
     from alluxiofs.plugins._alluxio.rest import RestDialect

@@ -6,13 +6,13 @@ from typing import Iterator
 
 from alluxiofs.errors import BadAnswerError, TemporaryError, not_found
 from alluxiofs.interfaces import Deadline, Entry, Location, TransportCapabilities, Version
-from alluxiofs.plugins._alluxio.answers import Answer
 from alluxiofs.plugins._alluxio.entries import child_entry, entry_of, parse_entries
 from alluxiofs.plugins._alluxio.names import file_id, quoted
 from alluxiofs.plugins._alluxio.owners import Owners
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.range_reads import RangeReads
 from alluxiofs.plugins._alluxio.statuses import refused
+from alluxiofs.plugins._http.answers import Answer
 
 __all__ = ["RestDialect"]
 

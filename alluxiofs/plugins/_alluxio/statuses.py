@@ -7,7 +7,7 @@ import json
 import os
 
 from alluxiofs.errors import BadAnswerError, UnavailableError, denied, exists, not_found
-from alluxiofs.plugins._alluxio.answers import Answer
+from alluxiofs.plugins._http.answers import Answer
 
 __all__ = ["refused"]
 

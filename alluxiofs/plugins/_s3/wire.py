@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Tuple
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
 from alluxiofs.interfaces import Deadline
-from alluxiofs.plugins._alluxio.answers import Answer, Head
-from alluxiofs.plugins._alluxio.connection import Target
-from alluxiofs.plugins._alluxio.pool import Pools
 from alluxiofs.plugins._fsspec.failures import brief
+from alluxiofs.plugins._http.answers import Answer, Head
+from alluxiofs.plugins._http.connection import Target
+from alluxiofs.plugins._http.pool import Pools
 from alluxiofs.plugins._s3.client import bucket_and_key
 from alluxiofs.plugins._s3.failures import refused
 from alluxiofs.plugins._s3.headers import complaint, said

@@ -1,4 +1,4 @@
-"""One connection to a worker: questions go out, answers are read in their order.
+"""One connection to a server: questions go out, answers are read in their order.
 
 A read of 4 kB costs http.client 130 us of CPU and urllib3 260, a bare socket 46; the difference is objects that nobody
 looks at. So the head of an answer is read here by a search in a buffer, and the body goes from the socket into the
@@ -18,8 +18,8 @@ from typing import Callable, Iterator, List, Optional, Tuple, Union
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
 from alluxiofs.interfaces import Deadline
-from alluxiofs.plugins._alluxio.addresses import connect
-from alluxiofs.plugins._alluxio.answers import Answer, Head, parse_head
+from alluxiofs.plugins._http.addresses import connect
+from alluxiofs.plugins._http.answers import Answer, Head, parse_head
 
 __all__ = ["ClosedWithoutAnswerError", "Connection", "OtherLengthError", "Target"]
 
@@ -37,7 +37,7 @@ _HEX = b"0123456789abcdefABCDEF"
 
 
 class ClosedWithoutAnswerError(UnavailableError):
-    """The worker closed the connection, or reset it, before it sent a byte of an answer."""
+    """The server closed the connection, or reset it, before it sent a byte of an answer."""
 
 
 class OtherLengthError(BadAnswerError):
@@ -77,7 +77,7 @@ class Connection:
     tls:
         ``None`` for none.
     server_hostname:
-        What the worker's certificate must name, and what is asked for.
+        What the server's certificate must name, and what is asked for.
     deadline:
         For connecting; each wait is at most its stall limit.
     """

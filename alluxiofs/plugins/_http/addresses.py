@@ -1,4 +1,4 @@
-"""From a worker's host to a connected socket, within a limit whatever the system's resolver does."""
+"""From the name of a host to a connected socket, within a limit whatever the system's resolver does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connections to the workers: kept open, shared by threads, never more of them than allowed."""
+"""Connections to servers: kept open, shared by threads, never more of them than allowed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from alluxiofs.errors import NoTurnError
 from alluxiofs.interfaces import Deadline
-from alluxiofs.plugins._alluxio.answers import Answer
-from alluxiofs.plugins._alluxio.connection import ClosedWithoutAnswerError, Connection, Target
+from alluxiofs.plugins._http.answers import Answer
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError, Connection, Target
 
 __all__ = ["Pool", "Pools"]
 
@@ -21,7 +21,7 @@ _AHEAD = 16  # requests that are sent before the first of them is answered
 
 
 class Pool:
-    """Connections to one worker's port.
+    """Connections to one port of a server.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class Pool:
         weakref.finalize(self, _close_all, self._idle).atexit = False
         self._closed = False
         self.lost = 0
-        """How often a connection that was kept turned out to have been closed by the worker, or none could be made:
-        the worker may be another one since."""
+        """How often a connection that was kept turned out to have been closed by the server, or none could be made:
+        the server may be another one since."""
 
     def ask(
         self, request: bytes, deadline: Deadline, target: Optional[Target] = None, repeatable: bool = False
@@ -73,7 +73,7 @@ class Pool:
         deadline, target:
             See :meth:`Connection.receive`.
         repeatable:
-            Ask once more over a new connection if a kept one is closed without an answer: the worker may have closed
+            Ask once more over a new connection if a kept one is closed without an answer: the server may have closed
             it, being idle, at the very moment that it was asked.
         """
         to_head = request.startswith(b"HEAD ")
@@ -150,7 +150,7 @@ class Pool:
                 connection = self._idle.pop()
             except IndexError:
                 return self._connect(deadline), False
-            # A worker closes what was idle for too long; what it sent unasked is of no use either.
+            # A server closes what was idle for too long; what it sent unasked is of no use either.
             if connection.idle_since + self._idle_limit > time.monotonic() and not connection.is_dropped():
                 return connection, True
             self.lost += 1
@@ -185,7 +185,7 @@ def _close_all(idle: List[Connection]) -> None:
 
 
 class Pools:
-    """The pools of one transport, one for each port of each worker."""
+    """Pools of one owner, one for each port of each server."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a worker answers, as bytes: the head of an HTTP/1.1 response, and how long its body is."""
+"""What a server answers, as bytes: the head of an HTTP/1.1 response, and how long its body is."""
 
 from __future__ import annotations
 
