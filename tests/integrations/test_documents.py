@@ -152,6 +152,15 @@ def test_the_page_of_the_command_names_all_commands_and_exit_codes() -> None:
     assert codes == {value for name, value in vars(Code).items() if name.isupper()}
 
 
+def test_the_readme_names_all_commands() -> None:
+    readme = text_of("README.md")
+    section = readme[readme.index("## The command") : readme.index("## What is a plugin")]
+    told = {
+        name for line in re.findall(r"^- [^:]+: (.*)$", section, re.MULTILINE) for name in re.findall("`(.+?)`", line)
+    }
+    assert told == set(cli.list_commands(click.Context(cli)))
+
+
 def test_the_table_of_plugins_is_what_there_is() -> None:
     from alluxiofs.registry import POINTS, Registry
 
