@@ -35,16 +35,18 @@ class Gateway(ReadPath):
     def create(self, location: Location, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
         """Write a file anew, which appears whole at the writer's commit; ``exclusive``: only if there is none."""
         store = self._writable(location)
-        make = functools.partial(store.create, location.name, exclusive=exclusive, size_hint=size_hint)
+        patience = self.limits.deadline
+        make = functools.partial(
+            store.create, location.name, exclusive=exclusive, size_hint=size_hint, patience=patience
+        )
         writer = self._ask(store, "open", location.url, lambda _: make())
-        writer.patience = self.limits.deadline
         return PublishedWriter(self, location, writer, store.name)
 
     def append(self, location: Location) -> Writer:
         """Add to the end of a file, all or nothing; a missing file is made."""
         store = self._writable(location)
-        writer = self._ask(store, "open", location.url, lambda _: store.append(location.name))
-        writer.patience = self.limits.deadline
+        append = functools.partial(store.append, location.name, patience=self.limits.deadline)
+        writer = self._ask(store, "open", location.url, lambda _: append())
         return PublishedWriter(self, location, writer, store.name)
 
     def remove(self, location: Location) -> None:

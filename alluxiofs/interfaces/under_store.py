@@ -85,7 +85,7 @@ class Writer(ABC):
 
     patience: float = 60.0
     """Seconds that one wait takes at most: for an answer of the store, or for others who have the file to themselves (a
-    lock, another append). Whoever asked for the writer may set it: the gateway to its ``deadline``."""
+    lock, another append). What the store was asked for the writer with: the gateway asks with its ``deadline``."""
 
     @abstractmethod
     def write(self, data: memoryview) -> None:
@@ -217,13 +217,21 @@ class UnderStore(Component, ABC):
 
     # --- writing; a store that cannot leaves these as they are --------------------------------------------------
 
-    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+    def create(
+        self,
+        name: str,
+        *,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
+        patience: float = Writer.patience,
+    ) -> Writer:
         """Write a whole file anew. ``exclusive``: ``FileExistsError``, at the latest at commit, if there is one.
-        ``size_hint``: bytes that will come, where known. A missing parent directory is made."""
+        ``size_hint``: bytes that will come, where known. ``patience``: seconds that one wait takes at most, from the
+        first look on; the writer has it (:attr:`Writer.patience`). A missing parent directory is made."""
         raise self._cannot("write")
 
-    def append(self, name: str) -> Writer:
-        """Add to the end of a file, all or nothing; a missing file is made."""
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
+        """Add to the end of a file, all or nothing; a missing file is made. ``patience`` is that of :meth:`create`."""
         raise self._cannot("append")
 
     def remove(self, name: str, deadline: Deadline) -> None:

@@ -7,7 +7,7 @@ import functools
 import os
 from datetime import datetime, timezone
 from glob import has_magic
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Type
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -42,7 +42,7 @@ from alluxiofs.plugins._fsspec.names import (
 from alluxiofs.plugins._fsspec.replacing import replace
 from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.versions import epoch, settled, version_of, wait_until_settled
-from alluxiofs.plugins._fsspec.writers import CollectingWriter, MovingWriter, StreamingWriter
+from alluxiofs.plugins._fsspec.writers import BufferedWriter, CollectingWriter, MovingWriter, StreamingWriter
 from alluxiofs.settings.secrets import is_secret_name, without_secrets
 from alluxiofs.settings.types import Seconds
 
@@ -193,38 +193,46 @@ class FsspecUnderStore(UnderStore):
 
     # --- writing ----------------------------------------------------------------------------------------------
 
-    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+    def create(
+        self,
+        name: str,
+        *,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
+        patience: float = Writer.patience,
+    ) -> Writer:
         def check_target() -> None:
-            found = self._find(name, Deadline.after(min(self.settings.write_timeout, Writer.patience)))
+            found = self._find(name, Deadline.after(min(self.settings.write_timeout, patience)))
             if found is not None and not found.is_file:
                 raise is_a_directory(name)
             if found is not None and exclusive:
                 raise exists(name)
 
         check_target()
-        return self._writer(name, check_target)
+        return self._writer(name, check_target, patience)
 
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         """A new file of the old content and the new: no client appends in a way that can be taken back.
 
         Clients cannot write on condition either, so what is there is looked at again right before it is replaced.
         """
-        return RewritingWriter(self, name, functools.partial(self._append, name), self.settings.write_timeout)
+        return RewritingWriter(self, name, functools.partial(self._append, name), self.settings.write_timeout, patience)
 
     def _append(self, name: str, spool: Spool, timeout: float) -> None:
         old = found_file(self, name, timeout)
         if old is None or spool.size:
-            writer = self._writer(name, functools.partial(check_unchanged, self, name, old, timeout))
+            writer = self._writer(name, functools.partial(check_unchanged, self, name, old, timeout), timeout)
             rewrite(self, old, writer, spool, block=_COPY_BLOCK, timeout=timeout)
 
-    def _writer(self, name: str, check: Callable[[], None]) -> Writer:
+    def _writer(self, name: str, check: Callable[[], None], patience: float) -> Writer:
         """A writer that asks ``check`` right before the file takes its place."""
-        if self._memory:
-            return CollectingWriter(self._client, name, check, self.settings.write_timeout)
-        if self._scheme in _OBJECT_STORES:
-            return StreamingWriter(self._client, name, check, self.settings.write_timeout)
-        self._make_parent(name, Deadline.after(min(self.settings.write_timeout, Writer.patience)))
-        return MovingWriter(self._client, name, check, self.settings.write_timeout)
+        kind: Type[BufferedWriter] = CollectingWriter if self._memory else StreamingWriter
+        if not self._memory and self._scheme not in _OBJECT_STORES:
+            self._make_parent(name, Deadline.after(min(self.settings.write_timeout, patience)))
+            kind = MovingWriter
+        writer = kind(self._client, name, check, self.settings.write_timeout)
+        writer.patience = patience
+        return writer
 
     def remove(self, name: str, deadline: Deadline) -> None:
         if not self.stat(name, deadline).is_file:
@@ -306,7 +314,7 @@ class FsspecUnderStore(UnderStore):
 
     def touch(self, name: str, deadline: Deadline, truncate: bool = True) -> None:
         if truncate or self._find(name, deadline) is None:
-            self.create(name).commit()
+            self.create(name, patience=deadline.wait()).commit()
             return
         if self._memory:
             self._client.raw.store[name].modified = datetime.now(tz=timezone.utc)
@@ -337,10 +345,7 @@ class FsspecUnderStore(UnderStore):
 
     def _below(self, name: str, deadline: Deadline) -> Iterator[str]:
         for child in self.list(name, deadline):
-            if child.is_file:
-                yield child.name
-            else:
-                yield from self._below(child.name, deadline)
+            yield from [child.name] if child.is_file else self._below(child.name, deadline)
 
     def _make_parent(self, name: str, deadline: Deadline) -> None:
         """Only where directories exist: elsewhere this would make buckets."""
@@ -387,9 +392,7 @@ class FsspecUnderStore(UnderStore):
 
 def _protocol(kind: Any, target: Target) -> str:
     """The protocol that was asked for, or the first that a ready client's class has."""
-    if target.client is None:
-        return target.protocol
-    declared = kind.protocol
+    declared = target.protocol if target.client is None else kind.protocol
     return declared if isinstance(declared, str) else str(declared[0])
 
 

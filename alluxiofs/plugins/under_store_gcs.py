@@ -85,9 +85,9 @@ class GcsUnderStore(ObjectStore):
             self._client.forget(name)
             raise
 
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         """A new object of the old content and the new, made only in the place of the very one that was read."""
-        self._check_key(name, Deadline.after(self.write_timeout))
+        self._check_key(name, Deadline.after(min(self.write_timeout, patience)))
 
         def attempt(spool: Spool, timeout: float) -> None:
             old = found_file(self, name, timeout)
@@ -101,7 +101,7 @@ class GcsUnderStore(ObjectStore):
             except FileExistsError as error:
                 raise FileChangedError("made by somebody else meanwhile", name) from error
 
-        return RewritingWriter(self, name, attempt, self.write_timeout)
+        return RewritingWriter(self, name, attempt, self.write_timeout, patience)
 
     def sign(self, name: str, expiration: int) -> str:
         """A URL that is signed with the key of a service account; other credentials cannot sign."""

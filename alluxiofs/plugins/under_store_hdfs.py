@@ -146,12 +146,19 @@ class HdfsUnderStore(UnderStore):
 
     # --- writing ----------------------------------------------------------------------------------------------
 
-    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
-        return self._writer(name, exclusive)
+    def create(
+        self,
+        name: str,
+        *,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
+        patience: float = Writer.patience,
+    ) -> Writer:
+        return self._writer(name, exclusive, patience)
 
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         """A new file of the old content and the new: what HDFS appends itself cannot be taken back."""
-        return rewriting(self, name, block=_BLOCK, timeout=self.settings.write_timeout)
+        return rewriting(self, name, block=_BLOCK, timeout=self.settings.write_timeout, patience=patience)
 
     def remove(self, name: str, deadline: Deadline) -> None:
         if not self.stat(name, deadline).is_file:
@@ -195,8 +202,8 @@ class HdfsUnderStore(UnderStore):
             raise is_a_directory(source)
         if source == target:
             return
-        writer = self._writer(target, exclusive=False)
-        timeout = writer.patience = deadline.wait()
+        timeout = deadline.wait()
+        writer = self._writer(target, False, timeout)
         try:
             pour(self, entry, writer, block=_BLOCK, timeout=timeout)
             if preserve and entry.version.mtime is not None:
@@ -210,7 +217,7 @@ class HdfsUnderStore(UnderStore):
 
     def touch(self, name: str, deadline: Deadline, truncate: bool = True) -> None:
         if truncate or self._find(name, deadline) is None:
-            self.create(name).commit()
+            self.create(name, patience=deadline.wait()).commit()
             return
         now = time.time_ns() // _MILLISECOND
         self._client.run(lambda client: client.set_times(name, now, now), deadline, name)
@@ -220,16 +227,19 @@ class HdfsUnderStore(UnderStore):
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    def _writer(self, name: str, exclusive: bool) -> HdfsWriter:
+    def _writer(self, name: str, exclusive: bool, patience: float) -> HdfsWriter:
         def check_target() -> None:
-            found = self._find(name, Deadline.after(min(self.settings.write_timeout, Writer.patience)))
+            found = self._find(name, Deadline.after(min(self.settings.write_timeout, patience)))
             if found is not None and not found.is_file:
                 raise is_a_directory(name)
             if found is not None and exclusive:
                 raise exists(name)
 
         check_target()
-        return HdfsWriter(self._client, name, check_target, exclusive=exclusive, timeout=self.settings.write_timeout)
+        timeout = self.settings.write_timeout
+        writer = HdfsWriter(self._client, name, check_target, exclusive=exclusive, timeout=timeout)
+        writer.patience = patience
+        return writer
 
     def _delete(self, name: str, deadline: Deadline, recursive: bool) -> None:
         if not self._client.run(lambda client: client.delete(name, recursive), deadline, name):

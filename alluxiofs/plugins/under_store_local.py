@@ -113,12 +113,21 @@ class LocalUnderStore(UnderStore):
 
     # --- writing ----------------------------------------------------------------------------------------------
 
-    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
-        return ReplaceWriter(name, exclusive=exclusive)
+    def create(
+        self,
+        name: str,
+        *,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
+        patience: float = Writer.patience,
+    ) -> Writer:
+        return ReplaceWriter(name, exclusive=exclusive)  # it waits for nobody
 
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         """A new file of the old content and the new, in the old one's place: in place it would be seen growing."""
-        return AppendWriter(name)
+        writer = AppendWriter(name)
+        writer.patience = patience
+        return writer
 
     def remove(self, name: str, deadline: Deadline) -> None:
         try:

@@ -112,11 +112,11 @@ class ObstoreUnderStore(ObjectStore):
 
     # --- writing ----------------------------------------------------------------------------------------------
 
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         """A new object of the old content and the new, on condition that the old one is what it was."""
-        self._check_key(name, Deadline.after(self.write_timeout))
+        self._check_key(name, Deadline.after(min(self.write_timeout, patience)))
         attempt = functools.partial(append, self, self._client, name, self.settings)
-        return RewritingWriter(self, name, attempt, self.write_timeout)
+        return RewritingWriter(self, name, attempt, self.write_timeout, patience)
 
     def remove_directory(self, name: str, deadline: Deadline, recursive: bool = False) -> None:
         if name and not bucket_and_key(name)[1]:
@@ -240,16 +240,17 @@ class ObstoreUnderStore(ObjectStore):
         # In the name of a copy's source some stores take this for the version to copy, however it is quoted.
         beyond = self.scheme == "s3" and ((source.size or 0) > _LARGEST_COPY or "?versionId=" in source.name)
         if bucket != to_bucket or beyond:
-            self._carry(source, target)
+            self._carry(source, target, deadline)
             return
         self._call(bucket, lambda at: at.library.copy(at.store, key, to_key), deadline, source.name)
 
-    def _carry(self, source: Entry, target: str) -> None:
+    def _carry(self, source: Entry, target: str, deadline: Deadline) -> None:
         """Copy through this machine what the store cannot be asked to copy: what goes to another bucket, or is of more
         than 5 GB."""
         writer = self._writer(target, lambda: None, False, source.size)
+        timeout = writer.patience = deadline.wait()
         try:
-            pour(self, source, writer, block=self.block, timeout=self.write_timeout)
+            pour(self, source, writer, block=self.block, timeout=timeout)
             writer.commit()
         except BaseException:
             writer.abort()

@@ -89,13 +89,13 @@ class OssUnderStore(ObjectStore):
             self._client.forget(name)
             raise
 
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         """A new object of the old content and the new, that says of itself what the old one did.
 
         A new name is taken on condition that it is free. The store has no condition for the content of what is
         replaced: that is looked at right before.
         """
-        self._check_key(name, Deadline.after(min(self.write_timeout, Writer.patience)))
+        self._check_key(name, Deadline.after(min(self.write_timeout, patience)))
 
         def attempt(spool: Spool, timeout: float) -> None:
             old = found_file(self, name, timeout)
@@ -108,7 +108,7 @@ class OssUnderStore(ObjectStore):
             except FileExistsError as error:
                 raise FileChangedError("made by somebody else meanwhile", name) from error
 
-        return RewritingWriter(self, name, attempt, self.write_timeout)
+        return RewritingWriter(self, name, attempt, self.write_timeout, patience)
 
     def sign(self, name: str, expiration: int) -> str:
         bucket, key = bucket_and_key(name)

@@ -171,15 +171,23 @@ class S3UnderStore(UnderStore):
 
     # --- writing ----------------------------------------------------------------------------------------------
 
-    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
-        self._check_key(name, Deadline.after(self.settings.write_timeout))
+    def create(
+        self,
+        name: str,
+        *,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
+        patience: float = Writer.patience,
+    ) -> Writer:
+        timeout = min(self.settings.write_timeout, patience)
+        self._check_key(name, Deadline.after(timeout))
 
         def check_free() -> None:
-            if exclusive and self._exists(name, Deadline.after(self.settings.write_timeout)):
+            if exclusive and self._exists(name, Deadline.after(timeout)):
                 raise exists(name)
 
         check_free()
-        return S3Writer(
+        writer = S3Writer(
             self._client,
             name,
             check_free,
@@ -189,12 +197,14 @@ class S3UnderStore(UnderStore):
             in_flight=self.settings.parts_in_flight,
             timeout=self.settings.write_timeout,
         )
+        writer.patience = patience
+        return writer
 
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         """A new object of the old content and the new, on condition that the old one is what it was."""
-        self._check_key(name, Deadline.after(self.settings.write_timeout))
+        self._check_key(name, Deadline.after(min(self.settings.write_timeout, patience)))
         appending = Appending(self, self._client, name, self.settings)
-        return RewritingWriter(self, name, appending.attempt, self.settings.write_timeout)
+        return RewritingWriter(self, name, appending.attempt, self.settings.write_timeout, patience)
 
     def remove(self, name: str, deadline: Deadline) -> None:
         if not self.stat(name, deadline).is_file:
@@ -259,7 +269,7 @@ class S3UnderStore(UnderStore):
 
     def touch(self, name: str, deadline: Deadline, truncate: bool = True) -> None:
         if truncate or not self._exists(name, deadline):
-            self.create(name).commit()
+            self.create(name, patience=deadline.wait()).commit()
             return
         if "?versionId=" in name:
             raise NotSupportedError(f"{name}: a key like this cannot be copied onto itself, so it gets no new time")
@@ -326,11 +336,12 @@ class S3UnderStore(UnderStore):
             in_flight=self.settings.parts_in_flight,
             timeout=self.settings.write_timeout,
         )
+        timeout = writer.patience = deadline.wait()
         try:
             if by_store:
                 writer.copy(source)
             else:
-                pour(self, source, writer, block=self.settings.part_size, timeout=self.settings.write_timeout)
+                pour(self, source, writer, block=self.settings.part_size, timeout=timeout)
             writer.commit()
         except BaseException:
             writer.abort()

@@ -139,7 +139,7 @@ def test_threads_take_turns(tmp_path: Path, kind: str) -> None:
                 if kind == "general":
                     append(general, path, b"%d" % number)
                 else:
-                    writer = rewriting(local, path, block=4096, timeout=60)
+                    writer = rewriting(local, path, block=4096, timeout=60, patience=60)
                     writer.write(memoryview(b"%d" % number))
                     writer.commit()
         except BaseException as error:

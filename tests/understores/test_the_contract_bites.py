@@ -52,12 +52,19 @@ class _WritesInPlace(Writer):
 
 
 class _ShowsHalfAFile(LocalUnderStore):
-    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+    def create(
+        self,
+        name: str,
+        *,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
+        patience: float = Writer.patience,
+    ) -> Writer:
         return _WritesInPlace(name)
 
 
 class _AppendsInPlace(LocalUnderStore):
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         return _AddsInPlace(name)
 
 
@@ -70,7 +77,7 @@ class _AddsInPlace(_WritesInPlace):
 
 
 class _ForgetsOthers(LocalUnderStore):
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         writer = self.create(name)
         if Path(name).exists():
             writer.write(memoryview(Path(name).read_bytes()))
@@ -78,7 +85,14 @@ class _ForgetsOthers(LocalUnderStore):
 
 
 class _OverwritesAnyway(LocalUnderStore):
-    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+    def create(
+        self,
+        name: str,
+        *,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
+        patience: float = Writer.patience,
+    ) -> Writer:
         return super().create(name, size_hint=size_hint)
 
 

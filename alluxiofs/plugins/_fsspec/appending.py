@@ -38,12 +38,22 @@ class RewritingWriter(SpoolingWriter):
     timeout:
         Seconds that one wait may take, if :attr:`patience` is no less; and after which the file is not tried again.
         Three attempts are made in any case.
+    patience:
+        The writer's.
     """
 
-    def __init__(self, store: UnderStore, name: str, attempt: Callable[[Spool, float], None], timeout: float) -> None:
+    def __init__(
+        self,
+        store: UnderStore,
+        name: str,
+        attempt: Callable[[Spool, float], None],
+        timeout: float,
+        patience: float = Writer.patience,
+    ) -> None:
         # What cannot be appended to is told before anything is written.
-        found_file(store, name, min(timeout, self.patience))
+        found_file(store, name, min(timeout, patience))
         super().__init__(name)
+        self.patience = patience
         self._url = store.url(name)
         self._attempt = attempt
         self._timeout = timeout
@@ -97,7 +107,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_turns.renew)
 
 
-def rewriting(store: UnderStore, name: str, *, block: int, timeout: float) -> Writer:
+def rewriting(store: UnderStore, name: str, *, block: int, timeout: float, patience: float) -> Writer:
     """An appender for any store that can create files. What is there is looked at again right before the commit, so
     that only what changes between the two is lost.
 
@@ -109,15 +119,17 @@ def rewriting(store: UnderStore, name: str, *, block: int, timeout: float) -> Wr
         Bytes that are read at a time.
     timeout:
         Seconds that one read may take, and after which a file that others keep changing is given up.
+    patience:
+        The writer's.
     """
 
     def attempt(spool: Spool, wait: float) -> None:
         old = found_file(store, name, wait)
         if old is None or spool.size:
             check = functools.partial(check_unchanged, store, name, old, wait)
-            rewrite(store, old, store.create(name), spool, block=block, timeout=wait, check=check)
+            rewrite(store, old, store.create(name, patience=wait), spool, block=block, timeout=wait, check=check)
 
-    return RewritingWriter(store, name, attempt, timeout)
+    return RewritingWriter(store, name, attempt, timeout, patience)
 
 
 def rewrite(

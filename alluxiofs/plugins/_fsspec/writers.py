@@ -17,12 +17,12 @@ from alluxiofs.plugins._fsspec.waiting import one_wait
 if TYPE_CHECKING:
     from alluxiofs.plugins._fsspec.client import Client
 
-__all__ = ["CollectingWriter", "MovingWriter", "StreamingWriter"]
+__all__ = ["BufferedWriter", "CollectingWriter", "MovingWriter", "StreamingWriter"]
 
 _BLOCK = 4 * 1024 * 1024
 
 
-class _BufferedWriter(Writer):
+class BufferedWriter(Writer):
     """Hands blocks to the client, each within a limit of its own.
 
     Parameters
@@ -96,7 +96,7 @@ class _BufferedWriter(Writer):
     def _discard(self) -> None: ...
 
 
-class StreamingWriter(_BufferedWriter):
+class StreamingWriter(BufferedWriter):
     """For stores of objects: their clients' files show nothing until they are closed."""
 
     _file: Optional[Any] = None
@@ -119,7 +119,7 @@ class StreamingWriter(_BufferedWriter):
             self._run(self._file.discard)
 
 
-class MovingWriter(_BufferedWriter):
+class MovingWriter(BufferedWriter):
     """For stores where a file can be seen while it is written: it is written under another name, then moved."""
 
     _file: Optional[Any] = None
@@ -145,7 +145,7 @@ class MovingWriter(_BufferedWriter):
             self._client.call("rm_file", one_wait(self, self._timeout), self._partial)
 
 
-class CollectingWriter(_BufferedWriter):
+class CollectingWriter(BufferedWriter):
     """For memory: the file is put there in one step, and whether the name is free is asked in the same step."""
 
     _one_at_a_time = threading.Lock()

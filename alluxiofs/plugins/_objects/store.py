@@ -172,19 +172,29 @@ class ObjectStore(UnderStore):
 
     # --- writing ------------------------------------------------------------------------------------------------
 
-    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
-        self._check_key(name, Deadline.after(min(self.write_timeout, Writer.patience)))
+    def create(
+        self,
+        name: str,
+        *,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
+        patience: float = Writer.patience,
+    ) -> Writer:
+        timeout = min(self.write_timeout, patience)
+        self._check_key(name, Deadline.after(timeout))
 
         def check_free() -> None:
-            if exclusive and self._exists(name, Deadline.after(min(self.write_timeout, Writer.patience))):
+            if exclusive and self._exists(name, Deadline.after(timeout)):
                 raise exists(name)
 
         check_free()
-        return self._writer(name, check_free, exclusive, size_hint)
+        writer = self._writer(name, check_free, exclusive, size_hint)
+        writer.patience = patience
+        return writer
 
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         """A new object of the old content and the new."""
-        return rewriting(self, name, block=self.block, timeout=self.write_timeout)
+        return rewriting(self, name, block=self.block, timeout=self.write_timeout, patience=patience)
 
     def remove(self, name: str, deadline: Deadline) -> None:
         if not self.stat(name, deadline).is_file:
@@ -260,7 +270,7 @@ class ObjectStore(UnderStore):
                     raise is_a_directory(name)
                 self._copy(found, name, deadline)
                 return
-        self.create(name).commit()
+        self.create(name, patience=deadline.wait()).commit()
 
     # --- within -------------------------------------------------------------------------------------------------
 

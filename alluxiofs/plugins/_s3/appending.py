@@ -91,7 +91,7 @@ class Appending:
         tag = "" if old is None else (old.version.tag or "").partition(":")[2]
         weak = tag.startswith("W/")  # which no condition on it ever meets
         settings = self._settings
-        return S3Writer(
+        writer = S3Writer(
             self._client,
             self._name,
             functools.partial(check_unchanged, self._store, self._name, old, timeout),
@@ -103,6 +103,8 @@ class Appending:
             in_flight=settings.parts_in_flight,
             timeout=timeout,
         )
+        writer.patience = timeout
+        return writer
 
 
 def _meaning(error: OSError, name: str) -> OSError:

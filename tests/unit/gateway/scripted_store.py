@@ -94,12 +94,19 @@ class ScriptedStore(UnderStore):
             raise FileChangedError("another generation", name)
         view[:] = data[offset : offset + len(view)]
 
-    def create(self, name: str, *, exclusive: bool = False, size_hint: Optional[int] = None) -> Writer:
+    def create(
+        self,
+        name: str,
+        *,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
+        patience: float = Writer.patience,
+    ) -> Writer:
         if exclusive and name in self.files:
             raise exists(name)
         return _ScriptedWriter(self, name, b"")
 
-    def append(self, name: str) -> Writer:
+    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         return _ScriptedWriter(self, name, self.files[name][0] if name in self.files else b"")
 
     def remove(self, name: str, deadline: Deadline) -> None:
