@@ -1,4 +1,4 @@
-"""Opening a file to write it begins with a look at what is there: that wait ends with the filesystem's deadline, too."""
+"""Opening a file to write it begins with a look at what is there: that wait, too, ends with the deadline."""
 
 from __future__ import annotations
 
