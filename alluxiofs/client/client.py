@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 
 from alluxiofs.client.former import FormerCalls
 from alluxiofs.client.jobs import Jobs
-from alluxiofs.errors import ConfigurationError, UnknownSettingError, nearest, not_found
+from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError, nearest, not_found
 from alluxiofs.interfaces import LoadOptions, LoadProgress, LoadState, Location
 from alluxiofs.logs import fields
 
@@ -131,7 +131,7 @@ class AlluxioClient(FormerCalls):
         return self.jobs.stop(self._locate(path))
 
     def load(
-        self, path: str, timeout: Optional[float] = None, callback: Optional[_Told] = None, **options: Any
+        self, path: str, timeout: Optional[float] = None, callback: Union[_Told, bool, None] = None, **options: Any
     ) -> bool:
         """Have the cluster load a file or directory, and wait until that is done.
 
@@ -143,6 +143,7 @@ class AlluxioClient(FormerCalls):
             Seconds; the job goes on when they are over. ``None``: as long as it takes.
         callback:
             An fsspec callback (``TqdmCallback``), told of bytes; or a function, called with each state and its details.
+            A bool is taken for ``verbose``, which alluxiofs 1 had in this place.
         options:
             Those of :meth:`submit_load`.
 
@@ -156,6 +157,11 @@ class AlluxioClient(FormerCalls):
         OSError
             If no worker says any more how the job stands, for as long as the argument ``deadline`` of this client.
         """
+        if isinstance(callback, bool):
+            options.setdefault("verbose", callback)
+            callback = None
+        if not (callback is None or callable(callback) or hasattr(callback, "absolute_update")):
+            raise SettingTypeError(f"callback={callback!r}: a function or a callback of fsspec is needed")
         location = self._locate(path)
         until = None if timeout is None else time.monotonic() + timeout
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any, List, Union
 
+from alluxiofs.client.status import AlluxioPathStatus
+from alluxiofs.errors import ConfigurationError
 from alluxiofs.gateway import Gateway
 
 __all__ = ["ANSWERED", "FormerCalls"]
@@ -13,8 +15,6 @@ _FS = "AlluxioFileSystem, made with the same arguments, has it:"
 ANSWERED = {
     "convert_ufs_path_to_alluxio_path": "nothing is to be converted: paths are the under store's own, or its URLs",
     "cp": f"{_FS} fs.cp(path1, path2, recursive=True)",
-    "get_file_status": f"{_FS} fs.info(path)",
-    "listdir": f"{_FS} fs.ls(path, detail=True)",
     "read_batch": f"{_FS} fs.cat(paths), or fs.cat_ranges(paths, starts, ends)",
     "read_batch_threaded": f"{_FS} fs.cat(paths), or fs.cat_ranges(paths, starts, ends)",
     "read_chunked": f"{_FS} fs.open(path), which reads ahead by itself",
@@ -34,12 +34,34 @@ class FormerCalls:
         """The read and write path."""
         raise NotImplementedError
 
+    def listdir(self, path: str) -> List[AlluxioPathStatus]:
+        """What is in a directory, or the file itself; ``fs.ls(path, detail=True)``."""
+        gateway = self.gateway
+        location = gateway.locate(path)
+        return [AlluxioPathStatus.of(entry, gateway.child(location, entry.name)) for entry in gateway.list(location)]
+
+    def get_file_status(self, path: str) -> AlluxioPathStatus:
+        """What is known of a path; ``fs.info(path)``."""
+        location = self.gateway.locate(path)
+        return AlluxioPathStatus.of(self.gateway.stat(location), location)
+
     def read(self, file_path: str) -> bytes:
         """The content of a file; ``fs.cat_file(path)``."""
         return self.gateway.read_range(self.gateway.locate(file_path))
 
     def read_range(self, file_path: str, offset: int, length: int) -> bytes:
-        """So many bytes of a file (-1: all that are left); ``fs.cat_file(path, start, end)``."""
+        """So many bytes of a file (-1: all that are left); ``fs.cat_file(path, start, end)``.
+
+        Raises
+        ------
+        ConfigurationError
+            For a negative offset, or another negative length.
+        """
+        if offset < 0 or length < -1:
+            raise ConfigurationError(
+                f"offset={offset}, length={length}: bytes are counted from the beginning, and a length of -1 means all "
+                "that are left"
+            )
         return self.gateway.read_range(self.gateway.locate(file_path), offset, None if length < 0 else offset + length)
 
     def read_file_range(self, file_path: str, alluxio_path: Any = None, offset: int = 0, length: int = -1) -> bytes:

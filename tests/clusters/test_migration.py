@@ -12,6 +12,7 @@ import pytest
 
 import alluxiofs
 from alluxiofs import AlluxioClient, AlluxioFileSystem, setup_logger
+from alluxiofs.client import AlluxioPathStatus
 from alluxiofs.client.former import ANSWERED, FormerCalls
 from alluxiofs.settings import Settings
 from alluxiofs.settings.arguments import ARGUMENTS
@@ -173,6 +174,13 @@ def test_calls_that_are_understood(tmp_path: Path) -> None:
         assert client.read_range(path, 2, 3) == b"234"
         assert client.read_file_range(path, "/mnt/a.bin", 7) == b"789"
         assert (client.head(path, 2), client.tail(path, 2), client.tail(path, 0)) == (b"01", b"89", b"")
+        for offset, length in ((-1, 100), (9, -2)):
+            with pytest.raises(ValueError, match="counted from the beginning"):
+                client.read_range(path, offset, length)
+        assert client.read_range(path, 9, 100) == b"9"
+        assert client.load(path, 30, True), "the third argument was verbose"
+        with pytest.raises(TypeError, match="callback='yes'"):
+            client.load(path, 30, "yes")  # type: ignore[arg-type]  # what it is about
         new = cluster.url("new.bin")
         assert client.write(new, b"new")
         assert client.read(new) == b"new"
@@ -181,3 +189,29 @@ def test_calls_that_are_understood(tmp_path: Path) -> None:
         assert client.mv(new, cluster.url("folder/moved"))
     assert (tmp_path / "folder" / "moved").read_bytes() == b"new"
     assert (tmp_path / "folder" / "empty").read_bytes() == b""
+
+
+@pytest.mark.parametrize("under_store", [{}, {"target_protocol": "file"}], ids=["workers-alone", "with-an-under-store"])
+@pytest.mark.parametrize("dialect", ["pages", "rest"])
+def test_what_is_told_of_paths(tmp_path: Path, dialect: str, under_store: Dict[str, Any]) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.bin").write_bytes(b"0" * 77542)
+    (tmp_path / "b.bin").write_bytes(b"1")
+    with StandInCluster(tmp_path, dialect=dialect) as cluster:
+        client = AlluxioClient(**under_store, **cluster.arguments)
+        for folder in (cluster.url(), cluster.url() + "/"):
+            listed = {one.name: one for one in client.listdir(folder)}
+            assert set(listed) == {"folder", "b.bin"}
+            assert listed["folder"].type == client.get_file_status(folder).type == "directory"
+            assert listed["folder"].length == 0
+        told = client.get_file_status(cluster.url("folder/a.bin"))
+        assert isinstance(told, AlluxioPathStatus)
+        assert client.listdir(cluster.url("folder")) == [told] == client.listdir(cluster.url("folder/a.bin"))
+        assert (told.type, told.name, told.ufs_path) == ("file", "a.bin", cluster.url("folder/a.bin"))
+        assert told.length == told.size == 77542
+        assert told.human_readable_file_size == "75.72KB"
+        mtime = (tmp_path / "folder" / "a.bin").stat().st_mtime
+        assert abs(told.last_modification_time_ms - mtime * 1000) < 2
+        assert told.mtime == told.last_modification_time_ms
+        with pytest.raises(FileNotFoundError):
+            client.get_file_status(cluster.url("missing"))
