@@ -180,7 +180,7 @@ def test_calls_that_are_understood(tmp_path: Path) -> None:
         assert client.read_range(path, 9, 100) == b"9"
         assert client.load(path, 30, True), "the third argument was verbose"
         with pytest.raises(TypeError, match="callback='yes'"):
-            client.load(path, 30, "yes")  # type: ignore[arg-type]  # what it is about
+            client.load(path, 30, "yes")
         new = cluster.url("new.bin")
         assert client.write(new, b"new")
         assert client.read(new) == b"new"
