@@ -195,7 +195,9 @@ def assumed(server: S3Server) -> Dict[str, str]:
     return found
 
 
-def test_an_s3_session_that_ends_in_mid_file(minio_server: S3Server) -> None:
+@pytest.mark.parametrize("clock", [True, False], ids=["its clock says so", "the store says so"])
+@pytest.mark.parametrize(("code", "refused"), [("ExpiredToken", 400), ("InvalidAccessKeyId", 403)])
+def test_an_s3_session_that_ends_in_mid_file(minio_server: S3Server, clock: bool, code: str, refused: int) -> None:
     from aiobotocore.credentials import AioRefreshableCredentials
     from aiobotocore.session import AioSession
 
@@ -221,13 +223,13 @@ def test_an_s3_session_that_ends_in_mid_file(minio_server: S3Server) -> None:
     def has_ended(request: Request) -> bool:
         return any(key in request.headers.get("authorization", "") for key in ended)
 
-    refusal = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+    refusal = f"<Error><Code>{code}</Code><Message>The provided token has expired.</Message></Error>".encode()
     past = datetime.now(timezone.utc) - timedelta(hours=1)
     credentials = AioRefreshableCredentials("none-yet", "none-yet", "none-yet", past, renew, "a callable")
     session = AioSession()
     session._credentials = credentials
     with FaultProxy(minio_server.host, minio_server.port) as proxy:
-        proxy.fault(status(400, refusal), when=has_ended, times=None)
+        proxy.fault(status(refused, refusal), when=has_ended, times=None)
         options = {
             "endpoint_url": f"http://{proxy.host}:{proxy.port}",
             "session": session,
@@ -237,7 +239,8 @@ def test_an_s3_session_that_ends_in_mid_file(minio_server: S3Server) -> None:
 
         def end() -> None:
             ended.append(given[0]["AccessKeyId"])
-            credentials._expiry_time = past  # as its own clock would find
+            if clock:
+                credentials._expiry_time = past
 
         read_on(fs, f"{bucket}/dir/file", end)
         assert len(given) == 2, "one renewal serves all threads"

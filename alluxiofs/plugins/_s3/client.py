@@ -31,6 +31,7 @@ from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
 from alluxiofs.plugins._s3.failures import translated
 from alluxiofs.plugins._s3.options import check_options
+from alluxiofs.plugins._s3.renewing import Renewal
 from alluxiofs.plugins._s3.times import parse_time
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class S3Client:
         self._lock = threading.Lock()
         self._made: Optional[S3FileSystem] = None
         self._connected = False
+        self._renewal = Renewal()
 
     def call(self, method: str, deadline: Deadline, name: str, **parameters: Any) -> Dict[str, Any]:
         """The answer to one request.
@@ -138,15 +140,30 @@ class S3Client:
             sending = self._sender(made, met)(method, **parameters)
             return Started(asyncio.run_coroutine_threadsafe(sending, made.loop), met)
 
-    @staticmethod
-    def _sender(made: S3FileSystem, met: List[BaseException]) -> Callable[..., Coroutine[Any, Any, Dict[str, Any]]]:
+    def _sender(
+        self, made: S3FileSystem, met: List[BaseException]
+    ) -> Callable[..., Coroutine[Any, Any, Dict[str, Any]]]:
+        from botocore.exceptions import ClientError
+
         async def send(method: str, **parameters: Any) -> Dict[str, Any]:
             await made.set_session()  # a no-op but for a session that somebody closed
             client = await made.get_s3(parameters.get("Bucket"))
             client.meta.events.register("needs-retry.s3", _remember, unique_id="alluxiofs-failures")
             _met.set(met)
-            bound = getattr(client, method)
-            answer: Dict[str, Any] = await bound(**made._get_s3_method_kwargs(bound, made.req_kw, **parameters))
+            bound, held = getattr(client, method), client._request_signer._credentials
+            whole = made._get_s3_method_kwargs(bound, made.req_kw, **parameters)
+            used = self._renewal.of_now(held)
+            body = parameters.get("Body")
+            start = body.tell() if hasattr(body, "seek") else None
+            answer: Dict[str, Any]
+            try:
+                answer = await bound(**whole)
+            except ClientError as error:
+                if not await self._renewal.renewed(held, used, error):
+                    raise
+                if start is not None:  # the first attempt has read it to its end
+                    body.seek(start)
+                answer = await bound(**whole)
             return answer
 
         return send

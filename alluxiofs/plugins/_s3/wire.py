@@ -22,6 +22,7 @@ from alluxiofs.plugins._http.pool import Pools
 from alluxiofs.plugins._s3.client import bucket_and_key
 from alluxiofs.plugins._s3.failures import refused
 from alluxiofs.plugins._s3.headers import complaint, said
+from alluxiofs.plugins._s3.renewing import ENDED, is_renewable
 from alluxiofs.plugins._s3.signing import Secrets
 from alluxiofs.plugins._s3.ways import Way, find_way, idle_limit, quoted
 
@@ -127,7 +128,7 @@ class Wire:
                     raise _about(name, error) from error
                 problem = error
             else:
-                if 300 <= answer.status < 400 or answer.status == 400:
+                if 300 <= answer.status < 400 or answer.status == 400 or _ended(way, answer):
                     # Another region, a token that has expired …: the client finds out, and next time is asked again.
                     self._ways.pop((method, bucket), None)
                     return None
@@ -202,6 +203,11 @@ def failure(answer: Answer, name: str) -> Exception:
 
     code, message = complaint(answer.body)
     return refused(code or str(answer.status), message or responses.get(answer.status, ""), answer.status, name)
+
+
+def _ended(way: Way, answer: Answer) -> bool:
+    """Whether the store refuses credentials that the client can renew."""
+    return answer.status in (401, 403) and complaint(answer.body)[0] in ENDED and is_renewable(way.credentials)
 
 
 def _request(way: Way, key: str, own: Mapping[str, str], secrets: Optional[Secrets]) -> bytes:
