@@ -1,8 +1,8 @@
 """Stats and listings as bytes that another process can read: what is noted beside the pages of a page store.
 
 A note is a mark of this format, the XXH3 of what follows, and JSON in ASCII, one list a line: what the note is about
-and from when, then the entries. An entry is noted only where every value of it comes back as it was; what is not a
-whole note of this format is none. Nothing in a note is ever run.
+and from when, then the entries: one as its values in order, several by column. An entry is noted only where every value
+of it comes back as it was; what is not a whole note of this format is none. Nothing in a note is ever run.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from attrs import frozen
 
 from alluxiofs.interfaces import Entry, Version
 
-__all__ = ["Moment", "asked_at", "decode", "decode_moment", "encode", "encode_moment"]
+__all__ = ["Moment", "Told", "decode", "decode_moment", "encode", "encode_moment"]
 
-_MARK = b"axm2"
+_MARK = b"axm3"
 _HEADER = len(_MARK) + 8
+_parsed = json.JSONDecoder().raw_decode
 _TEXT, _NUMBER, _TIME = (str,), (int, type(None)), (float, int, type(None))
 _TEXT_OR_NONE = (str, type(None))
 _PLAIN = {str, int, bool, type(None)}
@@ -41,6 +42,7 @@ _VERSION_COLUMNS: Sequence[Tuple[str, Tuple[type, ...]]] = (
     ("mtime", _NUMBER),
     ("mtime_precision", (int,)),
 )
+_ROW: Sequence[Tuple[type, ...]] = (_TEXT, *(types for _, types in (*_COLUMNS, *_VERSION_COLUMNS)), (dict,))
 
 
 @frozen
@@ -79,29 +81,44 @@ def encode(key: str, asked: Moment, entries: Sequence[Entry]) -> Optional[bytes]
         In the order in which they are to come back.
     """
     try:
-        return _sealed([key, *_row(asked)], [len(entries), *_packed(entries)])
+        content = _told_entry(entries[0]) if len(entries) == 1 else [len(entries), *_packed(entries)]
+        return _sealed([key, *_row(asked)], content)
     except (_LossyError, ValueError, OverflowError, RecursionError):
         return None
 
 
-def asked_at(note: bytes, key: str) -> Optional[Moment]:
-    """When a note's entries were asked for; ``None`` if this is no note of :func:`encode` for ``key``. Costs little,
-    however many entries there are."""
+@frozen
+class Told:
+    """What a note says.
+
+    Parameters
+    ----------
+    asked:
+        When the source was asked.
+    """
+
+    asked: Moment
+    _content: str
+
+    def entries(self) -> Optional[Tuple[Entry, ...]]:
+        """What it answered; ``None`` if that is nothing of :func:`encode`."""
+        try:
+            content = _list(self._content)
+            if type(content[0]) is str:
+                return (_read_entry(content),)
+            count, *packed = content
+            return tuple(_unpacked(count, *packed))
+        except (ValueError, TypeError, LookupError, StopIteration, OverflowError, RecursionError, AttributeError):
+            return None
+
+
+def decode(note: bytes, key: str) -> Optional[Told]:
+    """What a note says; ``None`` if this is no note of :func:`encode` for ``key``. Costs little, however many entries
+    there are."""
     try:
-        head, _ = _opened(note)
-        said, *asked = head
-        return Moment(*_checked_moment(asked)) if said == key else None
+        (said, *asked), content = _opened(note)
+        return Told(Moment(*_checked_moment(asked)), content) if said == key else None
     except (ValueError, TypeError, RecursionError):
-        return None
-
-
-def decode(note: bytes) -> Optional[Tuple[Entry, ...]]:
-    """The entries of a note; ``None`` if this is none of :func:`encode`."""
-    try:
-        _, content = _opened(note)
-        count, *packed = _list(content)
-        return tuple(_unpacked(count, *packed))
-    except (ValueError, TypeError, LookupError, StopIteration, OverflowError, RecursionError):
         return None
 
 
@@ -125,18 +142,18 @@ def _sealed(*lists: List[Any]) -> bytes:
     return _MARK + xxhash.xxh3_64_digest(text) + text
 
 
-def _opened(note: bytes) -> Tuple[List[Any], bytes]:
+def _opened(note: bytes) -> Tuple[List[Any], str]:
     """The first list, and the line of the second one."""
     text = note[_HEADER:]
     if note[: len(_MARK)] != _MARK or xxhash.xxh3_64_digest(text) != note[len(_MARK) : _HEADER]:
         raise ValueError("not a note of this format")
-    head, _, content = text.partition(b"\n")
+    head, _, content = text.decode("ascii").partition("\n")
     return _list(head), content
 
 
-def _list(line: bytes) -> List[Any]:
-    content = json.loads(line)
-    if type(content) is not list:
+def _list(line: str) -> List[Any]:
+    content, end = _parsed(line)
+    if type(content) is not list or end != len(line):
         raise TypeError("not a list")
     return content
 
@@ -150,6 +167,33 @@ def _checked_moment(row: List[Any]) -> Tuple[str, float, float]:
     if type(start) is not str or type(monotonic) is not float or type(wall) is not float:
         raise TypeError("not a moment")
     return start, monotonic, wall
+
+
+# --- one entry: its values in order, for one is read for each file that is opened -----------------------------------
+
+
+def _told_entry(entry: Entry) -> List[Any]:
+    version = entry.version
+    if type(entry) is not Entry or type(version) is not Version or type(entry.extra) is not dict:
+        raise _LossyError
+    row = [entry.name, *(getattr(entry, column) for column, _ in _COLUMNS)]
+    row += [getattr(version, column) for column, _ in _VERSION_COLUMNS]
+    for value, types in zip(row, _ROW):
+        if type(value) not in types or (type(value) is float and not math.isfinite(value)):
+            raise _LossyError
+    return [*row, _told(entry.extra)["d"]]
+
+
+def _read_entry(row: List[Any]) -> Entry:
+    if len(row) != len(_ROW):
+        raise ValueError("another number of values")
+    for value, types in zip(row, _ROW):
+        if type(value) not in types:
+            raise TypeError("a value of another type")
+    name, kind, size, created, modified, owner, group, mode, tag, length, mtime, precision, told = row
+    extra = {name: value if type(value) in _AS_THEY_ARE else _read(value) for name, value in told.items()}
+    version = Version(tag, length, mtime, precision)
+    return Entry(name, kind, size, version, created, modified, owner, group, mode, extra)
 
 
 # --- entries by column: a listing has many of the same -----------------------------------------------------------

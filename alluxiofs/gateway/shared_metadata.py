@@ -22,7 +22,7 @@ from attrs import frozen
 from alluxiofs.errors import PageStoreError
 from alluxiofs.gateway.keeping import PAUSE, Keeper
 from alluxiofs.gateway.metadata import forgotten_since
-from alluxiofs.gateway.notes import Moment, asked_at, decode, decode_moment, encode, encode_moment
+from alluxiofs.gateway.notes import Moment, decode, decode_moment, encode, encode_moment
 from alluxiofs.gateway.parts import Mount
 from alluxiofs.gateway.tenant import tenant_of
 from alluxiofs.interfaces import Entry, PageStore
@@ -144,9 +144,10 @@ class SharedMetadata:
         note = self._get(note_key)
         if note is None or len(note) > self._largest:
             return None
-        asked = asked_at(note, key)
-        if asked is None:
+        told = decode(note, key)
+        if told is None:
             return None
+        asked = told.asked
         age = self._age(asked)
         if age is None or age >= self._ttl:
             self._pass_over(note_key)
@@ -155,7 +156,7 @@ class SharedMetadata:
             return None
         if any(self._changed_since(mount, url, asked) for url in (*above, _EVERYTHING)):
             return None
-        entries = decode(note)
+        entries = told.entries()
         return None if entries is None else Noted(entries, asked.monotonic, asked.monotonic + self._ttl)
 
     def _pass_over(self, note_key: bytes) -> None:
@@ -180,9 +181,8 @@ class SharedMetadata:
 
     def _age(self, asked: Moment) -> Optional[float]:
         """Seconds since a moment; ``None`` if that cannot be told."""
-        now = self.now()
-        age, by_the_wall = now.monotonic - asked.monotonic, now.wall - asked.wall
-        if now.start != asked.start or age < 0 or abs(age - by_the_wall) > _DISAGREEMENT:
+        age, by_the_wall = time.monotonic() - asked.monotonic, time.time() - asked.wall
+        if self._this_start() != asked.start or age < 0 or abs(age - by_the_wall) > _DISAGREEMENT:
             return None
         return age
 

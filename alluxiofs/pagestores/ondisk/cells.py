@@ -6,8 +6,6 @@ import errno
 import os
 from typing import List, Optional, Tuple
 
-from attrs import evolve
-
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.layout import DESCRIPTOR_BYTES, NOTE, PINNED, Descriptor
 from alluxiofs.pagestores.ondisk.mapped import Handle, Mapped, not_ours, open_regular
@@ -139,7 +137,7 @@ class Cells:
     def put_flags(self, section: Section, cell: int, descriptor: Descriptor, flags: int) -> None:
         """Say something else of the page in a cell. Its word stays, for readers go by it; nobody else writes the parts
         that are written here, but for the use."""
-        data = evolve(descriptor, flags=flags).pack()[layout.LENGTH_AT :]
+        data = descriptor._replace(flags=flags).pack()[layout.LENGTH_AT :]
         section.put(self.index, (cell + 1) * DESCRIPTOR_BYTES + layout.LENGTH_AT, data)
 
     def put_free(self, section: Section, cell: int, following: int) -> None:

@@ -234,6 +234,13 @@ class Control:
         """Whether somebody is changing something, or was when he came to his end."""
         return self.words[layout.STATE_AT // 8 + 1] != 0
 
+    def settled(self) -> int:
+        """A number that is another one after each change; 0 while somebody changes something. What was found between
+        two looks that give the same one is so until a third one gives another."""
+        at = layout.STATE_AT // 8
+        number = self.words[at]  # first: whoever begins afterwards is seen by the next word
+        return 0 if self.words[at + 1] else number
+
     def begin(self, section: Section) -> None:
         """Somebody changes something."""
         self._put_state(section, self._reserve(), 1)
@@ -243,7 +250,8 @@ class Control:
         data = bytearray(self.file.raw[layout.RECORDS_AT : layout.STATE_AT + layout.STATE.size])
         for size_class, record in self._changed.items():
             layout.RECORD.pack_into(data, size_class * layout.RECORD.size, *record)
-        layout.STATE.pack_into(data, layout.STATE_AT - layout.RECORDS_AT, max(self._reserved, self._next), 0)
+        # Not the number that it began with: see ``settled``.
+        layout.STATE.pack_into(data, layout.STATE_AT - layout.RECORDS_AT, max(self._reserved, self._next) + 1, 0)
         data += _check(data)
         first = min(self._changed, default=layout.CLASSES) * layout.RECORD.size
         with memoryview(data) as view:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Dict, List, Set
 
-from attrs import evolve
-
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.cells import Cells
 from alluxiofs.pagestores.ondisk.files import Files
@@ -129,7 +127,7 @@ def _move(files: Files, section: Section, cells: Cells, cell: int, homes: List[i
     cells.put_bytes(section, home, data)
     page_hash = layout.page_hash(found.key, found.index)
     files.hints.add(section, page_hash, cells.size_class, home, files.hash_of)
-    cells.put(section, home, evolve(found, word=Word.moved(found.word)))
+    cells.put(section, home, found._replace(word=Word.moved(found.word)))
     cells.put_free(section, cell, 0)
     files.hints.remove(section, page_hash, cells.size_class, cell)
     return True

@@ -19,6 +19,8 @@ from alluxiofs.pagestores.ondisk.section import Section
 __all__ = ["OWNERS", "Files"]
 
 OWNERS = "owners"
+_LOOKS = 3  # at what may just be replaced
+_MOST_ABSENT = 4096
 _INDEX = re.compile(r"(\d{1,2})\.index")
 
 
@@ -38,6 +40,7 @@ class Files:
         self.lock = FolderLock(f"{path}/lock")
         self.owners = Owners(f"{path}/{OWNERS}")
         self._cells: Dict[int, Cells] = {}
+        self._absent: Dict[bytes, int] = {}  # notes that there are not, and when nothing had changed since
 
     def cells(self, size_class: int) -> Optional[Cells]:
         """The cells of a size class; ``None`` if there are none."""
@@ -82,7 +85,7 @@ class Files:
         """A page, not verified; ``None`` if it is not kept."""
         size_class = layout.class_of(length)
         for cell in self.hints.find(layout.page_hash(key, index), size_class):
-            cells = self.cells(size_class)
+            cells = self._cells.get(size_class) or self.cells(size_class)
             found = None if cells is None else cells.descriptor(cell)
             if (
                 cells is not None
@@ -93,6 +96,29 @@ class Files:
                 return Found(cells, cell, found)
         return None
 
+    def find_note(self, key: bytes) -> Optional[Found]:
+        """A note, not verified; ``None`` if there is none."""
+        settled = self.control.settled()
+        page_hash = layout.page_hash(key, NOTE)
+        for _ in range(_LOOKS):
+            places = self.hints.find_any(page_hash)
+            notes = self.notes_at(key, places) if places else ()
+            if notes:
+                return Found(*notes[0])
+            if not places:
+                break  # else it may have been replaced just now
+        if settled and settled == self.control.settled():
+            if len(self._absent) >= _MOST_ABSENT:
+                self._absent.clear()
+            self._absent[key] = settled
+        return None
+
+    def lacks_note(self, key: bytes) -> bool:
+        """Whether there was no such note, and nothing has changed since, whoever may have changed it: what is noted of
+        changes is looked for with each stat that is, and is seldom there."""
+        settled = self.control.settled()
+        return bool(settled) and self._absent.get(key) == settled
+
     def notes(self, key: bytes) -> List[Tuple[Cells, int, Descriptor]]:
         """The cells with what is noted under a key, the last one first. There is more than one only while another
         takes its place, or when somebody came to his end then."""
@@ -102,7 +128,7 @@ class Files:
         """The same, where the hints say that they may be."""
         found = []
         for size_class, cell in dict.fromkeys(places):  # a hint may be there twice
-            cells = self.cells(size_class)
+            cells = self._cells.get(size_class) or self.cells(size_class)
             descriptor = None if cells is None else cells.descriptor(cell)
             if (
                 cells is not None

@@ -66,6 +66,11 @@ class Folder:
 
     # --- files --------------------------------------------------------------------------------------------------
 
+    def opened(self) -> Optional[Files]:
+        """The files if they were opened before, without a look whether they still are there: for finding something.
+        What is in a file that was removed is right; who finds nothing looks again in :meth:`files`."""
+        return self._open.get(self.layout)
+
     def files(self) -> Optional[Files]:
         """The files, for reading without the lock; ``None`` if there is no store here yet."""
         files = self._open.get(self.layout)

@@ -27,12 +27,28 @@ _CELLS = (1 << _CELL_BITS) - 1
 _CLASSES = (1 << _CLASS_BITS) - 1
 _BUCKET = struct.Struct(f"<{_WAYS}Q")
 
+_from_bytes = int.from_bytes
+
 HashOf = Callable[[int, int], Optional[int]]
 """``hash_of(size_class, cell)``: of the page that is there, ``None`` if there is none."""
 
 
 def _hint(page_hash: int, size_class: int, cell: int) -> int:
     return page_hash >> 40 << 40 | size_class << _CELL_BITS | (cell + 1)
+
+
+def _hinted(bucket: bytes, high: bytes) -> List[Tuple[int, int]]:
+    """The size classes and cells of the hints in a bucket whose upper bytes are these. Those are looked for as bytes,
+    for most looks find one hint or none, and numbers of all 32 take three times as long."""
+    found: List[Tuple[int, int]] = []
+    end = bucket.find(high) + len(high)
+    while end >= len(high):
+        if not end & 7:  # where a hint ends; elsewhere these bytes are parts of others
+            cell = _from_bytes(bucket[end - 8 : end - 4], "little") - 1
+            if cell >= 0:
+                found.append((bucket[end - 4], cell))
+        end = bucket.find(high, end - len(high) + 1) + len(high)
+    return found
 
 
 class Hints:
@@ -52,23 +68,12 @@ class Hints:
 
     def find(self, page_hash: int, size_class: int) -> List[int]:
         """The cells where the page may be."""
-        high = page_hash >> 40 << _CLASS_BITS | size_class
-        bucket = self._bucket_of(page_hash)
-        if high.to_bytes(4, "little") not in bucket:
-            return []  # soon seen, for most looks are for what is not there
-        return [(hint & _CELLS) - 1 for hint in _BUCKET.unpack(bucket) if hint >> _CELL_BITS == high and hint & _CELLS]
+        high = (page_hash >> 40 << _CLASS_BITS | size_class).to_bytes(4, "little")
+        return [cell for _, cell in _hinted(self._bucket_of(page_hash), high)]
 
     def find_any(self, page_hash: int) -> List[Tuple[int, int]]:
         """The size classes and cells where something of that hash may be."""
-        high = page_hash >> 40
-        bucket = self._bucket_of(page_hash)
-        if high.to_bytes(3, "little") not in bucket:
-            return []
-        return [
-            (hint >> _CELL_BITS & _CLASSES, (hint & _CELLS) - 1)
-            for hint in _BUCKET.unpack(bucket)
-            if hint >> 40 == high and hint & _CELLS
-        ]
+        return _hinted(self._bucket_of(page_hash), (page_hash >> 40).to_bytes(3, "little"))
 
     def add(self, section: Section, page_hash: int, size_class: int, cell: int, hash_of: HashOf) -> None:
         """A page comes. In a bucket that is full, after all, another one loses its hint."""
@@ -146,7 +151,7 @@ class Hints:
         before, number = 0, self._number()
         while number != before:
             begin = self._place(page_hash, number) * BUCKET_BYTES
-            bucket = self.file.raw[begin : begin + BUCKET_BYTES]
+            bucket: bytes = self.file.raw[begin : begin + BUCKET_BYTES]
             before, number = number, self._number()
         return bucket
 

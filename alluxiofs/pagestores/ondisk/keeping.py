@@ -147,7 +147,7 @@ class Keeping:
             files.hints.add(section, hashes[cell], cells.size_class, cell, hash_of)
             sequence = files.control.next_sequence(section)
             word, use = Word.make(sequence, Word.PUBLISHED), sequence << layout.USE_SHIFT
-            descriptors.append(Descriptor(word, key, page.number, length, page.checksum, use, flags))
+            descriptors.append(Descriptor(word, key, page.number, length, flags, page.checksum, use))
         for begin, end in _runs(taken, range(len(taken)), 1):
             cells.put(section, taken[begin], *descriptors[begin:end])
         files.control.count(cells.size_class, len(taken))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import struct
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 import xxhash
-from attrs import define
 
 __all__ = [
     "CLAIM",
@@ -122,18 +121,17 @@ class Word:
         return word & ~Word.MOVES | (word + Word.ONE_MOVE) & Word.MOVES
 
 
-@define(frozen=True)
-class Descriptor:
-    """What a cell holds. ``checksum`` is the page's, or the owner of a cell that is being written; ``flags`` is 0 or
-    ``PINNED``."""
+class Descriptor(NamedTuple):
+    """What a cell holds, in the order of the file. ``flags`` is 0 or ``PINNED``; ``checksum`` is the page's, or the
+    owner of a cell that is being written."""
 
     word: int
     key: bytes
     index: int
     length: int
+    flags: int
     checksum: int
     use: int
-    flags: int = 0
 
     def pack(self) -> bytes:
         """As it is in the file."""
@@ -143,10 +141,8 @@ class Descriptor:
     @classmethod
     def unpack(cls, data: bytes) -> Tuple[Descriptor, bool]:
         """What is in the file, and whether it is what was once written there."""
-        word, key, index, length, flags, checksum, use, check = _WHOLE.unpack(data)
-        return cls(word, key, index, length, checksum, use, flags), check == xxhash.xxh3_64_intdigest(
-            data[: _FIELDS.size]
-        )
+        *fields, check = _WHOLE.unpack(data)
+        return cls._make(fields), check == xxhash.xxh3_64_intdigest(data[: _FIELDS.size])
 
     @property
     def is_published(self) -> bool:

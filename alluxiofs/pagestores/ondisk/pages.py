@@ -10,7 +10,7 @@ from attrs import frozen
 from alluxiofs.errors import PageStoreError
 from alluxiofs.interfaces import KeptPage
 from alluxiofs.pagestores.eviction import Eviction
-from alluxiofs.pagestores.failures import failures
+from alluxiofs.pagestores.failures import failure, failures
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.allowance import Allowance
 from alluxiofs.pagestores.ondisk.cells import Cells
@@ -92,9 +92,15 @@ class Pages:
 
     def find(self, key: bytes, index: int, length: int) -> Optional[Found]:
         """A page, not verified; ``None`` if it is not kept."""
-        with failures(self.path):
-            files = self.folder.files()
-            return None if files is None else files.find(key, index, length)
+        opened = self.folder.opened()
+        try:
+            found = None if opened is None else opened.find(key, index, length)
+            if found is None:
+                files = self.folder.files()
+                found = None if files is None or files is opened else files.find(key, index, length)
+        except OSError as error:  # entering a block of `failures` would take as long as finding
+            raise failure(error, self.path) from error
+        return found
 
     def find_all(self, key: bytes, pages: List[Tuple[int, int]]) -> Dict[int, Found]:
         """Pages of one file, given as index and length, by their indices: those that are kept, not verified."""
@@ -109,18 +115,15 @@ class Pages:
 
     def find_note(self, key: bytes) -> Optional[Found]:
         """A note, not verified; ``None`` if there is none."""
+        opened = self.folder.opened()
+        if opened is not None:
+            if opened.lacks_note(key):
+                return None
+            found = opened.find_note(key)
+            if found is not None:
+                return found
         files = self.folder.files()
-        if files is None:
-            return None
-        page_hash = layout.page_hash(key, NOTE)
-        for _ in range(_ATTEMPTS):
-            places = files.hints.find_any(page_hash)
-            notes = files.notes_at(key, places)
-            if notes:
-                return Found(*notes[0])
-            if not places:
-                break  # else it may have been replaced just now
-        return None
+        return None if files is None or files is opened else files.find_note(key)
 
     def is_fresh_since_boot(self, found: Found) -> bool:
         """Whether a page came since the machine started."""

@@ -110,7 +110,7 @@ class Space:
         word that says so, before anything else: whoever is interrupted knows what to give up."""
         pending = reserved[cell] = Word.make(files.control.next_sequence(section), Word.PENDING)
         self.writing.add((cells.size_class, cell))
-        cells.put(section, cell, Descriptor(pending, bytes(16), 0, 0, files.owner(section), 0))
+        cells.put(section, cell, Descriptor(pending, bytes(16), 0, 0, 0, files.owner(section), 0))
 
     def written(self, size_class: int, reserved: Iterable[int]) -> None:
         """Cells are not written any more by this process."""

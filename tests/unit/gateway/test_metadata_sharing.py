@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from alluxiofs.gateway import Gateway, Metadata, metadata
-from alluxiofs.gateway.notes import Moment, asked_at, decode, encode
+from alluxiofs.gateway.notes import Moment, decode, encode
 from alluxiofs.interfaces import Deadline, Entry, Target, UnderStoreCapabilities
 from tests.unit.gateway.conftest import Assembled
 from tests.unit.gateway.noting import Noting
@@ -92,11 +92,12 @@ def test_each_believes_for_its_own_time_to_live(process: Callable[..., Assembled
 
 def changed_moments(notes: Dict[bytes, bytes], change: Callable[[Moment], Moment]) -> None:
     for key, note in list(notes.items()):
-        about = next(url for url in ("scripted://d", "scripted://d/07") if asked_at(note, url))
-        asked, found = asked_at(note, about), decode(note)
-        assert asked is not None
+        about = next(url for url in ("scripted://d", "scripted://d/07") if decode(note, url))
+        told = decode(note, about)
+        assert told is not None
+        found = told.entries()
         assert found is not None
-        changed = encode(about, change(asked), found)
+        changed = encode(about, change(told.asked), found)
         assert changed is not None
         notes[key] = changed
 
