@@ -23,7 +23,9 @@ from alluxiofs.interfaces import (
     Workers,
 )
 from alluxiofs.interfaces.component import SECRET
+from alluxiofs.interfaces.transport import AskWorkers
 from alluxiofs.logs import fields
+from alluxiofs.plugins._alluxio.behind import StorageBehindWorkers
 from alluxiofs.plugins._alluxio.dialects import find_dialect
 from alluxiofs.plugins._alluxio.examining import examine
 from alluxiofs.plugins._alluxio.load_jobs import AlluxioLoadJobs
@@ -40,6 +42,7 @@ __all__ = ["AlluxioTransport"]
 _Dialect = Union[PagesDialect, RestDialect]
 _DIALECTS = ("auto", "pages", "rest")
 _CONNECTIONS_FOR_LOADS = 2
+_MOST_MET = 10_000
 
 
 class AlluxioTransport(Transport):
@@ -101,6 +104,7 @@ class AlluxioTransport(Transport):
         self._lock = threading.Lock()
         self._finding: Dict[Tuple[str, int], threading.Lock] = {}
         self._peers: Optional[Peers] = None
+        self._met: Dict[int, Tuple[Worker, Peer]] = {}  # by the id of the worker: in the path of every read
         self._members: Callable[[], Workers] = tuple
         self._owners = Owners(self._peer_at, self._known_members)
         self._dialect: Optional[_Dialect] = None
@@ -138,7 +142,8 @@ class AlluxioTransport(Transport):
         view: memoryview,
         deadline: Deadline,
     ) -> None:
-        peer = self._peer_of(worker)
+        known = self._met.get(id(worker))
+        peer = known[1] if known is not None and known[0] is worker else self._peer_of(worker)
         (self._dialect or self._dialect_of(peer, deadline)).read_into(peer, location, version, offset, view, deadline)
 
     def drop(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> None:
@@ -146,6 +151,20 @@ class AlluxioTransport(Transport):
             raise NotSupportedError("workers of dialect 'pages' cannot be told to forget a file")
         peer = self._peer_of(worker)
         self._dialect_of(peer, deadline).drop(peer, location, deadline)
+
+    def store_behind(self, ask: AskWorkers) -> Optional[UnderStore]:
+        """Dialect ``rest`` can change it; what is spoken may be found out with the first change."""
+        if self._dialect is not None and not self.capabilities.write:
+            return None
+        return StorageBehindWorkers(self, self._writable_peer, self._tls, ask, self.context)
+
+    def _writable_peer(self, worker: Worker, deadline: Deadline) -> Peer:
+        peer = self._peer_of(worker)
+        if not self._dialect_of(peer, deadline).capabilities.write:
+            raise NotSupportedError(
+                "workers of dialect 'pages' cannot change files: name the under store with target_protocol="
+            )
+        return peer
 
     def load_jobs(self) -> AlluxioLoadJobs:
         """Both dialects have them."""
@@ -210,6 +229,9 @@ class AlluxioTransport(Transport):
         peer = self._peer_at(worker.host, worker.http_port, worker.data_port)
         if worker.labels:
             self._owners.note(peer, worker)
+        if len(self._met) >= _MOST_MET:
+            self._met.clear()
+        self._met[id(worker)] = worker, peer
         return peer
 
     def _peer_at(self, host: str, http_port: int, data_port: int) -> Peer:

@@ -31,18 +31,19 @@ class Owners:
     def __init__(self, peer_at: _PeerAt, members: Callable[[], Workers]) -> None:
         self._peer_at = peer_at
         self._members = members
-        self._balancers: Dict[Tuple[str, int], bool] = {}
+        self.balancers: Dict[Tuple[str, int], bool] = {}
+        """The members that are such names; without any, each worker is asked itself."""
         self._owners: Remembered[Peer] = Remembered()
         self._behind: Dict[Tuple[str, int], Peer] = {}
 
     def note(self, peer: Peer, worker: Worker) -> None:
         """Learn whether a member is the one name of a domain, which may stand for many workers."""
         if worker.labels.get("domain") == worker.host:
-            self._balancers[peer.host, peer.http_port] = True
+            self.balancers[peer.host, peer.http_port] = True
 
     def owner_of(self, peer: Peer, location: Location, deadline: Deadline) -> Peer:
         """Who is asked for a path: the worker itself, or, behind a balancer, the one that owns it."""
-        if not self._balancers or (peer.host, peer.http_port) not in self._balancers:
+        if (peer.host, peer.http_port) not in self.balancers:
             return peer
         owner = self._owners.get(location.url)
         if owner is None:

@@ -41,6 +41,8 @@ class _Note:
     """The version that the worker was found to have, the very object that was asked for."""
     until: float = 0.0
     """By ``time.monotonic()``: when that is no longer believed."""
+    sized: int = -1
+    """What ``peer.http.lost`` was when the worker's page size was found to be proved; as old as the version is."""
 
 
 @define(frozen=True)
@@ -83,38 +85,51 @@ class PageReads:
         self, peer: Peer, location: Location, version: Version, offset: int, view: memoryview, deadline: Deadline
     ) -> None:
         """One request for a range within a page, of a file whose version was looked at a moment ago."""
-        if not len(view):
+        size = len(view)
+        if not size:
             return
         url = location.url
-        note = peer.notes.get(url)
-        if note is None:
-            raw_path(url)  # of a name that cannot be asked for, no version can be made sure of
-            note = _Note(f"/v1/file/{file_id(url)}/page/")
-            peer.notes.put(url, note, _NOTED)
-        first, begin = divmod(offset, self._page_size)
-        last = (offset + len(view) - 1) // self._page_size
-        read = _Read(peer, location, version, note, first, last, deadline)
-        known = peer.refusals.get(read.key)
-        if known is not None:
-            raise known()
+        known = peer.notes.held.get(url)  # however old: what can be old in a note has an age of its own
+        note: _Note = self._note_on(peer, url) if known is None else known[1]
+        http, page_size = peer.http, self._page_size
+        first, begin = divmod(offset, page_size)
+        last = first if begin + size <= page_size else (offset + size - 1) // page_size
+        sized = not last or note.sized == http.lost
+        if peer.refusals.held:
+            refusal = peer.refusals.get((url, first, last))
+            if refusal is not None:
+                raise refusal()
         try:
-            if last:
-                self._check_size(read)
+            if not sized:
+                self._check_size(_Read(peer, location, version, note, first, last, deadline))
             if first == last:
-                request = peer.get(f"{note.base}{first}?offset={begin}&length={len(view)}")
-                answer = peer.http.ask(request, deadline, Target(view))
-                if answer.status != 200:
-                    raise _refused(answer, read)
+                request = peer.get(f"{note.base}{first}?offset={begin}&length={size}")
+                answer = http.fetch(request, view, deadline)
+                if answer is not None:
+                    raise _refused(answer, location, peer)
             else:
-                self._read_pages(read, offset, view)
+                self._read_pages(_Read(peer, location, version, note, first, last, deadline), offset, view)
             if note.agreed is not version or note.until <= time.monotonic():
-                self._agree(read)
+                self._agree(_Read(peer, location, version, note, first, last, deadline))
+            if last and note.sized != http.lost:
+                # A new connection may lead to a worker that was started anew, with pages of another size.
+                self._check_size(_Read(peer, location, version, note, first, last, deadline))
         except ClosedWithoutAnswerError as error:
+            read = _Read(peer, location, version, note, first, last, deadline)
             raise self._remembered(read, self._why_closed(read, error)) from error
         except OtherLengthError as error:
+            read = _Read(peer, location, version, note, first, last, deadline)
             raise self._why_other_length(read, error) from error
         except (NotHeldError, FileNotFoundError) as error:
+            read = _Read(peer, location, version, note, first, last, deadline)
             raise self._remembered(read, error) from error.__cause__
+
+    @staticmethod
+    def _note_on(peer: Peer, url: str) -> _Note:
+        raw_path(url)  # of a name that cannot be asked for, no version can be made sure of
+        note = _Note(f"/v1/file/{file_id(url)}/page/")
+        peer.notes.put(url, note, _NOTED)
+        return note
 
     # --- pages ----------------------------------------------------------------------------------------------------
 
@@ -131,7 +146,7 @@ class PageReads:
             targets.append(Target(view[start - offset : stop - offset]))
         answer = read.peer.http.ask_all(requests, targets, read.deadline)
         if answer.status != 200:
-            raise _refused(answer, read)
+            raise _refused(answer, read.location, read.peer)
 
     def _length_of(self, read: _Read, index: int, expected: int) -> Length:
         """How long a page is: a byte is asked for at the expected end, and one behind it."""
@@ -147,7 +162,9 @@ class PageReads:
 
     def _check_size(self, read: _Read) -> None:
         """Before pages other than the first are believed."""
+        note, lost = read.note, read.peer.http.lost
         if is_proved(read.peer, self._page_size):
+            note.sized = lost
             return
         length = read.version.length
         if length is None:
@@ -177,7 +194,7 @@ class PageReads:
         held = self._held_version(read)
         if held.same_as(read.version) is not True:
             raise OtherVersionError(f"{read.peer.where} holds another version of {read.location.url}")
-        read.note.agreed, read.note.until = read.version, asked + self._version_age
+        read.note.agreed, read.note.until, read.note.sized = read.version, asked + self._version_age, -1
         return held
 
     # --- what went wrong ------------------------------------------------------------------------------------------
@@ -222,8 +239,8 @@ class PageReads:
         return error
 
 
-def _refused(answer: Answer, read: _Read) -> OSError:
-    error = refused(answer, read.location.url, read.peer.where)
+def _refused(answer: Answer, location: Location, peer: Peer) -> OSError:
+    error = refused(answer, location.url, peer.where)
     # No worker of this dialect says 404: what something else says is no word about the file.
     return BadAnswerError(str(error)) if isinstance(error, FileNotFoundError) else error
 
@@ -231,5 +248,5 @@ def _refused(answer: Answer, read: _Read) -> OSError:
 def _body(read: _Read, target: str) -> bytes:
     answer = read.peer.http.ask(read.peer.get(target), read.deadline)
     if answer.status != 200:
-        raise _refused(answer, read)
+        raise _refused(answer, read.location, read.peer)
     return answer.body

@@ -21,18 +21,19 @@ class Remembered(Generic[T]):
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
-        self._values: Dict[Hashable, Tuple[float, T]] = {}
+        self.held: Dict[Hashable, Tuple[float, T]] = {}
+        """All that is held, believed or not, with the ``time.monotonic()`` until which it is."""
 
     def get(self, key: Hashable) -> Optional[T]:
         """The value under a key, or ``None``."""
-        found = self._values.get(key)
+        found = self.held.get(key)
         if found is None or found[0] <= time.monotonic():
             return None
         return found[1]
 
     def put(self, key: Hashable, value: T, seconds: float) -> None:
         """Believe a value for so long."""
-        values = self._values
+        values = self.held
         while len(values) >= self._most:
             try:
                 values.pop(next(iter(values)), None)
@@ -43,7 +44,7 @@ class Remembered(Generic[T]):
 
     def forget(self, key: Hashable) -> None:
         """Believe nothing under a key."""
-        self._values.pop(key, None)
+        self.held.pop(key, None)
 
 
 class Peer:
@@ -76,9 +77,8 @@ class Peer:
         self.where = f"worker {host}:{http_port}"
         sent = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         shown = f"[{host}]" if ":" in host else host
-        self._tail = f" HTTP/1.1\r\nhost: {shown}:{http_port}\r\n{sent}".encode("latin-1")
-        self._data_tail = f" HTTP/1.1\r\nhost: {shown}:{data_port}\r\n{sent}".encode("latin-1")
-        self._get_tail = self._tail + b"\r\n"
+        self._tail = f" HTTP/1.1\r\nhost: {shown}:{http_port}\r\n{sent}"
+        self._data_tail = f" HTTP/1.1\r\nhost: {shown}:{data_port}\r\n{sent}"
         self._telemetry = telemetry if telemetry.traces else None
         self.notes: Remembered[Any] = Remembered()
         self.refusals: Remembered[Any] = Remembered()
@@ -87,24 +87,31 @@ class Peer:
     def get(self, target: str) -> bytes:
         """A GET at the HTTP port. The target goes as it is, one byte for each character."""
         if self._telemetry is None:
-            return b"GET " + target.encode("latin-1") + self._get_tail
-        return b"GET " + target.encode("latin-1") + self._tail + self._trace() + b"\r\n"
+            return f"GET {target}{self._tail}\r\n".encode("latin-1")
+        return f"GET {target}{self._tail}{self._trace()}\r\n".encode("latin-1")
 
     def post(self, target: str) -> bytes:
         """A POST at the HTTP port, without a body."""
-        return b"POST " + target.encode("latin-1") + self._tail + self._trace() + b"content-length: 0\r\n\r\n"
+        return f"POST {target}{self._tail}{self._trace()}content-length: 0\r\n\r\n".encode("latin-1")
+
+    def post_in_chunks(self, target: str) -> bytes:
+        """The head of a POST at the HTTP port, whose body comes in chunks."""
+        return self.post(target).replace(b"content-length: 0\r\n\r\n", b"transfer-encoding: chunked\r\n\r\n")
 
     def get_range(self, target: str, begin: int, end: int) -> bytes:
         """A GET of bytes from ``begin`` to before ``end`` at the data port."""
-        line = f"range: bytes={begin}-{end - 1}\r\n\r\n".encode("ascii")
-        return b"GET " + target.encode("latin-1") + self._data_tail + self._trace() + line
+        if self._telemetry is None:
+            return f"GET {target}{self._data_tail}range: bytes={begin}-{end - 1}\r\n\r\n".encode("latin-1")
+        line = f"{self._trace()}range: bytes={begin}-{end - 1}\r\n\r\n"
+        return f"GET {target}{self._data_tail}{line}".encode("latin-1")
 
-    def _trace(self) -> bytes:
+    def _trace(self) -> str:
         """The headers of the trace that this thread is in."""
         if self._telemetry is None:
-            return b""
+            return ""
         found = self._telemetry.headers().items()
-        return "".join(f"{name}: {value}\r\n" for name, value in found).encode("latin-1", "replace")
+        lines = "".join(f"{name}: {value}\r\n" for name, value in found)
+        return lines.encode("latin-1", "replace").decode("latin-1")
 
 
 class Peers:

@@ -54,19 +54,27 @@ class _Note:
     """By ``time.monotonic()``: when that is no longer believed."""
 
 
-@define(frozen=True)
 class _Wanted:
-    """Which bytes of which version, and where they go."""
+    """Which bytes of which version, and where they go. Made for each read: attributes that cannot be set take as long
+    to make as all else that is done here."""
 
-    location: Location
-    version: Version
-    offset: int
-    view: memoryview
+    __slots__ = ("location", "offset", "said", "version", "view")
 
-    def ask(self, peer: Peer, path: str, deadline: Deadline) -> Answer:
-        """Ask a data port for the range, and have it filled if it is sent."""
+    def __init__(self, location: Location, version: Version, offset: int, view: memoryview) -> None:
+        self.location = location
+        self.version = version
+        self.offset = offset
+        self.view = view
+        length = version.length
+        self.said = b"" if length is None else f"bytes {offset}-{offset + len(view) - 1}/{length}".encode("ascii")
+        """What an answer says of its range that has just this."""
+
+    def ask(self, peer: Peer, path: str, deadline: Deadline) -> Optional[Answer]:
+        """Ask a data port for the range: ``None`` if the view is filled, else what it answers instead."""
         request = peer.get_range(path, self.offset, self.offset + len(self.view))
-        return peer.data.ask(request, deadline, Target(self.view, _DATA, self._check), repeatable=True)
+        return peer.data.fetch(
+            request, self.view, deadline, statuses=_DATA, said=self.said, check=self._check, repeatable=True
+        )
 
     def _check(self, head: Head) -> None:
         length, url = self.version.length, self.location.url
@@ -112,17 +120,20 @@ class RangeReads:
         self, peer: Peer, location: Location, version: Version, offset: int, view: memoryview, deadline: Deadline
     ) -> None:
         """Fill the view; the version is looked at before the first read, and again when that is too long ago."""
-        known = peer.refusals.get(location.url)
-        if known is not None:
-            raise known()
-        note: Optional[_Note] = peer.notes.get(location.url)
+        url = location.url
+        if peer.refusals.held:
+            known = peer.refusals.get(url)
+            if known is not None:
+                raise known()
+        found = peer.notes.held.get(url)  # however old: what can be old in a note has an age of its own
+        note: Optional[_Note] = None if found is None else found[1]
         looked_at = note is None
         if note is None:
             note = _Note()
             self._agree(peer, location, version, note, deadline)
-            peer.notes.put(location.url, note, _NOTED)
+            peer.notes.put(url, note, _NOTED)
         wanted = _Wanted(location, version, offset, view)
-        if note.path is None or peer.facts.get(_DATA_PORT) is False:
+        if note.path is None or (_DATA_PORT in peer.facts.held and peer.facts.get(_DATA_PORT) is False):
             self._read_pages(peer, wanted, deadline)
         else:
             self._read_range(peer, note.path, wanted, deadline)
@@ -147,7 +158,6 @@ class RangeReads:
     # --- the data port ----------------------------------------------------------------------------------------------
 
     def _read_range(self, peer: Peer, path: str, wanted: _Wanted, deadline: Deadline) -> None:
-        location = wanted.location
         lost = peer.data.lost
         try:
             answer = wanted.ask(peer, path, deadline)
@@ -158,22 +168,31 @@ class RangeReads:
             self._read_pages(peer, wanted, deadline)
             peer.facts.put(_DATA_PORT, False, _DATA_PORT_DOWN)
             return
+        if answer is not None:
+            self._refused(peer, answer, wanted, deadline)
+
+    def _refused(self, peer: Peer, refusal: Answer, wanted: _Wanted, deadline: Deadline) -> None:
+        """What a data port has answered instead of data: somebody else has them, or nobody."""
+        location = wanted.location
         where = f"worker {peer.host}:{peer.data_port}"
+        answer: Optional[Answer] = refusal
         for _ in range(_HOPS):
-            if answer.status not in _REDIRECTS:
+            if answer is None or answer.status not in _REDIRECTS:
                 break
             host, port, path = self._redirected(answer, where, location)
             member = self._owners.member_at(host, port)
             if member is None:
                 raise BadAnswerError(f"{where} redirects {location.url} to {host}:{port}, which is none of the workers")
             answer = wanted.ask(member, path, deadline)
+        if answer is None:
+            return
         if answer.status in _REDIRECTS:
             raise BadAnswerError(f"{where} redirects {location.url} again and again")
         if answer.status in _NO_SUCH_WAY:
             self._read_pages(peer, wanted, deadline)
         elif answer.status == 416:
             raise OtherVersionError(f"{where} has {location.url} at another length")
-        elif answer.status not in _DATA:
+        else:
             raise refused(answer, location.url, where)
 
     def _redirected(self, answer: Answer, where: str, location: Location) -> Tuple[str, int, str]:

@@ -37,7 +37,7 @@ class RestDialect:
     """
 
     name = "rest"
-    capabilities = TransportCapabilities(drop=True)
+    capabilities = TransportCapabilities(write=True, drop=True)
 
     def __init__(
         self,
@@ -73,6 +73,9 @@ class RestDialect:
     ) -> None:
         """One request, of a file that was looked at a moment ago."""
         if not len(view):
+            return
+        if not self._owners.balancers:
+            self._reads.read_into(peer, location, version, offset, view, deadline)
             return
         owner = self._owners.owner_of(peer, location, deadline)
         try:

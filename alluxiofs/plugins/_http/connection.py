@@ -7,33 +7,22 @@ caller's memory.
 
 from __future__ import annotations
 
-import functools
 import re
-import select
-import socket
 import ssl
-import struct
-import sys
-from typing import Callable, Iterator, List, Optional, Tuple, Union
+from typing import Callable, List, Optional, Tuple
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._http.addresses import connect
 from alluxiofs.plugins._http.answers import Answer, Head, parse_head
+from alluxiofs.plugins._http.incoming import TIMEOUTS, Incoming
 
 __all__ = ["ClosedWithoutAnswerError", "Connection", "OtherLengthError", "Target"]
 
-_BUFFER = 16 * 2**10  # a page of 4 kB comes with its head in one piece
-_LONGEST_LINE = 8 * 2**10
-_PIECE = 2**20
 _LARGEST_BODY = 2**30  # of a listing
 _LARGEST_MESSAGE = 2**16  # of what comes instead of data
 _END = b"\r\n\r\n"
-_RANGE_LINE = re.compile(rb"\r\ncontent-range:[^\r\n]*", re.IGNORECASE)
-_TICK = 0.001  # seconds
-_HAS_SYSTEM_LIMITS = sys.platform in ("linux", "darwin")
-_TIMEOUTS = (socket.timeout, BlockingIOError)  # the second of a wait of the system's
-_HEX = b"0123456789abcdefABCDEF"
+_RANGE_LINE = re.compile(rb"\r\ncontent-range:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 
 class ClosedWithoutAnswerError(UnavailableError):
@@ -67,7 +56,7 @@ class Target:
         self.check = check
 
 
-class Connection:
+class Connection(Incoming):
     """A connection that is open.
 
     Parameters
@@ -89,65 +78,32 @@ class Connection:
         server_hostname: str,
         deadline: Deadline,
     ) -> None:
-        self._where = f"{address[0]}:{address[1]}"
+        where = f"{address[0]}:{address[1]}"
         try:
             bare = connect(address[0], address[1], deadline)
-            self._socket: Union[socket.socket, ssl.SSLSocket] = bare
-            if tls is not None:
+            if tls is None:
+                super().__init__(bare, where, deadline)
+            else:
                 try:
                     bare.settimeout(deadline.wait())
-                    self._socket = tls.wrap_socket(bare, server_hostname=server_hostname)
+                    super().__init__(tls.wrap_socket(bare, server_hostname=server_hostname), where, deadline)
                 except BaseException:
                     bare.close()
                     raise
-        except (DeadlineExceededError, *_TIMEOUTS) as error:
-            raise DeadlineExceededError(f"{self._where}: no connection in time") from error
+        except (DeadlineExceededError, *TIMEOUTS) as error:
+            raise DeadlineExceededError(f"{where}: no connection in time") from error
         except ssl.SSLCertVerificationError as error:
-            raise UnavailableError(f"{self._where}: the certificate is not trusted: {error.verify_message}") from error
+            raise UnavailableError(f"{where}: the certificate is not trusted: {error.verify_message}") from error
         except OSError as error:
-            raise UnavailableError(f"{self._where}: no connection: {error}") from error
-        # A wait of the system's own costs nothing; Python's asks first, by a call to poll, whether there is something.
-        self._by_system = tls is None and _HAS_SYSTEM_LIMITS
-        self._allowed = 0.0
-        if self._by_system:
-            try:
-                self._allow(deadline.wait())
-                self._socket.settimeout(None)
-            except OSError:  # a system that does not know it, such as some that run containers; or no time is left
-                self._by_system = False
-        self._buffer = bytearray(_BUFFER)
-        self._whole = memoryview(self._buffer)
-        self._begin = self._end = 0  # what has come and was not looked at yet
+            raise UnavailableError(f"{where}: no connection: {error}") from error
         self._last: Optional[Head] = None
         self._last_rest = b""
+        # The last head of data that filled a view, with the empty line: before and after the value of content-range.
+        # All heads of a file's pages are alike, and all heads of ranges of one length but for that value.
+        self._before = self._after = b""
+        self._length = 0
         self.idle_since = 0.0
         """When it was last given back; who keeps connections sets it."""
-        self._ready = select.poll() if hasattr(select, "poll") else None
-        if self._ready is not None:
-            self._ready.register(self._socket.fileno(), select.POLLIN)
-
-    def is_dropped(self) -> bool:
-        """Whether the other side has closed it meanwhile, or sent what nobody has asked for."""
-        if self._begin != self._end:
-            return True
-        if self._ready is not None:
-            return bool(self._ready.poll(0))
-        return bool(select.select([self._socket], [], [], 0)[0])
-
-    def check_end(self) -> None:
-        """That nothing came behind the last answer: it would be taken for the next one.
-
-        Raises
-        ------
-        BadAnswerError
-            If something did.
-        """
-        if self._begin != self._end:
-            raise BadAnswerError(f"{self._where}: more came than the answer has")
-
-    def close(self) -> None:
-        """Close it."""
-        self._socket.close()
 
     def send(self, request: bytes, deadline: Deadline) -> None:
         """Send a request: head and body, as they go over the wire. Several may be sent before the first is answered.
@@ -162,7 +118,7 @@ class Connection:
         try:
             self._limit(deadline)
             self._socket.sendall(request)
-        except _TIMEOUTS as error:
+        except TIMEOUTS as error:
             raise DeadlineExceededError(f"{self._where} takes no requests") from error
         except ConnectionError as error:
             raise ClosedWithoutAnswerError(f"{self._where} closed the connection") from error
@@ -202,26 +158,75 @@ class Connection:
                 target.check(head)
             self._fill(head, target.view, deadline)
             return Answer(head)
-        except _TIMEOUTS as error:
-            raise DeadlineExceededError(f"{self._where}: no answer in time") from error
-        except (BadAnswerError, UnavailableError, DeadlineExceededError):
+        except (BadAnswerError, UnavailableError):
             raise
         except OSError as error:
-            raise UnavailableError(f"{self._where}: {error}") from error
+            raise self._failure(error) from error
 
-    def _limit(self, deadline: Deadline) -> None:
-        """Have the next wait end with the deadline, or by a twentieth later."""
-        wait = deadline.wait()
-        if not self._by_system:
-            self._socket.settimeout(wait)
-        elif not wait <= self._allowed <= wait * 1.05 + _TICK:
-            self._allow(wait)
+    def fill(self, view: memoryview, deadline: Deadline, said: bytes = b"") -> bool:
+        """Fill the view with the next answer, if its head is that of the last one that filled a view, byte for byte.
 
-    def _allow(self, wait: float) -> None:
-        self._allowed = wait * 1.02 + _TICK
-        limit = struct.pack("ll", int(self._allowed), int(self._allowed % 1 * 1e6))
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self._socket.setsockopt(socket.SOL_SOCKET, option, limit)
+        Whoever asks for page after page gets one such answer after the other, and none of them is looked at any closer.
+
+        Parameters
+        ----------
+        view, deadline:
+            As of :meth:`receive`.
+        said:
+            What the answer must say of its range; nothing: it must say nothing of one.
+
+        Returns
+        -------
+        bool
+            ``False``: it is another, of which nothing was taken. :meth:`receive` reads it.
+        """
+        before, after, wanted = self._before, self._after, len(view)
+        if self._length != wanted or self._begin != self._end or bool(after) != bool(said):
+            return False
+        try:
+            self._limit(deadline)
+            try:
+                count = self._socket.recv_into(self._whole)
+            except ConnectionResetError as error:
+                raise ClosedWithoutAnswerError(f"{self._where} reset the connection") from error
+            at = len(before)
+            if said:
+                after = said + after
+                at += len(after)
+            alike = count >= at and self._buffer.startswith(before)
+            if not alike or (said and not self._buffer.startswith(after, len(before))):
+                if not count:
+                    raise ClosedWithoutAnswerError(f"{self._where} closed the connection without an answer")
+                self._begin, self._end = 0, count
+                return False
+            got = count - at
+            if got > wanted:
+                self._begin, self._end = at + wanted, count
+                count, got = at + wanted, wanted
+            view[:got] = self._whole[at:count]
+            if got < wanted:
+                self._rest(view, got, deadline)
+            return True
+        except (BadAnswerError, UnavailableError):
+            raise
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def learn(self, head: Head) -> None:
+        """Have :meth:`fill` know this head when it comes again."""
+        if head.length is None or not head.keeps_open:
+            self._length = 0
+            return
+        raw = head.raw + _END
+        found = _RANGE_LINE.search(raw)
+        self._length = head.length
+        self._before, self._after = (raw, b"") if found is None else (raw[: found.start(1)], raw[found.end(1) :])
+
+    def _failure(self, error: OSError) -> OSError:
+        """What a failure of the system's is told as."""
+        if isinstance(error, (DeadlineExceededError, *TIMEOUTS)):
+            return DeadlineExceededError(f"{self._where}: no answer in time")
+        return UnavailableError(f"{self._where}: {error}")
 
     # --- the head -----------------------------------------------------------------------------------------------
 
@@ -292,6 +297,11 @@ class Connection:
         got = min(self._end - begin, wanted)
         view[:got] = self._whole[begin : begin + got]
         self._begin = begin + got
+        self._rest(view, got, deadline)
+
+    def _rest(self, view: memoryview, got: int, deadline: Deadline) -> None:
+        """Fill the view, of which so much is there, with what is still to come."""
+        wanted = len(view)
         while got < wanted:
             self._limit(deadline)
             count = self._socket.recv_into(view[got:])
@@ -322,70 +332,3 @@ class Connection:
                 raise BadAnswerError(f"{self._where}: status {head.status} with a body of more than {most} bytes")
             pieces.append(piece)
         return b"".join(pieces)
-
-    def _pieces(self, head: Head, deadline: Deadline) -> Iterator[bytes]:
-        """The body as it comes, whatever says where it ends."""
-        if head.chunked:
-            yield from self._chunks(deadline)
-        elif head.length is None:
-            yield from iter(functools.partial(self._some, _PIECE, deadline), b"")
-        else:
-            yield from self._exactly(head.length, deadline)
-
-    def _some(self, most: int, deadline: Deadline) -> bytes:
-        """At least one byte, and at most so many; none at the end of the connection."""
-        if self._begin == self._end:
-            if most > _BUFFER:
-                self._limit(deadline)
-                piece = self._socket.recv(most)
-                deadline.moved(len(piece))
-                return piece
-            self._refill(deadline)
-        begin = self._begin
-        self._begin = min(self._end, begin + most)
-        return bytes(self._whole[begin : self._begin])
-
-    def _refill(self, deadline: Deadline) -> None:
-        """Have something in the empty buffer, unless the connection has ended."""
-        self._limit(deadline)
-        self._begin, self._end = 0, self._socket.recv_into(self._whole)
-        deadline.moved(self._end)
-
-    def _exactly(self, count: int, deadline: Deadline) -> Iterator[bytes]:
-        """So many bytes, in pieces."""
-        while count:
-            piece = self._some(min(count, _PIECE), deadline)
-            if not piece:
-                raise BadAnswerError(f"{self._where}: the body is cut off, {count} bytes before its end")
-            count -= len(piece)
-            yield piece
-
-    def _chunks(self, deadline: Deadline) -> Iterator[bytes]:
-        """A body in chunks (RFC 9112, section 7.1); what stands after the size and after the last chunk is skipped."""
-        while True:
-            size = self._line(deadline).partition(b";")[0].strip()
-            if not size or size.strip(_HEX) or len(size) > 16:
-                raise BadAnswerError(f"{self._where}: {size[:20]!r} is no size of a chunk")
-            count = int(size, 16)
-            if not count:
-                while self._line(deadline):
-                    pass
-                return
-            yield from self._exactly(count, deadline)
-            if self._line(deadline):
-                raise BadAnswerError(f"{self._where}: a chunk is longer than it says")
-
-    def _line(self, deadline: Deadline) -> bytes:
-        """What comes up to the next end of a line, without it."""
-        line = b""
-        while True:
-            if self._begin == self._end:
-                self._refill(deadline)
-            at = self._buffer.find(b"\n", self._begin, self._end)
-            stop = at + 1 if at >= 0 else self._end
-            if self._begin == stop or len(line) > _LONGEST_LINE:
-                raise BadAnswerError(f"{self._where}: the body is cut off, or is not in chunks")
-            line += bytes(self._whole[self._begin : stop])
-            self._begin = stop
-            if at >= 0:
-                return line.rstrip(b"\r\n")

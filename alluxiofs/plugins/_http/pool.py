@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import ssl
 import threading
 import time
 import weakref
-from typing import Dict, List, Optional, Sequence, Tuple
+from collections import deque
+from typing import Callable, Deque, Dict, Optional, Sequence, Tuple
 
 from alluxiofs.errors import NoTurnError
 from alluxiofs.interfaces import Deadline
-from alluxiofs.plugins._http.answers import Answer
+from alluxiofs.plugins._http.answers import Answer, Head
 from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError, Connection, Target
 
 __all__ = ["Pool", "Pools"]
@@ -50,12 +52,15 @@ class Pool:
         self._tls = tls
         self._connect_timeout = connect_timeout
         self._idle_limit = idle_limit
-        self._free = threading.BoundedSemaphore(most)
-        # The last one given back is taken first: those that are not needed any more fall asleep at the bottom.
-        self._idle: List[Connection] = []
+        self._forgets = idle_limit != math.inf
+        # A place for each connection that may be: on the right those that are kept, on the left None for each that may
+        # be made. The last one given back is taken first, so that those which are not needed any more fall asleep. To
+        # take a place, and to give it back, is one step of a deque: a semaphore costs ten times as much.
+        self._places: Deque[Optional[Connection]] = deque([None] * most)
+        self._waiting: Deque[threading.Lock] = deque()  # locked, one for each who waits for a place
         # Whoever drops what it asks with, instead of closing it, leaves no sockets behind. At the end of a process the
         # system does.
-        weakref.finalize(self, _close_all, self._idle).atexit = False
+        weakref.finalize(self, _close_all, self._places).atexit = False
         self._closed = False
         self.lost = 0
         """How often a connection that was kept turned out to have been closed by the server, or none could be made:
@@ -77,28 +82,78 @@ class Pool:
             it, being idle, at the very moment that it was asked.
         """
         to_head = request.startswith(b"HEAD ")
-        self._wait_for_turn(deadline)
+        connection, kept = self._take(deadline)
+        stays = False
         try:
-            connection, kept = self._take(deadline)
             try:
-                try:
-                    connection.send(request, deadline)
-                    answer = connection.receive(deadline, target, to_head)
-                except ClosedWithoutAnswerError:
-                    if not (repeatable and kept):
-                        raise
-                    connection.close()
-                    connection = self._connect(deadline)
-                    connection.send(request, deadline)
-                    answer = connection.receive(deadline, target, to_head)
-                connection.check_end()
-            except BaseException:
+                connection.send(request, deadline)
+                answer = connection.receive(deadline, target, to_head)
+            except ClosedWithoutAnswerError:
+                if not (repeatable and kept):
+                    raise
                 connection.close()
-                raise
-            self._give_back(connection, answer)
+                connection = self._connect(deadline)
+                connection.send(request, deadline)
+                answer = connection.receive(deadline, target, to_head)
+            connection.check_end()
+            stays = answer.head.keeps_open
             return answer
         finally:
-            self._free.release()
+            self._give_back(connection, stays)
+
+    def fetch(
+        self,
+        request: bytes,
+        view: memoryview,
+        deadline: Deadline,
+        *,
+        statuses: Tuple[int, ...] = (200,),
+        said: bytes = b"",
+        check: Optional[Callable[[Head], None]] = None,
+        repeatable: bool = False,
+    ) -> Optional[Answer]:
+        """Ask for data that goes into a view, as one of many such questions.
+
+        Parameters
+        ----------
+        request, deadline, repeatable:
+            See :meth:`ask`.
+        view, statuses, check:
+            See :class:`Target`.
+        said:
+            What the answer must say of its range; with nothing it has none. One that says just that, and is like the
+            last one otherwise, is not checked.
+
+        Returns
+        -------
+        Answer or None
+            ``None``: the view is filled. Else an answer that is no data.
+        """
+        connection, kept = self._take(deadline)
+        stays = False
+        try:
+            try:
+                connection.send(request, deadline)
+                if connection.fill(view, deadline, said):
+                    connection.check_end()
+                    stays = True
+                    return None
+                answer = connection.receive(deadline, Target(view, statuses, check))
+            except ClosedWithoutAnswerError:
+                if not (repeatable and kept):
+                    raise
+                connection.close()
+                connection = self._connect(deadline)
+                connection.send(request, deadline)
+                answer = connection.receive(deadline, Target(view, statuses, check))
+            connection.check_end()
+            stays = answer.head.keeps_open
+            if answer.status not in statuses:
+                return answer
+            connection.learn(answer.head)
+            return None
+        finally:
+            self._give_back(connection, stays)
 
     def ask_all(self, requests: Sequence[bytes], targets: Sequence[Target], deadline: Deadline) -> Answer:
         """Put many questions over one connection, most of them before the first is answered (RFC 9112, section 9.3.2).
@@ -108,53 +163,104 @@ class Pool:
         Answer
             The last one, or the first that is no data: the connection is closed then, and later answers are lost.
         """
-        self._wait_for_turn(deadline)
+        connection, _ = self._take(deadline)
+        stays = False
         try:
-            connection, _ = self._take(deadline)
-            try:
-                sent = 0
-                for number, target in enumerate(targets):
-                    upto = min(number + _AHEAD, len(requests))
-                    if sent < upto:
-                        connection.send(b"".join(requests[sent:upto]), deadline)
-                        sent = upto
-                    answer = connection.receive(deadline, target)
-                    if answer.status not in target.statuses:
-                        connection.close()
-                        return answer
-                    if not answer.head.keeps_open and number + 1 < len(targets):
-                        connection.close()
-                        connection, sent = self._connect(deadline), number + 1
-                connection.check_end()
-            except BaseException:
-                connection.close()
-                raise
-            self._give_back(connection, answer)
+            sent = 0
+            for number, target in enumerate(targets):
+                upto = min(number + _AHEAD, len(requests))
+                if sent < upto:
+                    connection.send(b"".join(requests[sent:upto]), deadline)
+                    sent = upto
+                answer = connection.receive(deadline, target)
+                if answer.status not in target.statuses:
+                    return answer
+                if not answer.head.keeps_open and number + 1 < len(targets):
+                    connection.close()
+                    connection, sent = self._connect(deadline), number + 1
+            connection.check_end()
+            stays = answer.head.keeps_open
             return answer
         finally:
-            self._free.release()
+            self._give_back(connection, stays)
 
     def close(self) -> None:
         """Close those that nobody uses at the moment, and the others when they come back."""
         self._closed = True
-        _close_all(self._idle)
+        _close_all(self._places)
 
-    def _wait_for_turn(self, deadline: Deadline) -> None:
-        if not self._free.acquire(timeout=deadline.wait()):
-            raise NoTurnError(f"{self.address[0]}:{self.address[1]}: all connections are in use")
+    # --- places -------------------------------------------------------------------------------------------------
 
     def _take(self, deadline: Deadline) -> Tuple[Connection, bool]:
-        """A connection, and whether it was used before."""
+        """A connection, and whether it was used before. Whoever takes one gives it back."""
+        try:
+            connection = self._places.pop()
+        except IndexError:
+            connection = self._place(deadline)
+        try:
+            while connection is not None:
+                # A server closes what was idle for too long; what it sent unasked is of no use either.
+                forgotten = self._forgets and connection.idle_since + self._idle_limit <= time.monotonic()
+                if not forgotten and not connection.is_dropped():
+                    return connection, True
+                self.lost += 1
+                connection.close()
+                connection = self._instead_of_none()
+            return self._connect(deadline), False
+        except BaseException:
+            self._give_back(None, False)
+            raise
+
+    def _instead_of_none(self) -> Optional[Connection]:
+        """Another connection that is kept, if there is one, for the place of one that is no more."""
+        try:
+            other = self._places.pop()
+        except IndexError:
+            return None
+        self._give_back(None, False)
+        return other
+
+    def _place(self, deadline: Deadline) -> Optional[Connection]:
+        """The next place that somebody gives back."""
+        turn = threading.Lock()
+        turn.acquire()
+        again = False
         while True:
+            # Who was woken, and found that somebody else was faster, is the first to be woken the next time.
+            (self._waiting.appendleft if again else self._waiting.append)(turn)
             try:
-                connection = self._idle.pop()
-            except IndexError:
-                return self._connect(deadline), False
-            # A server closes what was idle for too long; what it sent unasked is of no use either.
-            if connection.idle_since + self._idle_limit > time.monotonic() and not connection.is_dropped():
-                return connection, True
-            self.lost += 1
-            connection.close()
+                # Who gave one back a moment ago did not see that somebody waits.
+                with contextlib.suppress(IndexError):
+                    return self._places.pop()
+                if not turn.acquire(timeout=deadline.wait()):
+                    raise NoTurnError(f"{self.address[0]}:{self.address[1]}: all connections are in use")
+                again = True
+                with contextlib.suppress(IndexError):
+                    return self._places.pop()
+            finally:
+                try:
+                    self._waiting.remove(turn)
+                except ValueError:  # woken: if that was not needed, or too late, somebody else may need it
+                    if self._places:
+                        self._wake()
+
+    def _give_back(self, connection: Optional[Connection], stays: bool) -> None:
+        if connection is not None and stays:
+            if self._forgets:
+                connection.idle_since = time.monotonic()
+            self._places.append(connection)
+            if self._closed:
+                self.close()
+        else:
+            if connection is not None:
+                connection.close()
+            self._places.appendleft(None)
+        if self._waiting:
+            self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(IndexError):  # another thread has woken the last one
+            self._waiting.popleft().release()
 
     def _connect(self, deadline: Deadline) -> Connection:
         limit = deadline
@@ -166,22 +272,17 @@ class Pool:
             self.lost += 1
             raise
 
-    def _give_back(self, connection: Connection, answer: Answer) -> None:
-        if not answer.head.keeps_open:
-            connection.close()
-            return
-        connection.idle_since = time.monotonic()
-        self._idle.append(connection)
-        if self._closed:
-            self.close()
 
-
-def _close_all(idle: List[Connection]) -> None:
-    while idle:
+def _close_all(places: Deque[Optional[Connection]]) -> None:
+    """Close those that are kept; the places stay."""
+    for _ in range(len(places)):
         try:
-            idle.pop().close()
+            connection = places.pop()
         except IndexError:  # another thread has taken the last one
             return
+        places.appendleft(None)
+        if connection is not None:
+            connection.close()
 
 
 class Pools:
