@@ -18,7 +18,18 @@ from uuid import uuid4
 import pytest
 from attrs import define
 
-__all__ = ["S3Server", "free_port", "program", "s3_bucket", "s3_client", "s3_server", "slow_way", "started"]
+__all__ = [
+    "HdfsServer",
+    "S3Server",
+    "free_port",
+    "program",
+    "running_hdfs",
+    "s3_bucket",
+    "s3_client",
+    "s3_server",
+    "slow_way",
+    "started",
+]
 
 _PORTS = range(15_000, 32_000)  # below what systems hand out to clients, so that nobody gets one by chance
 _START = 20.0
@@ -237,20 +248,29 @@ def gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
 @pytest.fixture(scope="session")
 def hdfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsServer]:
     """A NameNode and a DataNode of Hadoop in one process: ten seconds to start, 300 MB."""
+    server = HdfsServer("127.0.0.1", free_port())
+    with running_hdfs(server, tmp_path_factory.mktemp("hdfs")):
+        yield server
+
+
+@contextlib.contextmanager
+def running_hdfs(server: HdfsServer, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Hadoop at an address, with what is stored in a folder, once its DataNode has joined."""
     java = program("java")
     jars = _installed() / _HADOOP
     if not jars.is_dir():
         missing(f"{_HADOOP} is not installed: scripts/install-servers.sh fetches it")
-    folder = tmp_path_factory.mktemp("hdfs")
-    server, details = HdfsServer("127.0.0.1", free_port()), folder / "details"
+    details = folder / "details"
+    fresh = [] if details.is_file() else ["-format"]
+    details.write_bytes(b"")
     command = [java, "-Xmx384m", "-XX:+UseSerialGC", f"-Dtest.build.data={folder}", "-cp", f"{jars}/*"]
-    command += ["org.apache.hadoop.test.MiniDFSClusterManager", "-format", "-writeDetails", str(details)]
+    command += ["org.apache.hadoop.test.MiniDFSClusterManager", *fresh, "-writeDetails", str(details)]
     command += ["-nnport", str(server.port), "-httpport", str(free_port()), "-D", "dfs.replication=1"]
     with started(command, server.port, folder / "log", patience=_START_OF_JAVA) as process:
         end = time.monotonic() + _START_OF_JAVA
-        while not (details.is_file() and details.stat().st_size):  # it is written when the DataNode has joined
+        while not details.stat().st_size:  # it is written when the DataNode has joined
             log = (folder / "log").read_text(errors="replace")
             assert process.poll() is None, f"HDFS ended:\n{log}"
             assert time.monotonic() < end, f"HDFS is not there after {_START_OF_JAVA:g} s:\n{log}"
             time.sleep(0.05)
-        yield server
+        yield process
