@@ -48,7 +48,8 @@ def proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
 def store(s3_server: S3Server, proxy: FaultProxy) -> Iterator[UnderStore]:
     options = s3_server.options_at(f"http://{proxy.host}:{proxy.port}")
     options["config_kwargs"].update(retries={"total_max_attempts": 1}, read_timeout=3)
-    store = S3UnderStore(Target("s3", options), S3UnderStore.Settings(part_size=Size("5MB")), make_context())
+    settings = S3UnderStore.Settings(part_size=Size("5MB"), parts_in_flight=1)  # what is over 10 MB is in parts
+    store = S3UnderStore(Target("s3", options), settings, make_context())
     yield store
     store.close()
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import re
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
-from alluxiofs.errors import BadAnswerError, FileChangedError, exists
-from alluxiofs.interfaces import Deadline, Writer
-from alluxiofs.plugins._fsspec.waiting import one_wait
+from alluxiofs.errors import BadAnswerError
 from alluxiofs.plugins._gcs.failures import AGAIN, refused
 from alluxiofs.plugins._objects.store import bucket_and_key
+from alluxiofs.plugins._objects.writer import ObjectWriter
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -32,7 +32,7 @@ _INCOMPLETE = 308
 _CANCELLED = 499  # the answer to an upload that is given up, as the store would have it
 
 
-class GcsWriter(Writer):
+class GcsWriter(ObjectWriter):
     """Collects a part, and sends it while the next one comes. What was sent is seen when the last part is there.
 
     Parameters
@@ -59,59 +59,50 @@ class GcsWriter(Writer):
         part_size: int,
         timeout: float,
     ) -> None:
+        part_size = max(UNIT, part_size // UNIT * UNIT)
+        super().__init__(
+            name, exclusive=generation == "0", whole=part_size, part_size=part_size, size_hint=None, timeout=timeout
+        )
         self._client = client
-        self._name = name
         self._generation = generation
         self._said = {"contentType": "application/octet-stream", **(said or {})}
-        self._part_size = max(UNIT, part_size // UNIT * UNIT)
-        self._timeout = timeout
-        self._buffer = bytearray()
+        self._in_parts = len(self._said) > 1  # what fits into one request says no more than its type
         self._upload: Optional[str] = None
         self._sent = 0
         self._pending: Optional[Future[Optional[Answer]]] = None
-        self._ended = False
 
-    def write(self, data: memoryview) -> None:
-        if self._ended:
-            raise ValueError("write to a file that was committed or given up")
-        view = data.cast("B") if data.nbytes else data
-        while view:
-            room = self._part_size - len(self._buffer)
-            if not room:  # only now, for the last part must not be empty
-                self._send_part()
-                continue
-            self._buffer += view[:room]
-            view = view[room:]
+    # --- the requests -------------------------------------------------------------------------------------------
 
-    def commit(self) -> None:
-        if self._ended:
-            raise ValueError("a file can be committed once")
-        try:
-            if len(self._said) > 1:  # what fits into one request says no more than its type
-                self._begin()
-            answer = self._whole() if self._upload is None else self._last_part()
-            self._check(answer)
-        except FileChangedError as error:  # what a failed condition is called
-            self.abort()
-            if self._generation != "0":
-                raise
-            raise exists(self._name) from error
-        except BaseException:
-            self.abort()
-            raise
-        self._ended = True
-        self._buffer = bytearray()
-        self._client.forget(self._name)
+    def _put(self, data: io.BytesIO) -> None:
+        body = data.getvalue()
 
-    def abort(self) -> None:
-        if self._ended:
-            return
-        self._ended = True
-        self._buffer = bytearray()
+        async def send(connection: Connection) -> Answer:
+            headers = {"Content-Type": self._said["contentType"]}
+            # On a condition it would be refused the second time, by what it wrote itself the first.
+            url, again = self._url(connection, "media"), self._generation is None
+            return await connection.send("POST", url, self._name, headers=headers, data=body, again=again)
+
+        self._check(self._client.run(send, self._wait(), self._name), len(body))
+
+    def _send(self, part: io.BytesIO) -> None:
+        self._begin()
+        self._receive()
+        self._start(part, last=False)
+
+    def _complete(self, last: io.BytesIO) -> None:
+        self._begin()
+        self._receive()
+        self._start(last, last=True)
+        answer = self._receive()
+        if answer is None:
+            raise BadAnswerError(f"{self._name}: the store waits for more than there is")
+        self._check(answer, self._sent)
+
+    def _discard(self) -> None:
         if self._pending is not None:
             self._pending.cancel()
             with contextlib.suppress(Exception, CancelledError):
-                self._client.finish(self._pending, self._deadline(), self._name)
+                self._client.finish(self._pending, self._wait(), self._name)
         if self._upload is not None:
             upload = self._upload
 
@@ -119,10 +110,7 @@ class GcsWriter(Writer):
                 return await connection.send("DELETE", upload, self._name, good=lambda status: status == _CANCELLED)
 
             with contextlib.suppress(Exception):
-                self._client.run(cancel, self._deadline(), self._name)
-
-    def _deadline(self) -> Deadline:
-        return one_wait(self, self._timeout)
+                self._client.run(cancel, self._wait(), self._name)
 
     def _url(self, connection: Connection, kind: str) -> str:
         bucket, key = bucket_and_key(self._name)
@@ -131,49 +119,25 @@ class GcsWriter(Writer):
             "b", bucket, "o", service=service, uploadType=kind, name=key, ifGenerationMatch=self._generation
         )
 
-    def _whole(self) -> Answer:
-        data = bytes(self._buffer)
-
-        async def send(connection: Connection) -> Answer:
-            headers = {"Content-Type": self._said["contentType"]}
-            # On a condition it would be refused the second time, by what it wrote itself the first.
-            url, again = self._url(connection, "media"), self._generation is None
-            return await connection.send("POST", url, self._name, headers=headers, data=data, again=again)
-
-        return self._client.run(send, self._deadline(), self._name)
-
-    def _send_part(self) -> None:
-        self._begin()
-        self._receive_part()
-        part, self._buffer = bytes(self._buffer), bytearray()
-        self._pending = self._start(part, last=False)
-
-    def _last_part(self) -> Answer:
-        self._receive_part()
-        self._pending = self._start(bytes(self._buffer), last=True)
-        answer = self._receive_part()
-        if answer is None:
-            raise BadAnswerError(f"{self._name}: the store waits for more than there is")
-        return answer
-
-    def _start(self, part: bytes, last: bool) -> Future[Optional[Answer]]:
+    def _start(self, part: io.BytesIO, last: bool) -> None:
+        body = part.getvalue()
         url, start, name, kind = str(self._upload), self._sent, self._name, str(self._said["contentType"])
-        self._sent += len(part)
-        return self._client.start(
-            lambda connection: _send(connection, url, name, kind, part, start, last), self._deadline(), name
+        self._sent += len(body)
+        self._pending = self._client.start(
+            lambda connection: _send(connection, url, name, kind, body, start, last), self._wait(), name
         )
 
-    def _receive_part(self) -> Optional[Answer]:
+    def _receive(self) -> Optional[Answer]:
         if self._pending is None:
             return None
-        answer = self._client.finish(self._pending, self._deadline(), self._name)
+        answer = self._client.finish(self._pending, self._wait(), self._name)
         self._pending = None
         return answer
 
     def _begin(self) -> None:
         """Begin an upload in parts, if it has not begun."""
         if self._upload is None:
-            self._upload = self._client.run(self._begun, self._deadline(), self._name)
+            self._upload = self._client.run(self._begun, self._wait(), self._name)
 
     async def _begun(self, connection: Connection) -> str:
         headers = {"Content-Type": "application/json", "X-Upload-Content-Type": self._said["contentType"]}
@@ -184,12 +148,12 @@ class GcsWriter(Writer):
             raise BadAnswerError(f"{self._name}: the store began an upload, but does not say where")
         return location
 
-    def _check(self, answer: Answer) -> None:
-        size = self._sent if self._upload is not None else len(self._buffer)
+    def _check(self, answer: Answer, size: int) -> None:
         resource: Dict[str, Any] = answer.json()
         if str(resource.get("size")) != str(size):
             message = f"{self._name}: the store has {resource.get('size')} bytes of the {size} that were written"
             raise BadAnswerError(message)
+        self._client.forget(self._name)
 
 
 async def _send(

@@ -1,52 +1,45 @@
-"""Writing an object: small ones in one request, larger ones in parts, several at a time, in bounded memory."""
+"""Writing an object of S3: small ones in one request, larger ones in parts, several at a time, in bounded memory."""
 
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple
+import io
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
-from alluxiofs.errors import DeadlineExceededError, FileChangedError, exists
-from alluxiofs.interfaces import Entry, Writer
-from alluxiofs.plugins._fsspec.waiting import Backoff, one_wait
-from alluxiofs.plugins._s3.client import bucket_and_key, finish
+from alluxiofs.errors import DeadlineExceededError
+from alluxiofs.interfaces import Entry
+from alluxiofs.plugins._fsspec.waiting import Backoff
+from alluxiofs.plugins._objects.writer import PartsWriter
+from alluxiofs.plugins._s3.client import Started, bucket_and_key, finish
 from alluxiofs.plugins._s3.copying import origin_of, spans
 
 if TYPE_CHECKING:
-    from alluxiofs.plugins._s3.client import S3Client, Started
+    from alluxiofs.plugins._s3.client import S3Client
 
 __all__ = ["S3Writer"]
 
-_MOST_PARTS = 10_000
-_LARGEST_PART = 5 * 2**30
 _PAUSE = 0.2  # seconds
 _LONGEST_PAUSE = 2.0
-_DOUBLING = 1_000  # parts of one size before they get twice as large: 5 TiB need fewer than 10,000 then
 
 
-class S3Writer(Writer):
+class S3Writer(PartsWriter[Started, Dict[str, Any]]):
     """Collects a part, sends it while the next one comes.
+
+    The bytes are handed to the client as files in memory: of bytes it would make such, and the HTTP client below it
+    another copy.
 
     Parameters
     ----------
-    client, name:
+    client:
         Whose object it is.
-    check:
-        Raises what speaks against the commit (the name must be free, and is not): asked right before it, for stores
-        that do not know conditional writes.
+    name, check, part_size, size_hint, in_flight, timeout:
+        As for every writer that sends parts.
     exclusive:
         The commit itself is on condition that there is no such object.
     replaces:
         An ETag: the commit is on condition that it replaces the object that has it.
     said:
         What the object is to say of itself (``ContentType`` …), as parameters of the requests that make it.
-    part_size, size_hint:
-        Bytes of a part, and of the whole, where known.
-    in_flight:
-        Parts on their way at a time; that many and one more are held in memory.
-    timeout:
-        Seconds that one request may take.
     """
 
     def __init__(
@@ -63,79 +56,28 @@ class S3Writer(Writer):
         in_flight: int,
         timeout: float,
     ) -> None:
+        super().__init__(
+            name,
+            check,
+            exclusive=exclusive,
+            part_size=part_size,
+            size_hint=size_hint,
+            in_flight=in_flight,
+            timeout=timeout,
+        )
         self._client = client
-        self._name = name
-        self._check = check
-        self._exclusive = exclusive
         self._condition = {"IfNoneMatch": "*"} if exclusive else {"IfMatch": replaces} if replaces else {}
         self._said = dict(said or {})
-        self._part_size = max(part_size, -(-(size_hint or 0) // _MOST_PARTS))
-        self._in_flight = in_flight
-        self._timeout = timeout
         bucket, key = bucket_and_key(name)
         self._object = {"Bucket": bucket, "Key": key}
-        self._buffer = bytearray()
-        self._upload: Optional[str] = None
-        self._sent = 0
-        self._pending: Deque[Tuple[int, Started]] = deque()
-        self._parts: List[Dict[str, Any]] = []
-        self._ended = False
-
-    def write(self, data: memoryview) -> None:
-        if self._ended:
-            raise ValueError("write to a file that was committed or given up")
-        view = data.cast("B") if data.nbytes else data
-        while view:
-            room = self._part_size - len(self._buffer)
-            self._buffer += view[:room]
-            view = view[room:]
-            if len(self._buffer) >= self._part_size:
-                self._send_part()
-
-    def commit(self) -> None:
-        if self._ended:
-            raise ValueError("a file can be committed once")
-        try:
-            self._check()
-            if self._upload is None:
-                self._call("put_object", Body=bytes(self._buffer), **self._said, **self._condition)
-            else:
-                self._complete()
-        except FileChangedError as error:  # what a failed condition is called
-            self.abort()
-            if self._exclusive:
-                raise exists(self._name) from error
-            raise
-        except BaseException:
-            self.abort()
-            raise
-        self._ended = True
-        self._buffer = bytearray()
-        self._client.forget(self._name)
-
-    def abort(self) -> None:
-        if self._ended:
-            return
-        self._ended = True
-        self._buffer = bytearray()
-        for _, future in self._pending:
-            future.cancel()
-        # A part that arrives after the end of its upload would be kept, and paid for: wait for each to be off the wire.
-        for _, future in self._pending:
-            with contextlib.suppress(Exception, CancelledError):
-                finish(future, one_wait(self, self._timeout), self._name)
-        if self._upload is not None:
-            with contextlib.suppress(Exception):
-                self._call("abort_multipart_upload", UploadId=self._upload)
 
     def in_parts(self) -> None:
-        """Upload in parts whatever there is, be it little.
+        """Upload in parts whatever comes, be it little.
 
         The request that ends such an upload is never sent twice unseen: it is a POST. A PUT is sent again by the HTTP
         client itself if a kept connection closes, and the store may have done it the first time.
         """
-        if self._upload is None:
-            self._upload = str(self._call("create_multipart_upload", **self._said)["UploadId"])
+        self._in_parts = True
 
     def copy(self, source: Entry) -> None:
         """Have the store itself copy a version of an object of 5 MiB or more to the start of this one.
@@ -146,72 +88,58 @@ class S3Writer(Writer):
             If the source is of another version by now.
         """
         self.in_parts()
+        upload = self._begun()
         for span in spans(source.size or 0):
             self._sent += 1
             part = {**origin_of(source), "CopySourceRange": span, "PartNumber": self._sent}
             answer = self._client.call(
-                "upload_part_copy",
-                one_wait(self, self._timeout),
-                source.name,
-                **self._object,
-                UploadId=self._upload,
-                **part,
+                "upload_part_copy", self._wait(), source.name, **self._object, UploadId=upload, **part
             )
             self._parts.append({"PartNumber": self._sent, "ETag": answer["CopyPartResult"]["ETag"]})
 
-    def _complete(self) -> None:
-        if self._buffer:
-            self._send_part()
-        while self._pending:
-            self._receive_part()
-        parts = {"Parts": self._parts}
+    # --- the requests -------------------------------------------------------------------------------------------
+
+    def _put(self, data: io.BytesIO) -> None:
+        self._check()
+        data.seek(0)
+        self._call("put_object", Body=data, **self._said, **self._condition)
+        self._client.forget(self._name)
+
+    def _begin(self) -> str:
+        return str(self._call("create_multipart_upload", **self._said)["UploadId"])
+
+    def _start(self, upload: str, number: int, part: io.BytesIO) -> Started:
+        parameters = {**self._object, "UploadId": upload, "PartNumber": number, "Body": part}
+        return self._client.start("upload_part", self._wait(), self._name, **parameters)
+
+    def _finish(self, number: int, pending: Started) -> Dict[str, Any]:
+        return {"PartNumber": number, "ETag": finish(pending, self._wait(), self._name)["ETag"]}
+
+    def _cancel(self, pending: Started) -> None:
+        pending.cancel()
+
+    def _publish(self, upload: str, parts: List[Dict[str, Any]]) -> None:
         answer = self._call(
-            "complete_multipart_upload", UploadId=self._upload, MultipartUpload=parts, **self._condition
+            "complete_multipart_upload", UploadId=upload, MultipartUpload={"Parts": parts}, **self._condition
         )
         if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
             self._await(str(answer.get("ETag")))
+        self._client.forget(self._name)
+
+    def _abandon(self, upload: str) -> None:
+        self._call("abort_multipart_upload", UploadId=upload)
 
     def _await(self, tag: str) -> None:
         """Wait until the object is there. Who asks a second time, for the first answer took too long, may be told by
         some servers that it is done while they are still putting it together."""
-        deadline, backoff = one_wait(self, self._timeout), Backoff(_PAUSE, _LONGEST_PAUSE)
+        deadline, backoff = self._wait(), Backoff(_PAUSE, _LONGEST_PAUSE)
         while True:
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 if self._client.call("head_object", deadline, self._name, **self._object).get("ETag") == tag:
                     return
-            except FileNotFoundError:
-                pass
             if not deadline.remaining():
                 raise DeadlineExceededError(f"{self._name}: the store says that it is written, but it is not there")
             backoff.sleep()
 
-    def _send_part(self) -> None:
-        self.in_parts()
-        while len(self._pending) >= self._in_flight:
-            self._receive_part()
-        part, self._buffer = bytes(self._buffer), bytearray()
-        self._sent += 1
-        future = self._client.start(
-            "upload_part",
-            one_wait(self, self._timeout),
-            self._name,
-            **self._object,
-            UploadId=self._upload,
-            PartNumber=self._sent,
-            Body=part,
-        )
-        self._pending.append((self._sent, future))
-        if self._sent % _DOUBLING == 0:
-            self._part_size = min(2 * self._part_size, _LARGEST_PART)
-
-    def _receive_part(self) -> None:
-        number, future = self._pending.popleft()
-        try:
-            answer = finish(future, one_wait(self, self._timeout), self._name)
-        except BaseException:
-            self._pending.appendleft((number, future))  # for abort to see to
-            raise
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-
     def _call(self, method: str, **parameters: Any) -> Dict[str, Any]:
-        return self._client.call(method, one_wait(self, self._timeout), self._name, **self._object, **parameters)
+        return self._client.call(method, self._wait(), self._name, **self._object, **parameters)
