@@ -148,6 +148,8 @@ class Gateway(ReadPath):
                 if known.is_file:
                     self.keeper.forget("" if mount is None else mount.store.identity(), location.url, known.version)
         self._changed(location)
+        if mount is None:
+            self._drop_at_workers(location)
 
     def changed(self, location: Location) -> None:
         """A path was changed by this client: believe nothing of it, and have the cluster forget it."""
@@ -166,13 +168,14 @@ class Gateway(ReadPath):
         mount = self.locations.mount_of(location)
         if mount is not None:
             self.shared.changed(mount, self.locations.parent(location).url, above)
-        if not self.parts.transport.capabilities.drop:
-            return
-        self._drop_at_workers(location)
+            # A change that workers made they know of, and what they hold of it may not be in the storage behind them.
+            self._drop_at_workers(location)
 
     def _drop_at_workers(self, location: Location) -> None:
         """The change is made, and versions keep old pages out: so a worker that fails is not waited for."""
         transport = self.parts.transport
+        if not transport.capabilities.drop:
+            return
         workers = self._workers(location.url, None, fallback=True)
         whole = Deadline.after(min(_DROPPING, self.limits.deadline))
         for place, worker in enumerate(workers):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 from alluxiofs.errors import BadAnswerError, ConfigurationError, TemporaryError, UnavailableError
 from alluxiofs.gateway.first_bytes import Few, Opening, Piece
@@ -17,6 +17,8 @@ from alluxiofs.interfaces import Deadline, Entry, Event, Location, UnderStore, W
 from alluxiofs.logs import fields
 
 __all__ = ["Looking"]
+
+T = TypeVar("T")
 
 _MOST_SIDES = 10_000
 _RECURSIVE = "\0recursive"  # behind the URL of a directory: all files below it. No URL has a NUL in it
@@ -43,6 +45,7 @@ class Looking:
         self.opening = Opening()
         self._placement = Placement(parts.membership, parts.policy)
         self._known_sides: Dict[Tuple[str, int], Side] = {}
+        self._behind_workers: Optional[UnderStore] = None
 
     # --- paths ------------------------------------------------------------------------------------------------
 
@@ -72,7 +75,7 @@ class Looking:
         return self.locate(path).url
 
     def store_of(self, location: Location) -> UnderStore:
-        """The under store that owns a location.
+        """The under store that owns a location; without any, the storage behind the workers where they can change it.
 
         Raises
         ------
@@ -82,11 +85,14 @@ class Looking:
         mount = self.locations.mount_of(location)
         if self.locations.is_above_mounts(location):
             raise ConfigurationError("the root holds the prefixes of under_stores and nothing else: name a path in one")
-        if mount is None:
+        if mount is None and self._behind_workers is None:
+            self._behind_workers = self.parts.transport.store_behind(self._ask_workers)
+        store = self._behind_workers if mount is None else mount.store
+        if store is None:
             raise ConfigurationError(
                 f"no under store is configured for {location.url!r}: name one with target_protocol="
             )
-        return mount.store
+        return store
 
     # --- what is there ----------------------------------------------------------------------------------------
 
@@ -339,6 +345,18 @@ class Looking:
             more = fields(path=url, reason="no_membership")
             self.logger.info("no workers are known, going to the under store: %s", error, extra=more)
             return ()
+
+    def _ask_workers(self, method: str, url: str, question: Callable[[Worker, Deadline], T]) -> T:
+        """Put a question to the workers in charge of a URL: what :class:`AskWorkers` is."""
+        name = self.parts.transport.name
+        workers = {Side(name, worker): worker for worker in self._workers(url, None, fallback=False)}
+        if not workers:
+            raise UnavailableError(f"no workers are alive that could be asked for {url!r}, and there is no under store")
+
+        def asked(side: Side, deadline: Deadline) -> T:
+            return question(workers[side], deadline)
+
+        return self.line.ask(method, list(workers), asked, about=url, repeatable=False)
 
     def new_deadline(self) -> Deadline:
         """For an operation that begins now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Iterator, Optional, Protocol, Tuple, TypeVar
 
 from attrs import define
 
@@ -12,13 +12,15 @@ from alluxiofs.interfaces.component import Component, Deadline
 from alluxiofs.interfaces.values import Entry, Location, Version, Worker, Workers
 
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any
 
     from alluxiofs.interfaces.component import Context
     from alluxiofs.interfaces.loading import LoadJobs
     from alluxiofs.interfaces.under_store import UnderStore
 
-__all__ = ["Examined", "Transport", "TransportCapabilities"]
+__all__ = ["AskWorkers", "Examined", "Transport", "TransportCapabilities"]
+
+T = TypeVar("T")
 
 
 @define(frozen=True)
@@ -67,6 +69,13 @@ class Examined:
     holds: Optional[bool] = None
     page_size: Optional[int] = None
     owner: Optional[Tuple[str, int]] = None
+
+
+class AskWorkers(Protocol):
+    """``ask(method, url, question)`` puts a question to the workers in charge of a URL, one after the other until one
+    answers; ``method`` is what telemetry calls it."""
+
+    def __call__(self, method: str, url: str, question: Callable[[Worker, Deadline], T]) -> T: ...
 
 
 class Transport(Component, ABC):
@@ -133,6 +142,17 @@ class Transport(Component, ABC):
     def drop(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> None:
         """Have the cluster forget what it holds of a path (``capabilities.drop``)."""
         raise NotSupportedError(f"transport {self.name!r} cannot drop what a worker holds")
+
+    def store_behind(self, ask: AskWorkers) -> Optional[UnderStore]:
+        """The storage that the workers stand before, for whoever has no way to it but them, and changes it. Its names
+        are full URLs. ``None``: nothing can be changed through workers.
+
+        Parameters
+        ----------
+        ask:
+            Who is asked, for how long, and what becomes of failures, is its business.
+        """
+        return None
 
     def load_jobs(self) -> Optional[LoadJobs]:
         """How workers are asked to load files into the cache; ``None``: there is no way to."""

@@ -84,15 +84,6 @@ def test_every_change_of_a_file_drops_it(make_cluster: MakeCluster, tmp_path: Pa
     assert not (tmp_path / "b.bin").exists()
 
 
-@pytest.mark.parametrize("dialect", ["pages", "rest"])
-def test_without_an_under_store_a_write_says_what_is_missing(make_cluster: MakeCluster, dialect: str) -> None:
-    cluster = make_cluster(dialect)
-    fs = AlluxioFileSystem(skip_instance_cache=True, **cluster.arguments)
-    assert fs.cat_file(cluster.url("b.bin")) == DATA
-    with pytest.raises((OSError, ValueError), match="target_protocol"):
-        fs.pipe_file(cluster.url("b.bin"), b"new")
-
-
 # --- headers ------------------------------------------------------------------------------------------------------
 
 
