@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from alluxiofs.cli.placement.judging import recommendations
+from alluxiofs.cli.placement.judging import recommendations, share_text
 from alluxiofs.cli.placement.measuring import Case, Measured, even_chance, measure
 from tests.cli.conftest import Command
 
@@ -54,6 +54,7 @@ def test_the_pictures(command: Command, tmp_path: Path) -> None:
         (("--workers", "0"), "numbers from 1"),
         (("--policy", "magleff"), "maglev"),
         (("--picture", "placement.pdf"), ".png or .svg"),
+        (("--workers", "100000", "--virtual-nodes", "5,2000"), "a ring of 200,000,000 points"),
     ],
 )
 def test_what_cannot_be(command: Command, words: tuple[str, ...], said: str) -> None:
@@ -69,8 +70,22 @@ def test_chance_and_unevenness_are_told_apart() -> None:
     assert found.fullest < even_chance(5_000, 10) + 0.1
 
 
+def test_a_worker_of_many_that_leaves_takes_its_own_keys_along_and_chance_has_no_part_in_it() -> None:
+    found = measure(Case("multi-probe", 1_000, 2_000, 5.0))
+    assert found.moved == pytest.approx(1 / 1_000), "no other's keys move, however many it had of these"
+    assert share_text(found.moved) == "0.1%"
+
+
+def test_memory_is_told_as_it_is_and_as_it_was_while_the_policy_was_made() -> None:
+    found = measure(Case("consistent-hash", 100, 1_000, 5.0, {"virtual_nodes": 2000}))
+    assert found.memory is not None
+    assert found.peak is not None
+    assert 200_000 * 8 <= found.memory <= found.peak
+    assert found.peak > 3 * 200_000 * 8, "the points are sorted as Python's numbers"
+
+
 def measured(spread: float, moved: float, seconds: float) -> Measured:
-    return Measured(1000, 1.0 + spread, 1.0, spread, moved, seconds, 1e-6, 1000)
+    return Measured(1000, 1.0 + spread, 1.0, spread, moved, seconds, 1e-6, 1000, 2000)
 
 
 def test_the_most_even_policy_is_recommended_that_costs_little() -> None:

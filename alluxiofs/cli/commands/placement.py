@@ -11,7 +11,7 @@ from attrs import asdict
 from alluxiofs.cli.completing import PluginName
 from alluxiofs.cli.failures import UsageError
 from alluxiofs.cli.output import write_json, write_rich
-from alluxiofs.cli.placement.judging import Row, memory_text, recommendations
+from alluxiofs.cli.placement.judging import Row, memory_text, recommendations, share_text
 from alluxiofs.cli.placement.measuring import Case, measure
 from alluxiofs.cli.progress import telling
 from alluxiofs.cli.session import debug_option
@@ -21,6 +21,7 @@ __all__ = ["command"]
 _RING = "consistent-hash"
 _POLICIES = (_RING, "jump", "ketama", "maglev", "multi-probe", "rendezvous")
 _KEYS_PER_WORKER, _LEAST_KEYS = 1_000, 20_000
+_MOST_POINTS = 50_000_000
 _KINDS = (".png", ".svg")
 
 
@@ -83,12 +84,14 @@ def command(
     """Measure how policies place files on workers, and recommend one.
 
     For each policy and number of workers: how much fuller the fullest worker is than the mean, how many keys move when
-    a worker leaves, how long the policy takes to make and how much memory it holds. Nothing is connected to.
+    a worker leaves, how long the policy takes to make and how much memory it holds, and "at most" while it is made.
+    Times are of the CPU. Nothing is connected to.
     "By chance" is how full the fullest would be if dice placed as many keys; "spread", how much shares differ besides.
     """
     rows: List[Row] = []
-    for case in _cases(workers, virtual_nodes, policies or _POLICIES, keys, seconds):
-        with telling(f"{case.name} with {case.workers:,} workers"):
+    cases = list(_cases(workers, virtual_nodes, policies or _POLICIES, keys, seconds))
+    for number, case in enumerate(cases, 1):
+        with telling(f"{number} of {len(cases)}: {case.name} with {case.workers:,} workers"):
             rows.append(_measured(case))
     if pictures:
         from alluxiofs.cli.placement.picture import draw
@@ -110,8 +113,17 @@ def _cases(
             settings: Sequence[Dict[str, Any]] = [{}]
             if policy == _RING:
                 settings = [{"virtual_nodes": number} for number in nodes]
+                _check_points(count, max(nodes))
             for chosen in settings:
                 yield Case(policy, count, most, seconds, chosen)
+
+
+def _check_points(workers: int, nodes: int) -> None:
+    if workers * nodes > _MOST_POINTS:
+        raise UsageError(
+            f"{workers:,} workers with {nodes:,} virtual nodes each are a ring of {workers * nodes:,} points, and more "
+            f"than {_MOST_POINTS:,} are not measured, which take some 3 GB while they are made: ask for fewer"
+        )
 
 
 def _measured(case: Case) -> Row:
@@ -142,6 +154,7 @@ def _write(rows: Sequence[Row]) -> None:
         "to make",
         "a key",
         "memory",
+        "at most",
         "keys",
     )
     for place, heading in enumerate(headings):
@@ -155,10 +168,11 @@ def _write(rows: Sequence[Row]) -> None:
             f"{measured.fullest:.2f}",
             f"{measured.even:.2f}",
             f"{measured.spread:.1%}",
-            f"{measured.moved:.2%}",
+            share_text(measured.moved),
             f"{measured.build_seconds:.3f} s",
             f"{measured.rank_seconds * 1e6:,.1f} us",
             memory_text(measured.memory),
+            memory_text(measured.peak),
             f"{measured.keys:,}",
         )
         table.add_row(*map(Text, cells), end_section=ends)

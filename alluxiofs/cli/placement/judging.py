@@ -7,7 +7,7 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 from alluxiofs.cli.output import size_text
 from alluxiofs.cli.placement.measuring import Case, Measured
 
-__all__ = ["Row", "memory_text", "recommendations"]
+__all__ = ["Row", "memory_text", "recommendations", "share_text"]
 
 Row = Tuple[Case, Measured]
 
@@ -41,9 +41,15 @@ def _for(workers: int, rows: List[Row]) -> str:
     )
     memory = "" if measured.memory is None else f", and takes {memory_text(measured.memory)} of memory"
     return (
-        f"{workers:,} workers: {case.name}. Shares differ by {measured.spread:.0%}, {measured.moved:.2%} of the keys "
-        f"move when a worker leaves (its own: {1 / workers:.2%}), it is made in {measured.build_seconds:.2g} s{memory}."
+        f"{workers:,} workers: {case.name}. Shares differ by {measured.spread:.0%}, {share_text(measured.moved)} of "
+        f"the keys move when a worker leaves (its own: {share_text(1 / workers)}), it is made in "
+        f"{measured.build_seconds:.2g} s{memory}."
     )
+
+
+def share_text(share: float) -> str:
+    """A share as people read it: that of one in many is not nothing."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share * 100:.2g}%"
 
 
 def memory_text(size: Optional[int]) -> str:
@@ -55,7 +61,7 @@ def _against(case: Case, measured: Measured) -> List[str]:
     """Why not to take it."""
     reasons = []
     if measured.moved > _MOVES / case.workers and measured.moved - 1 / case.workers > 0.001:
-        reasons.append(f"{measured.moved:.1%} of the keys move")
+        reasons.append(f"{share_text(measured.moved)} of the keys move")
     if measured.build_seconds > _BUILD:
         reasons.append(f"made in {measured.build_seconds:.0f} s")
     if measured.rank_seconds > _RANK:

@@ -66,11 +66,14 @@ class Measured:
     spread:
         By how much the workers' shares differ: their standard deviation over the mean, without what chance adds to it.
     moved:
-        The share of keys that are another worker's when one leaves. At least its own move: ``1 / workers``.
+        The share of keys that are another worker's when one leaves: the part that is its own (``1 / workers``), and
+        what was measured of others' keys that move though their workers are still there.
     build_seconds, rank_seconds:
-        How long making the policy takes, and finding the worker of one key.
-    memory:
-        Bytes that the process grew by while the policy was made; ``None`` where the system does not say.
+        How long making the policy takes, and finding the worker of one key. In CPU time, so that what else the machine
+        does is not the policy's doing.
+    memory, peak:
+        Bytes that the process has grown by when the policy is made, and by how much it had grown while that was done;
+        ``None`` where the system does not say.
     """
 
     keys: int
@@ -81,6 +84,7 @@ class Measured:
     build_seconds: float
     rank_seconds: float
     memory: Optional[int]
+    peak: Optional[int]
 
 
 def measure(case: Case) -> Measured:
@@ -111,12 +115,15 @@ def _memory() -> Optional[int]:
         with open("/proc/self/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:  # not Linux
-        pass
+        return _most_memory()
+
+
+def _most_memory() -> Optional[int]:
+    """The most that it has had; ``None`` where the system does not say."""
     try:
         import resource
     except ImportError:  # Windows
         return None
-    # The most that it has had: nothing is given back while a policy is made.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -128,19 +135,18 @@ def _measured(case: Case) -> Measured:
     make_policy(case.policy, workers[:1])  # what is imported is not the policy's
 
     gc.collect()
-    before, began = _memory(), time.perf_counter()
+    before, began = _memory(), time.process_time()
     policy = make_policy(case.policy, workers, **case.settings)
-    built, after = time.perf_counter() - began, _memory()
+    built, after, most = time.process_time() - began, _memory(), _most_memory()
 
     owners: List[str] = []
-    began = time.perf_counter()
+    began, end = time.process_time(), time.monotonic() + case.seconds
     while len(owners) < case.keys:
-        spent = time.perf_counter() - began
-        if spent > case.seconds and len(owners) >= _LEAST:
+        if time.monotonic() > end and len(owners) >= _LEAST:
             break
         following = range(len(owners), min(case.keys, len(owners) + _CHECKED))
         owners.extend([policy.rank(_key(number), 1)[0].host for number in following])
-    ranked = time.perf_counter() - began
+    ranked = time.process_time() - began
 
     placed = Counter(owners)
     return Measured(
@@ -151,7 +157,8 @@ def _measured(case: Case) -> Measured:
         moved=_moved(case, workers, owners),
         build_seconds=built,
         rank_seconds=ranked / len(owners),
-        memory=None if before is None or after is None else max(0, after - before),
+        memory=_grown(before, after),
+        peak=_grown(before, most),
     )
 
 
@@ -162,6 +169,10 @@ def _spread(counts: Sequence[int]) -> float:
     return math.sqrt(max(0.0, variance - mean)) / mean
 
 
+def _grown(before: Optional[int], after: Optional[int]) -> Optional[int]:
+    return None if before is None or after is None else max(0, after - before)
+
+
 def _moved(case: Case, workers: List[Any], owners: List[str]) -> float:
     """The share of keys that are another worker's when one in the middle has left."""
     from alluxiofs import make_policy
@@ -170,13 +181,14 @@ def _moved(case: Case, workers: List[Any], owners: List[str]) -> float:
         return 1.0
     gone = case.workers // 2
     policy = make_policy(case.policy, [*workers[:gone], *workers[gone + 1 :]], **case.settings)
-    looked, moved, end = 0, 0, time.perf_counter() + case.seconds
+    looked, moved, end = 0, 0, time.monotonic() + case.seconds
     for number, owner in enumerate(owners[:_MOVING]):
         looked += 1
-        moved += policy.rank(_key(number), 1)[0].host != owner
-        if looked >= _LEAST and time.perf_counter() > end:
+        # Its own are left out: of many workers a few keys are one's, and counting those would say how many by chance.
+        moved += owner != workers[gone].host and policy.rank(_key(number), 1)[0].host != owner
+        if looked >= _LEAST and time.monotonic() > end:
             break
-    return moved / looked
+    return min(1.0, 1 / case.workers + moved / looked)
 
 
 def _key(number: int) -> str:
