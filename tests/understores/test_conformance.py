@@ -1,7 +1,6 @@
 """fsspec's own conformance suite over the gateway, on each of the servers, with a page store of another kind on each.
 
-``python -m pytest tests/understores/straight.py`` asks the same of the clients themselves; docs/under-stores.md has the
-differences.
+``test_straight.py`` asks the same of the clients themselves; docs/under-stores.md has the differences.
 """
 
 from __future__ import annotations
