@@ -126,12 +126,12 @@ class Line:
         if self._telemetry.traces:
             question = self._traced(method, question)
         whole = Deadline.after(limits.deadline, limits.timeout)
-        line = _in_order(sides)
+        line = sides if process_breakers.all_closed else _in_order(sides)
         failed: Optional[BaseException] = None
         place = repeated = 0
         while True:
             side, last = line[place], place == len(line) - 1
-            trial = self._is_trial(side)
+            trial = False if process_breakers.all_closed else self._is_trial(side)
             if trial is None and not last:
                 place += 1  # another call is the trial
                 continue
@@ -161,7 +161,7 @@ class Line:
 
     def _is_trial(self, side: Side) -> Optional[bool]:
         """Whether a question to this side is the one that shows whether it has recovered; ``None``: another one is."""
-        if side.worker is None or process_breakers.all_closed:
+        if side.worker is None:
             return False
         breaker = process_breakers.of(side.component, side.worker)
         if breaker.closed:
@@ -266,8 +266,6 @@ class Line:
 
 def _in_order(sides: Sequence[Side]) -> Sequence[Side]:
     """Those who are asked: without workers that failed again and again, unless there is nobody else."""
-    if process_breakers.all_closed:
-        return sides
     asked = [
         side
         for side in sides

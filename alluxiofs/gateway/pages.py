@@ -94,7 +94,10 @@ class PinnedFile:
         """Fill ``view`` from ``offset`` on; the range lies within the file. ``private``: nobody else has its memory."""
         kept = self.kept
         if kept is None or not self.gateway.keeper.working:
-            self._fetch_range(offset, view)
+            if len(view) <= _UNIT:
+                self.gateway.fetch(self.location, self.entry.version, offset, view)
+            else:
+                self._fetch_range(offset, view)
             return
         missing = self._not_kept(kept, self._pages_of(offset, offset + len(view)), offset, view)
         foresees = kept.parts() is not None

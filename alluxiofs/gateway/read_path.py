@@ -146,12 +146,13 @@ class ReadPath(Looking):
         """Fill ``view`` over the wire: from the workers in their rank, then from the under store."""
 
         def question(side: Side, deadline: Deadline) -> None:
-            if self._beside_the_transport(side):
+            worker, transport = side.worker, self.parts.transport
+            if worker is None and transport.capabilities.workers:
                 self.store_of(location).read_into(location.name, version, offset, view, deadline)
             else:
-                self.parts.transport.read_into(side.worker, location, version, offset, view, deadline)
-            source = "bytes_from_under_stores" if side.worker is None else "bytes_from_workers"
-            self.count(**{source: len(view)})
+                transport.read_into(worker, location, version, offset, view, deadline)
+            with self._counting:
+                self._counted["bytes_from_under_stores" if worker is None else "bytes_from_workers"] += len(view)
 
         self.line.ask(
             "read",

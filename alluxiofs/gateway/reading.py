@@ -136,6 +136,8 @@ class OpenFile:
     def read(self, offset: int, size: int) -> bytes:
         """Exactly the bytes from ``offset`` on: ``size`` of them, or those up to the end of the file."""
         if self._served_in == threads.forks:
+            if self._kept_read is _nothing_kept:
+                return self._read(offset, size)
             index, start = divmod(offset, self._page_size)
             stop = start + size
             if stop <= self._page_size and offset + size <= self._size:
@@ -244,11 +246,14 @@ class OpenFile:
         its memory."""
         if not len(view):
             return True
-        pinned = self._current()
-        begin, stop = self._take_from_piece(offset, view)
-        if begin == stop:
-            return True
+        pinned = self._pinned if self._generation == threads.forks else self._current()
         try:
+            if self._piece is None:
+                pinned.fill(offset, view, private)
+                return True
+            begin, stop = self._take_from_piece(offset, view)
+            if begin == stop:
+                return True
             with view[begin:stop] as rest:
                 pinned.fill(offset + begin, rest, private)
         except FileChangedError:

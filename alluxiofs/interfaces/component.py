@@ -68,8 +68,9 @@ class Deadline:
 
     def share(self, attempts: int) -> Deadline:
         """For the next one of so many attempts, which share what is left. Its progress is that of the whole."""
-        seconds = self.remaining() / attempts
-        return Deadline(time.monotonic() + seconds, self.stall, seconds, self)
+        now = time.monotonic()
+        seconds = max(0.0, self.at - now) / attempts
+        return Deadline(now + seconds, self.stall, seconds, self)
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""
