@@ -47,6 +47,21 @@ def test_the_pictures(command: Command, tmp_path: Path) -> None:
         assert words_there in text
 
 
+def test_what_chance_has_placed_is_not_drawn_as_the_policys_doing(command: Command, tmp_path: Path) -> None:
+    svg = tmp_path / "placement.svg"
+    words = ("--workers", "2,200", "--policy", "rendezvous", "--picture", svg)
+    assert command("placement", *words, *QUICK).code == 0
+    drawing = ElementTree.fromstring(svg.read_text("utf-8"))
+    assert "where it has 20 keys or more" in "".join(drawing.itertext())
+    points = {
+        line.get("id"): len([mark for mark in line.iter() if mark.tag.endswith("}use")])
+        for line in drawing.iter()
+        if line.get("id", "").endswith(": rendezvous")
+    }
+    assert points.pop("Fullest worker: rendezvous") == 1, "that of 200 workers with 10 keys each is left out"
+    assert list(points.values()) == [2, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -18,16 +18,12 @@ __all__ = ["draw"]
 
 _Figure = Callable[[Case, Measured], float]
 _PANELS: Sequence[Tuple[str, str, _Figure]] = (
-    # Of few keys a worker it would say more of chance than of the policy.
-    (
-        "Fullest worker",
-        "keys over the mean",
-        lambda case, one: one.fullest if one.keys > 20 * case.workers else math.nan,
-    ),
+    ("Fullest worker", "keys over the mean", lambda case, one: one.fullest if _enough(case, one) else math.nan),
     ("Keys that move when a worker leaves", "over those that it had", lambda case, one: one.moved * case.workers),
     ("Making the policy", "seconds", lambda _, measured: measured.build_seconds),
     ("Memory of the policy", "MB", lambda _, measured: (measured.memory or 0) / 2**20),
 )
+_KEYS = 20  # a worker: of fewer its share says more of chance than of the policy
 _LEAST = (1.0, 1.0, 1e-5, 0.1)  # where the axes begin, at the latest
 _MARKERS = "osD^vPX*<>hd"
 
@@ -65,22 +61,31 @@ def _fill(figure: Figure, rows: Sequence[Row]) -> None:
     counts = sorted({case.workers for case, _ in rows})
     axes = figure.subplots(2, 2).flat
     for (title, unit, value), least, axis in zip(_PANELS, _LEAST, axes):
-        _panel(axis, lines, value, counts, least)
         axis.set_title(title, loc="left")
+        _panel(axis, lines, value, counts, least)
         axis.set_ylabel(unit)
     axis = figure.axes[0]
-    even = {case.workers: min(one.even for other, one in rows if other.workers == case.workers) for case, _ in rows}
-    axis.plot(counts, [even[count] for count in counts], "k--", linewidth=1, label="chance alone")
+    drawn = [row for row in rows if _enough(*row)]
+    even = {case.workers: min(one.even for other, one in drawn if other.workers == case.workers) for case, _ in drawn}
+    axis.plot(sorted(even), [even[count] for count in sorted(even)], "k--", linewidth=1, label="chance alone")
+    if len(drawn) < len(rows):
+        title = f"{axis.get_title(loc='left')} (where it has {_KEYS} keys or more: --seconds gives more)"
+        axis.set_title(title, loc="left")
     handles, names = axis.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle("Placement of files on workers")
+
+
+def _enough(case: Case, measured: Measured) -> bool:
+    return measured.keys >= _KEYS * case.workers
 
 
 def _panel(axis: Any, lines: Dict[str, List[Row]], value: _Figure, counts: Sequence[int], least: float) -> None:
     from matplotlib.ticker import LogLocator
 
     for number, (name, there) in enumerate(lines.items()):
-        points = sorted((case.workers, max(least, value(case, measured))) for case, measured in there)
+        heights = ((case.workers, value(case, measured)) for case, measured in there)
+        points = sorted((count, max(least, height)) for count, height in heights if not math.isnan(height))
         axis.plot(
             [count for count, _ in points],
             [height for _, height in points],
@@ -88,11 +93,12 @@ def _panel(axis: Any, lines: Dict[str, List[Row]], value: _Figure, counts: Seque
             markersize=5,
             linewidth=1.5,
             label=name,
+            gid=f"{axis.get_title(loc='left')}: {name}",  # for who takes an SVG apart
         )
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xticks(counts, [f"{count:,}" for count in counts])
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5) if value is _PANELS[0][2] else (1, 2, 5)))
     axis.yaxis.set_major_formatter("{x:g}")
     axis.minorticks_off()
     axis.set_xlabel("workers")
