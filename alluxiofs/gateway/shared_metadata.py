@@ -12,7 +12,6 @@ Absence is not noted. Answers of workers are not either: these keep them themsel
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import time
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
@@ -32,6 +31,7 @@ __all__ = ["Noted", "SharedMetadata"]
 _MOST_ENTRIES = 30_000  # of a listing; a longer one costs others more to read than they may need of it
 _MOST_BYTES = 8 * 2**20
 _MOST_TOO_OLD = 4096
+_MOST_CHANGE_KEYS = 1024
 _LOOK_AGAIN = 1.0  # seconds
 _DISAGREEMENT = 1.0  # seconds by which two clocks may differ about an age
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -78,6 +78,7 @@ class SharedMetadata:
         self._store = store if store is not None and type(store).put_note is not PageStore.put_note else None
         self._resume_at = 0.0
         self._tenants: Dict[str, Optional[bytes]] = {}
+        self._change_keys: Dict[Tuple[str, str], bytes] = {}
         self._start: Optional[str] = None
         self._too_old: Dict[bytes, float] = {}  # until when notes that were too old are not looked at again
 
@@ -125,7 +126,7 @@ class SharedMetadata:
         it, nor a note of that which somebody is about to make. ``urls``: what else may be noted that is not so any
         more."""
         if self._usable(mount):
-            self._put(_change_key(mount, directory), encode_moment(self.now()))
+            self._put(self._change_key(mount, directory), encode_moment(self.now()))
             self.drop(mount, urls)
 
     def changed_everywhere(self, mount: Mount) -> None:
@@ -187,7 +188,7 @@ class SharedMetadata:
         return age
 
     def _changed_since(self, mount: Mount, url: str, asked: Moment) -> bool:
-        note = self._get(_change_key(mount, url))
+        note = self._get(self._change_key(mount, url))
         if note is None:
             return False
         change = decode_moment(note)
@@ -204,6 +205,18 @@ class SharedMetadata:
                 start = ""
             self._start = start
         return start
+
+    def _change_key(self, mount: Mount, url: str) -> bytes:
+        """Every tenant's changes are everybody's. Remembered, for it is looked for with each stat that is noted: of one
+        directory, again and again."""
+        about = mount.prefix, url
+        key = self._change_keys.get(about)
+        if key is None:
+            if len(self._change_keys) >= _MOST_CHANGE_KEYS:
+                self._change_keys.clear()
+            parts = (b"change", _encoded(mount.store.identity()), _encoded(url))
+            key = self._change_keys[about] = hashlib.sha256(b"\0".join(parts)).digest()[:16]
+        return key
 
     # --- the page store -----------------------------------------------------------------------------------------
 
@@ -256,16 +269,6 @@ def _kinds(key: str) -> Sequence[str]:
 def _key(kind: str, tenant: bytes, url: str) -> bytes:
     # A digest that nobody can find another text for, unlike that of pages: tenants must not get at one another's.
     return hashlib.sha256(b"\0".join((b"metadata", kind.encode(), tenant, _encoded(url)))).digest()[:16]
-
-
-def _change_key(mount: Mount, url: str) -> bytes:
-    """Every tenant's changes are everybody's."""
-    return _change_key_of(mount.store.identity(), url)
-
-
-@functools.lru_cache(maxsize=1024)  # looked for with each stat that is noted: of one directory, again and again
-def _change_key_of(identity: str, url: str) -> bytes:
-    return hashlib.sha256(b"\0".join((b"change", _encoded(identity), _encoded(url)))).digest()[:16]
 
 
 def _encoded(text: str) -> bytes:

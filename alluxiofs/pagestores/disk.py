@@ -33,12 +33,13 @@ from alluxiofs.pagestores.ondisk.places import Shape
 from alluxiofs.pagestores.recency import Tally
 from alluxiofs.pagestores.seen import Seen
 from alluxiofs.pagestores.shares import Shares
+from alluxiofs.pagestores.telling import Telling
 from alluxiofs.pagestores.whereabouts import default_folder
 from alluxiofs.settings.types import Seconds, Size
 
 __all__ = ["DiskPageStore", "Verify"]
 
-_TOLD_TOGETHER = 128
+_TOLD_OF_NOTES = 60 * SECOND  # telling costs as much as reading one, and most are of no use for as long
 _HASHES = 1 << 64
 _SHAPES = 65_536
 
@@ -108,33 +109,33 @@ class DiskPageStore(PageStore):
             )
         self._paths = list(dict.fromkeys(paths))
         check_folders(settings.capacity, len(self._paths), page_size)
-        self._given = dict(zip(paths, settings.capacity)) if len(settings.capacity) > 1 else {}
+        given = dict(zip(paths, settings.capacity)) if len(settings.capacity) > 1 else {}
+        self._shares = Shares(self._paths, settings.capacity, given)
         self.hits = Hits()
         self.misses = Tally()
         self._corrupt = 0
         self._bad_blocks = BadBlocks()
         self.seen = Seen()
         self._shapes: Dict[bytes, Optional[Shape]] = {}
-        self._untold: List[Tuple[bytes, int, Found]] = []
+        self._uses = Telling(self.pages_of)
         self._max_age = None if settings.max_age is None else int(settings.max_age * SECOND)
         self._file_class = VerifyingFile if settings.verify is Verify.ALWAYS else DiskFile
         self._verifies = settings.verify is not Verify.NEVER
 
     @functools.cached_property
     def _folders(self) -> List[Pages]:
-        shares = Shares(self._paths, self.settings.capacity, self._given)
         hooks = Hooks(self.seen.used, self.seen.clear, self._tell_of)
-        policy = POLICIES[self.settings.eviction]
+        policy, default = POLICIES[self.settings.eviction], self._shares.default
         return [
-            Pages(path, capacity, shares.default, policy, hooks) for path, capacity in zip(self._paths, shares.named())
+            Pages(path, capacity, default, policy, hooks) for path, capacity in zip(self._paths, self._shares.named())
         ]
 
     @functools.cached_property
     def _bounds(self) -> List[int]:
-        """Up to which hash pages go into which folder: by capacity, so that all are full at the same time."""
-        capacities = [pages.capacity() for pages in self._folders]
-        total = sum(capacities) or 1
-        return [_HASHES * part // total for part in itertools.accumulate(capacities)]
+        """Up to which hash pages go into which folder."""
+        weights = self._shares.weights([pages.named_capacity() for pages in self._folders])
+        total = sum(weights)
+        return [_HASHES * part // total for part in itertools.accumulate(weights)]
 
     def _tell_of(self, path: str, words: str) -> None:
         self.context.logger.warning("page store in %s: %s", path, words, extra=fields(path=path, component=self.name))
@@ -188,6 +189,7 @@ class DiskPageStore(PageStore):
                     found = self.pages_of(key, NOTE).find_note(key)
                     if found is None:
                         break
+                    found.due += _TOLD_OF_NOTES
                     self.seen.add(key, NOTE, found)
                 note = os.pread(found.fd, found.length, found.base)
             except OSError:
@@ -200,8 +202,8 @@ class DiskPageStore(PageStore):
                     break
                 found.used = time.time_ns()
                 if found.used > found.due:
-                    found.due = found.used + SECOND
-                    self._will_tell(key, NOTE, found)
+                    found.due = found.used + _TOLD_OF_NOTES
+                    self._uses.add(key, NOTE, found)
                 return note
             found = None
         return None
@@ -239,7 +241,7 @@ class DiskPageStore(PageStore):
         return {"path": self._paths, "capacity": sum(pages.capacity() for pages in self._folders)}
 
     def close(self) -> None:
-        self._tell()
+        self._uses.tell()
         self.seen.clear()
         for pages in self._folders:
             pages.folder.close()
@@ -269,7 +271,12 @@ class DiskPageStore(PageStore):
         return min(bisect.bisect_right(self._bounds, page_hash(key, index)), len(self._paths) - 1)
 
     def look_up(
-        self, key: bytes, index: int, length: int, read: Callable[[Found], _Content]
+        self,
+        key: bytes,
+        index: int,
+        length: int,
+        read: Callable[[Found], _Content],
+        found: Optional[Found] = None,
     ) -> Tuple[Optional[Found], Optional[_Content]]:
         """Find a page and verify it, if that is to be done.
 
@@ -279,6 +286,8 @@ class DiskPageStore(PageStore):
             Of the page.
         read:
             Reads the whole page, and gives what it read, ``None`` if its bytes are not those that were kept.
+        found:
+            The page, where it was found a moment ago.
 
         Returns
         -------
@@ -287,13 +296,15 @@ class DiskPageStore(PageStore):
         """
         pages = self.pages_of(key, index)
         for _ in range(ATTEMPTS):  # the page may go, and come again, while it is read
-            found = pages.find(key, index, length)
             if found is None:
-                break
-            if self._is_too_old(found):
-                self._drop(pages, found)
-                break
-            self._set_due(found, found.due)
+                found = pages.find(key, index, length)
+                if found is None:
+                    break
+            if self._max_age is not None:
+                if self._is_too_old(found):
+                    self._drop(pages, found)
+                    break
+                self._set_due(found, found.due)
             if not self._verifies and pages.is_fresh_since_boot(found):
                 self.seen.add(key, index, found)
                 return found, None
@@ -302,13 +313,13 @@ class DiskPageStore(PageStore):
             except OSError as error:
                 self.failed(key, index, found, error)
                 break
-            if found.words[found.at] != found.word:
-                continue
-            if content is not None:
-                self.seen.add(key, index, found)
-                return found, content
-            self._tell_broken(pages, key, f"page {index}")
-            self._drop(pages, found)
+            if found.words[found.at] == found.word:
+                if content is not None:
+                    self.seen.add(key, index, found)
+                    return found, content
+                self._tell_broken(pages, key, f"page {index}")
+                self._drop(pages, found)
+            found = None
         return None, None
 
     def failed(self, key: bytes, index: int, found: Found, error: OSError) -> None:
@@ -326,18 +337,18 @@ class DiskPageStore(PageStore):
         self._tell_broken(pages, key, f"page {index}, which the disk cannot read,")
         self._drop(pages, found)
 
-    def which_are_kept(self, file: KeptFile, indices: Iterable[int]) -> List[int]:
-        """Which pages of a file are there; nothing of them is read."""
+    def which_are_kept(self, file: KeptFile, indices: Iterable[int]) -> Dict[int, Found]:
+        """Those pages of a file that are there; nothing of them is read."""
         by_folder: Dict[int, List[int]] = {}
         for index in indices:
             by_folder.setdefault(self._number_of(file.key, index), []).append(index)
-        kept = []
+        kept: Dict[int, Found] = {}
         for number, wanted in by_folder.items():
             try:
                 found = self._folders[number].find_all(file.key, [(index, file.page_length(index)) for index in wanted])
             except PageStoreError:
                 continue  # reading says what is wrong
-            kept += [index for index, page in found.items() if not self._is_too_old(page)]
+            kept.update((index, page) for index, page in found.items() if not self._is_too_old(page))
         return kept
 
     def _remember(self, key: bytes, length: int, page_size: int) -> None:
@@ -354,24 +365,11 @@ class DiskPageStore(PageStore):
             self.seen.remove(key, index)
             return False
         self._set_due(found, found.used + SECOND)
-        self._will_tell(key, index, found)
+        self._uses.add(key, index, found)
         return True
-
-    def _will_tell(self, key: bytes, index: int, found: Found) -> None:
-        self._untold.append((key, index, found))
-        if len(self._untold) >= _TOLD_TOGETHER:
-            self._tell()
 
     def _set_due(self, found: Found, at: int) -> None:
         found.due = at if self._max_age is None else min(at, found.born + self._max_age)
-
-    def _tell(self) -> None:
-        untold, self._untold = self._untold, []
-        by_folder: Dict[int, List[Found]] = {}
-        for key, index, found in untold:
-            by_folder.setdefault(self._number_of(key, index), []).append(found)
-        for number, told in by_folder.items():
-            self._folders[number].tell_uses(told)
 
     def _is_too_old(self, found: Found) -> bool:
         return self._max_age is not None and found.born + self._max_age < time.time_ns()

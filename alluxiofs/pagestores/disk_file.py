@@ -36,6 +36,7 @@ class DiskFile(KeptFile):
         self._hits = store.hits
         self._miss = store.misses.tick
         self._found: Dict[int, Found] = store.seen.of_file(key)
+        self._unread: Dict[int, Found] = {}  # found a moment ago, for who is about to read them
 
     def read(
         self,
@@ -92,7 +93,11 @@ class DiskFile(KeptFile):
                 there.append(index)
             elif index >= 0 and self.page_length(index) > 0:
                 unseen.append(index)
-        return there + self._store.which_are_kept(self, unseen) if unseen else there
+        if unseen:
+            found_now = self._store.which_are_kept(self, unseen)
+            self._unread = found_now
+            there += found_now
+        return there
 
     def keep(self, index: int, page: memoryview) -> None:
         check_page(self, index, page)
@@ -159,8 +164,10 @@ class DiskFile(KeptFile):
     ) -> Optional[_Content]:
         """Find a page, ``read`` the whole of it where it is to be verified, and ``use`` it, with what was read."""
         length = self.page_length(index)
+        unread = self._unread.pop(index, None)
         for _ in range(ATTEMPTS if index >= 0 and length > 0 else 0):  # it may go, and come again, meanwhile
-            found, content = self._store.look_up(self.key, index, length, read)
+            found, content = self._store.look_up(self.key, index, length, read, unread)
+            unread = None
             if found is None:
                 break
             try:

@@ -38,6 +38,21 @@ class Shares:
             return [int(self._given[path]) for path in self._paths]
         return [*_among(len(self._paths), int(self._capacity[0]))] if self._capacity else [None] * len(self._paths)
 
+    def weights(self, agreed: Sequence[Optional[int]]) -> List[int]:
+        """How pages are spread over the folders: by capacity, so that all are full at the same time. Only by one that
+        was named, for every process must come to the same; a default is what each finds free at its own moment.
+
+        Parameters
+        ----------
+        agreed:
+            What programs have named for each folder, where they have.
+        """
+        if self._given:
+            return [int(self._given[path]) for path in self._paths]
+        if not self._capacity and all(agreed):
+            return [size or 1 for size in agreed]
+        return [1] * len(self._paths)
+
     def default(self) -> int:
         """Bytes of disk that a folder may take where nobody says it, as it was first asked for. What the stores there
         have counts as free."""

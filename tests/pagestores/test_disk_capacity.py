@@ -119,6 +119,32 @@ def test_pages_are_found_in_several_folders_by_who_names_no_capacity(
     assert all(read_whole(kept, index) for index in range(500))
 
 
+_SPREADING = """
+import json, sys
+from alluxiofs.pagestores import shares
+from alluxiofs.pagestores.disk import DiskPageStore
+from alluxiofs.testing.context import make_context
+from alluxiofs.testing.page_stores import keep, key_of
+paths, free, pages = sys.argv[1:3], int(sys.argv[3]), int(sys.argv[4])
+shares.free_bytes = lambda _: free
+store = DiskPageStore(DiskPageStore.Settings(paths), make_context(), 4096)
+kept = store.file(key_of(1), 500 * 4096)
+print(len(kept.held(range(500))), flush=True)
+keep(kept, *range(pages))
+store.close()
+"""
+
+
+def test_which_folder_a_page_is_in_does_not_depend_on_what_a_process_finds_free(tmp_path: Path) -> None:
+    def program(free: int, pages: int) -> int:
+        command = [sys.executable, "-c", _SPREADING, str(tmp_path / "a"), str(tmp_path / "b"), str(free), str(pages)]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    assert program(100 * MB, 1) == 0  # one folder has a default from now on, and the other one has none
+    assert program(800 * MB, 500) == 1
+    assert program(400 * MB, 0) == 500
+
+
 def test_space_that_was_taken_ahead_goes_before_any_page(make_disk_store: MakeDiskStore, folder: Path) -> None:
     large = make_disk_store(8192 * MB, MB).file(key_of(1), 24 * MB)
     keep(large, *range(24))

@@ -127,7 +127,7 @@ class Descriptor(NamedTuple):
 
     word: int
     key: bytes
-    index: int
+    index: int  # type: ignore[assignment]  # the field's own name; nobody searches a descriptor as a tuple
     length: int
     flags: int
     checksum: int

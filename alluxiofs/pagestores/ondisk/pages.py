@@ -88,6 +88,15 @@ class Pages:
         except OSError:
             return self.space.allowance.size(None)  # reading and keeping say what is wrong
 
+    def named_capacity(self) -> Optional[int]:
+        """The same, if a program has named it."""
+        try:
+            files = self.folder.files()
+        except OSError:
+            return None  # reading and keeping say what is wrong
+        there = None if files is None else files.control.capacity
+        return there.size if there is not None and there.named else None
+
     # --- finding ------------------------------------------------------------------------------------------------
 
     def find(self, key: bytes, index: int, length: int) -> Optional[Found]:
