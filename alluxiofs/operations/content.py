@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Sequence, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError
@@ -169,6 +170,22 @@ class Content(Listing):
         begin = count_of("offset", offset) or 0
         data: bytes = super().read_block(fn, begin, count_of("length", length), delimiter)
         return data
+
+    def ukey(self, path: Path) -> str:
+        """Text that is another one when the file's content is another. The under store is asked each time.
+
+        Of a file that was written a moment ago it is told once a further change would show: where times are all that is
+        known of a version, that is 0.05 s after the change, or 2 s where they are whole seconds.
+        """
+        from alluxiofs.gateway.settling import stat_settled  # the gateway is imported when one is made
+
+        location = self._locate(path)
+        version = stat_settled(self.gateway, location).version.text()
+        return hashlib.sha256(f"{location.url}\0{version}".encode("utf-8", "surrogatepass")).hexdigest()
+
+    def checksum(self, path: Path) -> int:
+        """A number that is another one when the file's content is another. The under store is asked each time."""
+        return int(self.ukey(path)[:32], 16)
 
     def _threads_to_read(self, locations: Sequence[Location]) -> Optional[int]:
         """One where reading side by side gains nothing, as on local disks; else as many as usual."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timezone
 from glob import has_magic
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
@@ -281,16 +280,6 @@ class Listing(GatewayFileSystem):
     def modified(self, path: Path) -> datetime:
         """When a file was last changed, in UTC. ``NotSupportedError`` where the store does not say."""
         return self._time(path, "modified")
-
-    def ukey(self, path: Path) -> str:
-        """Text that is another one when the file's content is another. The under store is asked each time."""
-        location = self._locate(path)
-        version = self.gateway.stat(location, refresh=True).version.text()
-        return hashlib.sha256(f"{location.url}\0{version}".encode("utf-8", "surrogatepass")).hexdigest()
-
-    def checksum(self, path: Path) -> int:
-        """A number that is another one when the file's content is another. The under store is asked each time."""
-        return int(self.ukey(path)[:32], 16)
 
     def sign(self, path: Path, expiration: int = 100, **others: Any) -> str:
         """A URL by which anyone can read the file for ``expiration`` seconds, where the under store has such."""

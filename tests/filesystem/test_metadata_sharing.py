@@ -222,7 +222,7 @@ def test_own_writes_are_read_back_while_others_look_all_the_time(
 def test_a_note_is_believed_for_the_time_to_live_of_whoever_reads_it(
     start: Callable[..., Process], proxy: FaultProxy, folder: str
 ) -> None:
-    first, second = start(), start(metadata_ttl=2)
+    first, second = start(), start(metadata_ttl=5)
     second("exists", folder)  # it has begun
     before = time.monotonic()
     first("ls", folder)
@@ -235,10 +235,10 @@ def test_a_note_is_believed_for_the_time_to_live_of_whoever_reads_it(
         if proxy.requests:
             break
         believed += 1
-        assert begun < after + 2
+        assert begun < after + 5
         time.sleep(0.02)
     assert believed
-    assert time.monotonic() >= before + 2
+    assert time.monotonic() >= before + 5
 
 
 def test_whoever_has_other_credentials_is_answered_by_the_store_alone(

@@ -164,7 +164,7 @@ def test_who_runs_out_of_time_is_told_what_went_wrong_until_then(ask: Any) -> No
     retries = {"config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": 100}}}
     store = S3UnderStore(Target("s3", {**options, **retries}), S3UnderStore.Settings(), make_context())
     with pytest.raises(TimeoutError, match="before that: .*(Could not connect to|no connection)") as caught:
-        list(getattr(store, ask.__name__)("bucket/key", Deadline.after(3)))
+        list(getattr(store, ask.__name__)("bucket/key", Deadline.after(8)))
     assert caught.value.__cause__ is not None
     store.close()
 

@@ -34,7 +34,7 @@ def entry(store: UnderStore, s3_bucket: str) -> Entry:
     writer = store.create(f"{s3_bucket}/directory/file")
     writer.write(memoryview(b"content"))
     writer.commit()
-    return store.stat(f"{s3_bucket}/directory/file", Deadline.after(10))
+    return store.stat(f"{s3_bucket}/directory/file", Deadline.after(60))
 
 
 @pytest.fixture(params=["key", "secret"])
@@ -51,23 +51,23 @@ def write(store: UnderStore, entry: Entry) -> None:
 
 STORE_CALLS: Dict[str, Callable[[UnderStore, Entry], Any]] = {
     "append": lambda store, entry: store.append(entry.name),
-    "copy": lambda store, entry: store.copy(entry.name, f"{entry.name}-2", Deadline.after(10)),
+    "copy": lambda store, entry: store.copy(entry.name, f"{entry.name}-2", Deadline.after(60)),
     "create": write,
     "create exclusive": lambda store, entry: store.create(f"{entry.name}-2", exclusive=True),
-    "list": lambda store, entry: list(store.list(entry.name.rpartition("/")[0], Deadline.after(10))),
-    "list buckets": lambda store, _: list(store.list("", Deadline.after(10))),
-    "make_directory": lambda store, entry: store.make_directory(f"{entry.name}-2", Deadline.after(10)),
-    "move": lambda store, entry: store.move(entry.name, f"{entry.name}-2", Deadline.after(10)),
+    "list": lambda store, entry: list(store.list(entry.name.rpartition("/")[0], Deadline.after(60))),
+    "list buckets": lambda store, _: list(store.list("", Deadline.after(60))),
+    "make_directory": lambda store, entry: store.make_directory(f"{entry.name}-2", Deadline.after(60)),
+    "move": lambda store, entry: store.move(entry.name, f"{entry.name}-2", Deadline.after(60)),
     "read": lambda store, entry: store.read_into(
-        entry.name, entry.version, 0, memoryview(bytearray(7)), Deadline.after(10)
+        entry.name, entry.version, 0, memoryview(bytearray(7)), Deadline.after(60)
     ),
-    "remove": lambda store, entry: store.remove(entry.name, Deadline.after(10)),
+    "remove": lambda store, entry: store.remove(entry.name, Deadline.after(60)),
     "remove_directory": lambda store, entry: store.remove_directory(
-        entry.name.rpartition("/")[0], Deadline.after(10), recursive=True
+        entry.name.rpartition("/")[0], Deadline.after(60), recursive=True
     ),
-    "stat": lambda store, entry: store.stat(entry.name, Deadline.after(10)),
-    "stat a bucket": lambda store, entry: store.stat(entry.name.partition("/")[0], Deadline.after(10)),
-    "touch": lambda store, entry: store.touch(entry.name, Deadline.after(10), truncate=False),
+    "stat": lambda store, entry: store.stat(entry.name, Deadline.after(60)),
+    "stat a bucket": lambda store, entry: store.stat(entry.name.partition("/")[0], Deadline.after(60)),
+    "touch": lambda store, entry: store.touch(entry.name, Deadline.after(60), truncate=False),
 }
 
 
@@ -81,7 +81,7 @@ def test_unknown_credentials_are_refused_by_every_call(
     assert str(caught.value).count(entry.name) <= 1
     assert "unknown-here" not in str(caught.value)
     refused.close()
-    assert store.stat(entry.name, Deadline.after(10)).version == entry.version
+    assert store.stat(entry.name, Deadline.after(60)).version == entry.version
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_and_the_filesystem_above_says_so_of_a_file(
         answer = getattr(fs, method)(f"s3://{entry.name}", *arguments)
         if method == "open":  # a file that is written is refused when it is closed, at the latest
             stack.enter_context(answer)
-    assert store.stat(entry.name, Deadline.after(10)).version == entry.version
+    assert store.stat(entry.name, Deadline.after(60)).version == entry.version
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_and_of_a_directory(
     path = f"s3://{entry.name.rpartition('/')[0]}"
     with pytest.raises(PermissionError):
         getattr(fs, method)(f"{path}/*" if method == "glob" else path, **options)
-    assert store.stat(entry.name, Deadline.after(10)).version == entry.version
+    assert store.stat(entry.name, Deadline.after(60)).version == entry.version
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Not Found</html>", b"<Error><Code>NoSuchThing</Code></Error>"])
@@ -141,7 +141,7 @@ def test_what_has_no_key_is_a_bucket_or_missing(store: UnderStore, s3_bucket: st
     with pytest.raises(FileNotFoundError, match="NoSuchBucket"):
         store.create("no-such-bucket-here")
     with pytest.raises(FileNotFoundError, match="NoSuchBucket"):
-        store.copy(entry.name, "no-such-bucket-here", Deadline.after(10))
+        store.copy(entry.name, "no-such-bucket-here", Deadline.after(60))
 
 
 def test_no_credentials_at_all_are_said_once(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_no_credentials_at_all_are_said_once(s3_server: S3Server, monkeypatch: p
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     store = make({"endpoint_url": s3_server.endpoint})
     with pytest.raises(PermissionError) as caught:
-        store.stat("bucket", Deadline.after(10))
+        store.stat("bucket", Deadline.after(60))
     said = str(caught.value)
     assert said.startswith("[Errno 13] Unable to locate credentials; credentials are the 'key' and 'secret' of target")
     assert all(way in said for way in ("AWS_ACCESS_KEY_ID", "profile", "anon=True"))
@@ -165,7 +165,7 @@ def test_a_status_without_a_body_is_said_once(s3_server: S3Server) -> None:
         proxy.fault(status(403), method="HEAD")
         store = make(s3_server.options_at(f"http://{proxy.host}:{proxy.port}"))
         with pytest.raises(PermissionError) as caught:
-            store.stat("bucket/key", Deadline.after(10))
+            store.stat("bucket/key", Deadline.after(60))
         assert str(caught.value).startswith(
             "[Errno 13] Forbidden (HTTP 403); credentials are the 'key' and 'secret' of"
         )
@@ -199,7 +199,7 @@ def test_an_address_without_a_scheme_says_what_to_write(options: Dict[str, Any])
 def test_a_bucket_that_cannot_be_called_so_is_a_wrong_path(store: UnderStore) -> None:
     for change in (store.make_directory, store.stat):
         with pytest.raises(InvalidPathError, match='Bad_Bucket!!: Invalid bucket name "Bad_Bucket!!"'):
-            change("Bad_Bucket!!", Deadline.after(10))
+            change("Bad_Bucket!!", Deadline.after(60))
 
 
 def test_keys_that_were_not_removed_are_named(s3_server: S3Server, entry: Entry) -> None:
@@ -211,6 +211,6 @@ def test_keys_that_were_not_removed_are_named(s3_server: S3Server, entry: Entry)
         proxy.fault(status(200, f"<DeleteResult>{errors}</DeleteResult>".encode()), method="POST")
         store = make(s3_server.options_at(f"http://{proxy.host}:{proxy.port}"))
         with pytest.raises(PermissionError, match="no; 1 more were not removed either") as caught:
-            store.remove_directory(entry.name.rpartition("/")[0], Deadline.after(10), recursive=True)
+            store.remove_directory(entry.name.rpartition("/")[0], Deadline.after(60), recursive=True)
         assert caught.value.filename == entry.name
         store.close()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Iterator
 
 from fsspec.callbacks import Callback
 
@@ -12,16 +11,14 @@ from alluxiofs.cli.trees import RemoteTree
 from alluxiofs.errors import NotSupportedError, PageStoreError
 from alluxiofs.gateway.keeping import PART
 from alluxiofs.gateway.naming import part_key
-from alluxiofs.interfaces.values import UNSETTLED
+from alluxiofs.gateway.settling import stat_settled
 
 if TYPE_CHECKING:
-    from alluxiofs.interfaces import Entry, KeptFile, Location, PageStore
+    from alluxiofs.interfaces import KeptFile, PageStore
 
 __all__ = ["keep_and_pin"]
 
 _PIECE = 4 << 20
-_SETTLES = 5.0
-_LOOKS = 0.2
 
 
 def keep_and_pin(tree: RemoteTree, callback: Callback) -> int:
@@ -51,7 +48,7 @@ def keep_and_pin(tree: RemoteTree, callback: Callback) -> int:
             f"{tree.given}: no pages of this storage are kept here by default; name a page store (--page-store disk)"
         )
     location = gateway.locate(tree.name)
-    entry = _settled(gateway, location)
+    entry = stat_settled(gateway, location)
     if not entry.version.tells:
         raise NotSupportedError(f"{tree.given}: the storage does not say which version it is, so nothing is kept of it")
     if not entry.size:
@@ -73,17 +70,6 @@ def keep_and_pin(tree: RemoteTree, callback: Callback) -> int:
     if missing:
         raise PageStoreError(f"{missing} of its pages are not kept: the page store has no room for them, or is off")
     return pinned
-
-
-def _settled(gateway: Any, location: Location) -> Entry:
-    """What there is, once it is told from what might be written next: a file that changed a moment ago can change again
-    without its time showing it, and its pages are not found again."""
-    until = time.monotonic() + _SETTLES
-    while True:
-        entry: Entry = gateway.stat(location, refresh=True)
-        if not (entry.version.tag or "").startswith(UNSETTLED) or time.monotonic() > until:
-            return entry
-        time.sleep(_LOOKS)
 
 
 def _read(tree: RemoteTree, callback: Callback) -> None:
