@@ -42,6 +42,7 @@ __all__ = ["AlluxioTransport"]
 _Dialect = Union[PagesDialect, RestDialect]
 _DIALECTS = ("auto", "pages", "rest")
 _CONNECTIONS_FOR_LOADS = 2
+_SPOKEN, _BELIEVED = "spoken", 60.0  # what examining a worker has found, and for how many seconds it is believed
 _MOST_MET = 10_000
 
 
@@ -173,9 +174,13 @@ class AlluxioTransport(Transport):
     def examine(
         self, worker: Worker, location: Optional[Location], length: Optional[int], deadline: Deadline
     ) -> Examined:
-        """Both dialects tell something."""
+        """Both dialects tell something: the one that this worker speaks, whatever is configured."""
         peer = self._peer_of(worker)
-        return examine(peer, self._dialect_of(peer, deadline).name, location, length, deadline)
+        dialect = peer.facts.get(_SPOKEN)
+        if dialect is None:
+            dialect = find_dialect(peer, deadline)
+            peer.facts.put(_SPOKEN, dialect, _BELIEVED)
+        return examine(peer, dialect, location, length, deadline)
 
     def _known_members(self) -> Workers:
         return self._members()

@@ -102,6 +102,12 @@ def test_a_store_without_workers(doctor: Doctor, lake: Path, capfd: Any) -> None
     assert any(line.startswith("ok      under store") for line in lines)
 
 
+def test_where_workers_are_is_in_one_line(cluster: StandInCluster, lake: Path, capfd: Any) -> None:
+    hosts = ",".join(f"{member.host}:{member.http_port}" for member in cluster.members)
+    assert main(["doctor", str(lake), "-o", "target_protocol=file", "-o", f"worker_hosts={hosts}"]) == 1
+    assert f"membership static: workers={hosts}, " in capfd.readouterr().out
+
+
 # --- what newcomers do --------------------------------------------------------------------------------------------
 
 
@@ -111,6 +117,34 @@ def test_a_typo_in_an_option(doctor: Doctor) -> None:
     assert "did you mean 'worker_hosts'" in text
     _, text, _ = doctor.wrong(target_protocol="memory", policy="magelv")
     assert "did you mean 'maglev'" in text
+
+
+def test_a_typo_in_a_property(doctor: Doctor, cluster: StandInCluster, lake: Path) -> None:
+    options = {**cluster.arguments["options"], "alluxio.worker.page.store.pagesize": "4MB"}
+    found = doctor(str(lake), **told(cluster, options=options))
+    (warned,) = [one for one in found if one["grade"] == "warning"]
+    assert warned["what"] == "configuration"
+    assert "did you mean 'alluxio.worker.page.store.page.size'" in warned["text"]
+    assert doctor.code == 0
+
+
+@pytest.mark.parametrize(("configured", "spoken"), [("rest", "pages"), ("pages", "rest")])
+def test_another_dialect_than_the_clusters(doctor: Doctor, lake: Path, configured: str, spoken: str) -> None:
+    with StandInCluster(lake, dialect=spoken) as cluster:
+        cluster.load_all()
+        transport = {"name": "alluxio", "dialect": configured}
+        what, text, advice = doctor.wrong(str(lake), **told(cluster, transport=transport))
+    assert what == "dialect"
+    assert text == f"the workers speak dialect {spoken!r}, and {configured!r} is configured"
+    assert f"'dialect': {spoken!r}" in advice
+
+
+def test_workers_of_two_clusters(doctor: Doctor, lake: Path) -> None:
+    with StandInCluster(lake, workers=1) as old, StandInCluster(lake, workers=1, dialect="rest") as new:
+        hosts = ",".join(f"{member.host}:{member.http_port}" for member in (*old.members, *new.members))
+        found = {one["what"]: one for one in doctor(str(lake), target_protocol="file", worker_hosts=hosts)}
+    assert found["dialect"]["grade"] == "wrong"
+    assert found["dialect"]["text"] == "the workers speak dialect 'pages' and 'rest'"
 
 
 def test_nobody_listens(doctor: Doctor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import List, Optional
 
 import click
@@ -38,26 +39,38 @@ def command(session: Session, path: Optional[str], as_json: bool) -> None:
         )
     code = Code.OK
     found: List[Finding] = []
-    try:
-        fs = session.filesystem(path)
-    except (ConfigurationError, MissingExtraError) as error:
-        found.append(
-            failed("configuration", error, "'alluxiofs plugins' lists what can be chosen, docs what can be set")
-        )
-        code = code_of(error)
+
+    def tell(finding: Finding) -> None:
+        found.append(finding)
         if not as_json:
-            _show(found[-1])
+            _show(finding)
+
+    try:
+        with warnings.catch_warnings(record=True) as ignored:
+            warnings.simplefilter("always")
+            fs = session.filesystem(path)
+    except (ConfigurationError, MissingExtraError) as error:
+        tell(failed("configuration", error, "'alluxiofs plugins' lists what can be chosen, docs what can be set"))
+        code = code_of(error)
     else:
+        for warning in ignored:  # an option that has no meaning, an argument of another release
+            tell(Finding("configuration", Grade.WARNING, str(warning.message)))
         for finding in examine(fs, path):
-            found.append(finding)
-            if not as_json:
-                _show(finding)
-    wrong = sum(finding.grade is Grade.WRONG for finding in found)
+            tell(finding)
+    wrong, warned = (sum(one.grade is grade for one in found) for grade in (Grade.WRONG, Grade.WARNING))
     if as_json:
         write_json({"ok": not wrong, "findings": [finding.as_data() for finding in found]})
     else:
-        write_line(f"{wrong} thing{'s are' if wrong != 1 else ' is'} wrong." if wrong else "Nothing is wrong.")
+        write_line(_summary(wrong, warned))
     session.failures.code = code or (Code.FAILED if wrong else Code.OK)
+
+
+def _summary(wrong: int, warned: int) -> str:
+    if wrong:
+        return f"{wrong} thing{'s are' if wrong > 1 else ' is'} wrong."
+    if warned:
+        return f"Nothing is wrong, but look at the warning{'s' if warned > 1 else ''}."
+    return "Nothing is wrong."
 
 
 def _show(finding: Finding) -> None:

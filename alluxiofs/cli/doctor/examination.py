@@ -44,9 +44,16 @@ def _configured(described: Any) -> Iterator[Finding]:
         if one is None:
             continue
         settings = ", ".join(
-            f"{name}={value}" for name, value in one["settings"].items() if value not in (None, {}, [])
+            f"{name}={_shown(value)}" for name, value in one["settings"].items() if value not in (None, {}, [])
         )
         protocol = f" for {one['protocol']}" if "protocol" in one else ""
         text = f"{what.replace('_', ' ')} {one['name']}{protocol}"
         yield Finding("configuration", Grade.TOLD, f"{text}: {settings}" if settings else text)
     yield Finding("configuration", Grade.TOLD, f"page size {described['page_size']} bytes")
+
+
+def _shown(value: Any) -> str:
+    """A setting in a line: of workers only where they are, for who they are is told with each of them."""
+    if isinstance(value, list) and all(isinstance(one, dict) and "http_port" in one for one in value):
+        return ",".join(f"{one['host']}:{one['http_port']}" for one in value)
+    return str(value)

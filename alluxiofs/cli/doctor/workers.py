@@ -74,9 +74,19 @@ def examine_workers(gateway: Gateway, workers: List[Worker], answered: Answered)
         yield Finding("worker", Grade.WARNING if slow else Grade.OK, text, advice, facts)
         if examined.dialect == "rest":
             yield from _data_port(worker)
-    dialects = {examined.dialect for _, examined in answered}
-    if dialects:
-        yield Finding("dialect", Grade.OK, f"the workers speak dialect {' and '.join(sorted(dialects))!r}")
+    if answered:
+        yield _dialect(gateway, sorted({examined.dialect for _, examined in answered}))
+
+
+def _dialect(gateway: Gateway, spoken: List[str]) -> Finding:
+    told = gateway.parts.describe["transport"]["settings"].get("dialect", "auto")
+    text = f"the workers speak dialect {' and '.join(map(repr, spoken))}"
+    if len(spoken) > 1:
+        return Finding("dialect", Grade.WRONG, text, "those of one cluster speak one: are all of these of the same?")
+    if told in ("auto", *spoken):
+        return Finding("dialect", Grade.OK, text)
+    advice = f"leave it out, for it is found out; or set transport={{'name': 'alluxio', 'dialect': {spoken[0]!r}}}"
+    return Finding("dialect", Grade.WRONG, f"{text}, and {told!r} is configured", advice)
 
 
 def _data_port(worker: Worker) -> Iterator[Finding]:

@@ -44,7 +44,8 @@ def find_dialect(peer: Peer, deadline: Deadline) -> str:
     healthy = peer.http.ask(peer.get("/alluxiofs/health"), deadline)
     if healthy.status == 200 and healthy.body.strip() == b"worker is active":
         return "pages"
-    if healthy.status == 404 and _is_well(peer, deadline):
+    if healthy.status == 404:
+        _check_well(peer, deadline)
         return "rest"  # no worker of the other dialect has statuses
     raise _unknown(healthy, peer)
 
@@ -57,13 +58,16 @@ def _from_status(answer: Answer, peer: Peer, deadline: Deadline) -> str:
             said = None
         if isinstance(said, dict) and "Host" in said:
             return "rest"
-    elif 400 <= answer.status < 500 and answer.status not in _BUSY | {401, 403} and _is_well(peer, deadline):
+    elif 400 <= answer.status < 500 and answer.status not in _BUSY | {401, 403}:
+        _check_well(peer, deadline)
         return "rest"  # no node for the root, but statuses
     raise _unknown(answer, peer)
 
 
-def _is_well(peer: Peer, deadline: Deadline) -> bool:
-    return peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True).status == 200
+def _check_well(peer: Peer, deadline: Deadline) -> None:
+    healthy = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
+    if healthy.status != 200:
+        raise _unknown(healthy, peer)
 
 
 def _unknown(answer: Answer, peer: Peer) -> OSError:
