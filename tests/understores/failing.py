@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from uuid import uuid4
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from alluxiofs.interfaces import Target, UnderStore
 from alluxiofs.testing import make_context
@@ -81,11 +81,19 @@ class Failure:
         It is for the answers alone that have a piece of a file in them.
     another:
         What another client does to the file, instead.
+    others:
+        Further faults that go by the same name.
     """
 
     fault: Optional[Callable[[str], Fault]] = None
     of_reads: bool = False
     another: Optional[Callable[[UnderStore, str], object]] = None
+    others: Tuple[Callable[[str], Fault], ...] = ()
+
+    @property
+    def kinds(self) -> Tuple[Failure, ...]:
+        """This one, and a failure for each of the others."""
+        return (self, *(evolve(self, fault=fault, others=()) for fault in self.others))
 
     @property
     def refuses(self) -> bool:
@@ -122,8 +130,11 @@ FAILURES: Dict[str, Failure] = {
     "reset in mid-body": Failure(_always(reset(10_000)), of_reads=True),
     "nothing comes any more": Failure(_always(stall())),
     "stall in mid-body": Failure(_always(stall(10_000)), of_reads=True),
-    "500, 502, 503, 504": Failure(_refusal(503, "ServiceUnavailable")),
-    "429, SlowDown": Failure(lambda protocol: _refusal(503 if protocol == "s3" else 429, "SlowDown")(protocol)),
+    "500, 502, 503, 504": Failure(
+        _refusal(503, "ServiceUnavailable"),
+        others=(_refusal(500, "InternalError"), _refusal(502, "BadGateway"), _refusal(504, "GatewayTimeout")),
+    ),
+    "429, SlowDown": Failure(_refusal(429, "SlowDown"), others=(_refusal(503, "SlowDown"),)),
     "403, access denied": Failure(_refusal(403, "AccessDenied")),
     "401, expired credentials": Failure(_refusal(401, "InvalidToken")),
     "the file is gone": Failure(another=lambda store, name: store.remove(name, soon())),

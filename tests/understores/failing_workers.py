@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Sequence
 
-from attrs import define
+from attrs import define, evolve
 
 from alluxiofs.testing import ScriptedMembership
 from alluxiofs.testing._files import content
@@ -39,6 +39,8 @@ class Failure:
         Of the workers.
     arguments:
         Of the filesystem.
+    others:
+        Further faults that go by the same name.
     """
 
     fault: Optional[faults.Fault] = None
@@ -48,6 +50,12 @@ class Failure:
     dialects: Sequence[str] = ("rest", "pages")
     page_size: int = PAGE
     arguments: Callable[[], Dict[str, Any]] = dict
+    others: Sequence[faults.Fault] = ()
+
+    @property
+    def kinds(self) -> Sequence[Failure]:
+        """This one, and a failure for each of the others."""
+        return (self, *(evolve(self, fault=fault, others=()) for fault in self.others))
 
 
 def _overwrite(cluster: StandInCluster, file: Path) -> None:
@@ -72,7 +80,7 @@ FAILURES: Dict[str, Failure] = {
     "reset in mid-body": Failure(faults.Reset(after=2000), of_reads=True, dialects=REST),
     "nothing comes any more": Failure(faults.Stall()),
     "stall in mid-body": Failure(faults.Stall(after=2000), of_reads=True),
-    "500, 502, 503, 504": Failure(faults.Status(503)),
+    "500, 502, 503, 504": Failure(faults.Status(503), others=[faults.Status(code) for code in (500, 502, 504)]),
     "429": Failure(faults.Status(429)),
     "403": Failure(faults.Status(403)),
     "401": Failure(faults.Status(401)),
