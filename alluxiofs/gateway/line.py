@@ -95,6 +95,7 @@ class Line:
         weigh: Optional[Callable[[T], int]] = None,
         known_to_exist: bool = False,
         repeatable: bool = True,
+        deadline: Optional[Deadline] = None,
     ) -> T:
         """Put a question to the sides in turn.
 
@@ -116,6 +117,8 @@ class Line:
             The under store has said that the file is there: a worker's *not found* is then a failure of the worker.
         repeatable:
             Whether asking the last side again does no harm.
+        deadline:
+            Of the operation, where it began before; without one it begins now.
 
         Raises
         ------
@@ -125,7 +128,7 @@ class Line:
         limits = self._limits
         if self._telemetry.traces:
             question = self._traced(method, question)
-        whole = Deadline.after(limits.deadline, limits.timeout)
+        whole = deadline or Deadline.after(limits.deadline, limits.timeout)
         line = sides if process_breakers.all_closed else _in_order(sides)
         failed: Optional[BaseException] = None
         place = repeated = 0
@@ -135,11 +138,11 @@ class Line:
             if trial is None and not last:
                 place += 1  # another call is the trial
                 continue
-            deadline = whole.share(len(line) - place)
+            share = whole.share(len(line) - place)
             if trial and not last:
-                _shorten(deadline)
+                _shorten(share)
             try:
-                result = self._call(method, side, question, deadline, size, weigh)
+                result = self._call(method, side, question, share, size, weigh)
             except Exception as error:  # a plugin may raise anything; it is sorted here, and kept as the cause
                 if self._final(error, side, line[-1], known_to_exist):
                     raise

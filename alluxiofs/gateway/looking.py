@@ -303,21 +303,21 @@ class Looking:
             return [Side(mount.store.name)]
         return self._sides(location, operation)
 
-    def _sides(self, location: Location, operation: str) -> List[Side]:
+    def _sides(self, location: Location, operation: str, by: Optional[Deadline] = None) -> List[Side]:
         transport, mount = self.parts.transport, self.locations.mount_of(location)
         fallback = mount is not None and self.limits.fallback
         if not transport.capabilities.workers:
             if mount is None:
                 raise ConfigurationError(f"no under store is configured for {location.url!r}, and no workers are named")
-            return [Side(mount.store.name)]
+            return [self._side_of(mount.store.name, None)]
         sides: List[Side] = []
         if getattr(transport.capabilities, operation):
             count = self.limits.replicas if fallback else None
-            sides = [Side(transport.name, worker) for worker in self._workers(location.url, count, fallback)]
+            sides = [self._side_of(transport.name, one) for one in self._workers(location.url, count, fallback, by)]
             if fallback and not sides:
                 self.parts.telemetry.record_event(Event("fallback", "no_membership"))
         if mount is not None and self.limits.fallback:
-            sides.append(Side(mount.store.name))
+            sides.append(self._side_of(mount.store.name, None))
         if not sides:
             raise UnavailableError(f"no worker can be asked for {location.url!r}, and there is no under store to go to")
         return sides
@@ -336,9 +336,11 @@ class Looking:
         """All live workers, in the order in which they are asked for a path."""
         return self._placement.rank(location.url, None, self.new_deadline())
 
-    def _workers(self, url: str, count: Optional[int], fallback: bool) -> Sequence[Worker]:
+    def _workers(
+        self, url: str, count: Optional[int], fallback: bool, by: Optional[Deadline] = None
+    ) -> Sequence[Worker]:
         try:
-            return self._placement.rank(url, count, self.new_deadline())
+            return self._placement.rank(url, count, by or self.new_deadline())
         except TemporaryError as error:
             if not fallback:
                 raise

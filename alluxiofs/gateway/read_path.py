@@ -154,13 +154,15 @@ class ReadPath(Looking):
             with self._counting:
                 self._counted["bytes_from_under_stores" if worker is None else "bytes_from_workers"] += len(view)
 
+        deadline = self.new_deadline()
         self.line.ask(
             "read",
-            self._sides(location, "read"),
+            self._sides(location, "read", deadline),
             question,
             about=location.url,
             size=len(view),
             known_to_exist=self._under_store_decides(location),
+            deadline=deadline,
         )
 
     def parallel(self, location: Location) -> bool:
