@@ -99,6 +99,7 @@ def by_torch(dataset: Files, begin: Begin, told: Dict[str, Any]) -> Iterator[Ite
     torch: Any = importlib.import_module("torch")
     data: Any = importlib.import_module("torch.utils.data")
     torch.manual_seed(7)
+    data._utils.MP_STATUS_CHECK_INTERVAL = 100.0  # seconds that workers have to end: 5 may be too few on a busy machine
     loader = data.DataLoader(
         dataset,
         batch_size=4,
