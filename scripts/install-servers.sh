@@ -122,7 +122,49 @@ install_prometheus() { # what fetches metrics, and promtool, which checks its ru
     echo "fetched: $folder/bin/prometheus"
 }
 
-[ $# -gt 0 ] || set -- versitygw toxiproxy fake_gcs_server hadoop minio etcd prometheus
+install_torch() { # PyTorch without CUDA and what it needs: 152 MB to fetch, 600 MB; Debian's, for Debian's version of Python
+    if python3 -c 'import torch.utils.data' 2>/dev/null || [ -x "$folder/bin/with-torch" ]; then
+        echo "torch is there"
+        return
+    fi
+    need apt-get "PyTorch (elsewhere: pip install torch)"
+    made="$(mktemp -d "$folder/torch.XXXXXX")"
+    trap 'rm -rf "$made"' EXIT
+    plan() {
+        apt-get --simulate --no-install-recommends install python3-torch 2>/dev/null |
+            sed -n 's/^Inst \([^ ]*\).*/\1/p'
+    }
+    [ -n "$(plan)" ] || apt-get update >/dev/null
+    # shellcheck disable=SC2046 # names of packages have no spaces
+    (cd "$made" && apt-get download $(plan)) >/dev/null 2>&1
+    for package in "$made"/*.deb; do
+        dpkg-deb -x "$package" "$made"
+        rm "$package"
+    done
+    # The packages of Python beside it are those of whoever imports it.
+    mkdir "$made/python"
+    ln -s ../usr/lib/python3/dist-packages/torch "$made/python/torch"
+    rm -rf "$folder/torch" "$made/usr/share"
+    mv "$made" "$folder/torch"
+    trap - EXIT
+    cat >"$folder/bin/with-torch.new" <<LAUNCHER
+#!/bin/sh
+# Runs a command whose Python can import torch.
+root="$folder/torch"
+machine="$(uname -m)-linux-gnu"
+for part in lib/\$machine usr/lib usr/lib/\$machine usr/lib/\$machine/blas usr/lib/\$machine/lapack; do
+    LD_LIBRARY_PATH="\${LD_LIBRARY_PATH:+\$LD_LIBRARY_PATH:}\$root/\$part"
+done
+PYTHONPATH="\$root/python\${PYTHONPATH:+:\$PYTHONPATH}"
+export LD_LIBRARY_PATH PYTHONPATH
+exec "\$@"
+LAUNCHER
+    chmod +x "$folder/bin/with-torch.new"
+    mv "$folder/bin/with-torch.new" "$folder/bin/with-torch" # last: it is what is looked for
+    echo "fetched: $folder/torch"
+}
+
+[ $# -gt 0 ] || set -- versitygw toxiproxy fake_gcs_server hadoop minio etcd prometheus torch
 for server in "$@"; do
     "install_$server"
 done

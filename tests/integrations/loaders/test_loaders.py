@@ -26,7 +26,8 @@ pytestmark = pytest.mark.timeout(300)
 
 _ROOT = Path(__file__).parents[3]
 WORKERS, FILES, SIZE, EPOCHS = 4, 16, 20_000, 2
-LOADERS = pytest.mark.parametrize(("loader", "start"), [("queues", "fork"), ("queues", "spawn")])
+# Four interpreters that import PyTorch one after the other take a minute: how a DataLoader starts by default must do.
+LOADERS = pytest.mark.parametrize(("loader", "start"), [("queues", "fork"), ("queues", "spawn"), ("torch", "fork")])
 _READS = 'alluxio_http_server_result_total{method="read",state="ok"}'
 _FROM_CLUSTER = 'alluxiofs_read_bytes_total{source="cluster"}'
 
