@@ -52,7 +52,7 @@ def test_what_chance_has_placed_is_not_drawn_as_the_policys_doing(command: Comma
     words = ("--workers", "2,200", "--policy", "rendezvous", "--picture", svg)
     assert command("placement", *words, *QUICK).code == 0
     drawing = ElementTree.fromstring(svg.read_text("utf-8"))
-    assert "where it has 20 keys or more" in "".join(drawing.itertext())
+    assert "where there are 20 keys a worker or more" in "".join(drawing.itertext())
     points = {
         line.get("id"): len([mark for mark in line.iter() if mark.tag.endswith("}use")])
         for line in drawing.iter()

@@ -69,7 +69,7 @@ def _fill(figure: Figure, rows: Sequence[Row]) -> None:
     even = {case.workers: min(one.even for other, one in drawn if other.workers == case.workers) for case, _ in drawn}
     axis.plot(sorted(even), [even[count] for count in sorted(even)], "k--", linewidth=1, label="chance alone")
     if len(drawn) < len(rows):
-        title = f"{axis.get_title(loc='left')} (where it has {_KEYS} keys or more: --seconds gives more)"
+        title = f"{axis.get_title(loc='left')} (where there are {_KEYS} keys a worker or more)"
         axis.set_title(title, loc="left")
     handles, names = axis.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
