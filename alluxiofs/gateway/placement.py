@@ -49,10 +49,13 @@ class Placement:
             return made[1]
 
     def describe(self, component: str) -> List[Dict[str, Any]]:
-        """The workers of the last snapshot that was used, as the transport of this name reaches them; JSON-able."""
+        """The workers as the membership knows them now, as the transport of this name reaches them; JSON-able. Of one
+        that does not tell, those that were used last."""
         if self._membership is None:
             return []
-        workers = self._made[0].workers if self._made is not None else self._membership.known().workers
+        workers = self._membership.known().workers
+        if self._made is not None and type(self._membership).known is Membership.known:
+            workers = self._made[0].workers
         return [
             {
                 "identity": str(worker.identity),

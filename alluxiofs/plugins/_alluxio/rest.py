@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Iterator
 
 from alluxiofs.errors import BadAnswerError, TemporaryError, not_found
@@ -87,6 +88,8 @@ class RestDialect:
     def drop(self, peer: Peer, location: Location, deadline: Deadline) -> None:
         """Have the worker hold nothing of a path; the under store keeps what it has."""
         target = f"/v1/rm/{file_id(location.url)}?ufsFullPath={quoted(location.url)}&{_DROP}"
+        with suppress(TemporaryError):  # who cannot say who owns it is asked itself
+            peer = self._owners.owner_of(peer, location, deadline)
         answer = peer.http.ask(peer.post(target), deadline)
         peer.notes.forget(location.url)
         if answer.status != 404 and not 200 <= answer.status < 300:
