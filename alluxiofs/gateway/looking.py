@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 from alluxiofs.errors import BadAnswerError, ConfigurationError, TemporaryError, UnavailableError
+from alluxiofs.gateway.beside import Beside
 from alluxiofs.gateway.first_bytes import Few, Opening, Piece
 from alluxiofs.gateway.keeping import Keeper
 from alluxiofs.gateway.line import Line, Side
@@ -43,6 +44,7 @@ class Looking:
         self.line = Line(limits, parts.telemetry, parts.logger)
         self.shared = SharedMetadata(self.keeper, limits.metadata_ttl, limits.metadata_capacity)
         self.opening = Opening()
+        self._beside = Beside(self.opening.was_opened)
         self._placement = Placement(parts.membership, parts.policy)
         self._known_sides: Dict[Tuple[str, int], Side] = {}
         self._behind_workers: Optional[UnderStore] = None
@@ -256,11 +258,28 @@ class Looking:
         if noted is not None:
             entry = noted.entries[0]
             self.metadata.put_entry(location.url, entry, epoch, noted.until)
+            number = self._beside.number(above.url)
+            if number:
+                self._believe_beside(mount, location.url, above.url, number)
             return entry
         if above.url != location.url and self.metadata.listing(above.url) is None:
             self._noted_listing(mount, above, above.url)
             return self.metadata.entry(location.url)
         return None
+
+    def _believe_beside(self, mount: Mount, url: str, above: str, number: int) -> None:
+        """Believe what was noted after the stat of a file, of others in its directory."""
+        read: List[str] = []
+        try:
+            changes = self.metadata.changes()
+            for other, noted in self.shared.beside(mount, url, above, number):
+                epoch = self.metadata.epoch(other)
+                if self.metadata.changes() != changes:
+                    break  # something was forgotten meanwhile, which may be this
+                self.metadata.put_entry(other, noted.entries[0], epoch, noted.until)
+                read.append(other)
+        finally:
+            self._beside.done(above, read)
 
     def _known_listing(self, location: Location, key: str) -> Optional[Tuple[Entry, ...]]:
         known = self.metadata.listing(key)

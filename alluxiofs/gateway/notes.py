@@ -93,10 +93,13 @@ class Told:
 
     Parameters
     ----------
+    about:
+        What it is about: nothing is believed that is found under the key of something else.
     asked:
         When the source was asked.
     """
 
+    about: str
     asked: Moment
     _content: str
 
@@ -112,12 +115,11 @@ class Told:
             return None
 
 
-def decode(note: bytes, key: str) -> Optional[Told]:
-    """What a note says; ``None`` if this is no note of :func:`encode` for ``key``. Costs little, however many entries
-    there are."""
+def decode(note: bytes) -> Optional[Told]:
+    """What a note says; ``None`` if this is no note of :func:`encode`. Costs little, however many entries there are."""
     try:
-        (said, *asked), content = _opened(note)
-        return Told(Moment(*_checked_moment(asked)), content) if said == key else None
+        (about, *asked), content = _opened(note)
+        return Told(about, Moment(*_checked_moment(asked)), content) if type(about) is str else None
     except (ValueError, TypeError, RecursionError):
         return None
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from attrs import frozen
 
 from alluxiofs.errors import PageStoreError
 from alluxiofs.gateway.keeping import PAUSE, Keeper
 from alluxiofs.gateway.metadata import forgotten_since
-from alluxiofs.gateway.notes import Moment, decode, decode_moment, encode, encode_moment
+from alluxiofs.gateway.notes import Moment, Told, decode, decode_moment, encode, encode_moment
 from alluxiofs.gateway.parts import Mount
 from alluxiofs.gateway.tenant import tenant_of
 from alluxiofs.interfaces import Entry, PageStore
@@ -32,6 +32,7 @@ _MOST_ENTRIES = 30_000  # of a listing; a longer one costs others more to read t
 _MOST_BYTES = 8 * 2**20
 _MOST_TOO_OLD = 4096
 _MOST_CHANGE_KEYS = 1024
+_MOST_READ_ALONG = 8192
 _LOOK_AGAIN = 1.0  # seconds
 _DISAGREEMENT = 1.0  # seconds by which two clocks may differ about an age
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -80,6 +81,7 @@ class SharedMetadata:
         self._tenants: Dict[str, Optional[bytes]] = {}
         self._change_keys: Dict[Tuple[str, str], bytes] = {}
         self._start: Optional[str] = None
+        self._read_along: Set[bytes] = set()
         self._too_old: Dict[bytes, float] = {}  # until when notes that were too old are not looked at again
 
     def now(self) -> Moment:
@@ -145,18 +147,58 @@ class SharedMetadata:
         note = self._get(note_key)
         if note is None or len(note) > self._largest:
             return None
-        told = decode(note, key)
-        if told is None:
+        told = decode(note)
+        if told is None or told.about != key:
             return None
-        asked = told.asked
-        age = self._age(asked)
-        if age is None or age >= self._ttl:
+        if not self._is_young(told):
             self._pass_over(note_key)
             return None
-        if forgotten_since(key, asked.monotonic):
+        return self._believed(told, self._changes(mount, above))
+
+    def beside(self, mount: Mount, url: str, above: str, number: int) -> List[Tuple[str, Noted]]:
+        """What somebody has noted of other files in the directory ``above``, soon after the stat of ``url``, which was
+        found; by URL. ``number``: of notes that are looked at."""
+        tenant = self._tenant(mount)
+        if self._store is None or tenant is None:
+            return []
+        first = _key("stat", tenant, url)
+        if first in self._read_along or len(self._read_along) >= _MOST_READ_ALONG:
+            self._read_along.clear()  # what was read is believed no more: they may all be other ones by now
+        try:
+            notes = self._store.notes_after(first, number)
+        except PageStoreError as error:
+            self._failed(error)
+            return []
+        directory = url.rpartition("/")[0]
+        changes = self._changes(mount, (above,))
+        found = []
+        for note_key, note in notes:
+            if note_key in self._read_along:
+                continue
+            self._read_along.add(note_key)
+            told = decode(note)
+            if told is None or told.about.rpartition("/")[0] != directory or not self._is_young(told):
+                continue
+            if _key("stat", tenant, told.about) != note_key:
+                continue  # another tenant's, or another kind of note
+            noted = self._believed(told, changes)
+            if noted is not None:
+                found.append((told.about, noted))
+        return found
+
+    def _is_young(self, told: Told) -> bool:
+        age = self._age(told.asked)
+        return age is not None and age < self._ttl
+
+    def _believed(self, told: Told, changes: Sequence[Optional[Moment]]) -> Optional[Noted]:
+        """What a note says, unless something speaks against it."""
+        asked = told.asked
+        if forgotten_since(told.about, asked.monotonic):
             return None
-        if any(self._changed_since(mount, url, asked) for url in (*above, _EVERYTHING)):
-            return None
+        for change in changes:
+            # One that cannot be read may be of any moment; one of another start of the machine is of an earlier one.
+            if change is None or (change.start == asked.start and change.monotonic >= asked.monotonic):
+                return None
         entries = told.entries()
         return None if entries is None else Noted(entries, asked.monotonic, asked.monotonic + self._ttl)
 
@@ -187,13 +229,11 @@ class SharedMetadata:
             return None
         return age
 
-    def _changed_since(self, mount: Mount, url: str, asked: Moment) -> bool:
-        note = self._get(self._change_key(mount, url))
-        if note is None:
-            return False
-        change = decode_moment(note)
-        # One that cannot be read may be of any moment; one of another start of the machine is of an earlier one.
-        return change is None or (change.start == asked.start and change.monotonic >= asked.monotonic)
+    def _changes(self, mount: Mount, directories: Sequence[str]) -> List[Optional[Moment]]:
+        """When processes have last changed something in directories, or anywhere, where one has said so; ``None`` for
+        what cannot be read."""
+        notes = [self._get(self._change_key(mount, url)) for url in (*directories, _EVERYTHING)]
+        return [decode_moment(note) for note in notes if note is not None]
 
     def _this_start(self) -> str:
         start = self._start

@@ -186,6 +186,11 @@ class PageStore(Component, ABC):
         """What was last noted under a key of 16 bytes; ``None`` if nothing is, or it has made room."""
         return None
 
+    def notes_after(self, key: bytes, number: int) -> List[Tuple[bytes, bytes]]:
+        """Notes with their keys, of about the length of the one under ``key``, that were mostly noted soon after it:
+        for who will look for them next. ``number`` places are looked at. A store that has no such order gives none."""
+        return []
+
     def put_note(self, key: bytes, note: bytes) -> None:
         """Note something, in the place of what was noted under the key. Whole or not at all; it may be dropped at any
         time. A store that has no place for notes drops it at once.

@@ -26,7 +26,7 @@ from alluxiofs.pagestores.failures import BadBlocks, failure
 from alluxiofs.pagestores.folders import folders_of
 from alluxiofs.pagestores.hits import Hits
 from alluxiofs.pagestores.ondisk.claims import SharedClaims
-from alluxiofs.pagestores.ondisk.found import SECOND, Found
+from alluxiofs.pagestores.ondisk.found import SECOND, Found, notes_behind
 from alluxiofs.pagestores.ondisk.layout import NOTE, page_hash
 from alluxiofs.pagestores.ondisk.pages import Hooks, Pages
 from alluxiofs.pagestores.ondisk.places import Shape
@@ -207,6 +207,14 @@ class DiskPageStore(PageStore):
                 return note
             found = None
         return None
+
+    def notes_after(self, key: bytes, number: int) -> List[Tuple[bytes, bytes]]:
+        """As for every page store: those in the cells behind that of a note which this process has read."""
+        found = self.seen.of_file(check_key(key)).get(NOTE)
+        try:
+            return [] if found is None else notes_behind(found, number)
+        except OSError:
+            return []  # who looks for one of them meets the failure
 
     def put_note(self, key: bytes, note: bytes) -> None:
         if self.note(key) != note:

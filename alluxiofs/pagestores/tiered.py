@@ -77,6 +77,9 @@ class TieredPageStore(PageStore):
     def note(self, key: bytes) -> Optional[bytes]:
         return self.disk.note(key)
 
+    def notes_after(self, key: bytes, number: int) -> List[Tuple[bytes, bytes]]:
+        return self.disk.notes_after(key, number)
+
     def put_note(self, key: bytes, note: bytes) -> None:
         self.disk.put_note(key, note)
 

@@ -70,6 +70,54 @@ def test_a_note_is_there_all_the_time_while_it_is_replaced(make_disk_store: Make
     assert len(seen) > 1
 
 
+def test_what_was_noted_after_a_note_is_read_in_one_go(make_disk_store: MakeDiskStore, folder: Path) -> None:
+    store, other = make_disk_store(), make_disk_store()
+    notes = [(key_of(number), b"%03d" % number * 50) for number in range(40)]
+    for key, note in notes:
+        store.put_note(key, note)
+    keep(store.file(key_of(1), 150), 0)  # of the same size, and no note
+    assert other.notes_after(notes[0][0], 9) == [], "who has not read that note does not know where it is"
+    assert other.note(notes[0][0]) == notes[0][1]
+    assert other.notes_after(notes[0][0], 9) == notes[1:10]
+    assert other.notes_after(notes[0][0], 1000) == notes[1:]
+    store.drop_notes([notes[2][0]])
+    flip(file_of(folder, 150, "pages"), 3 * 256 + 7)
+    flip(file_of(folder, 150, "index"), 64 * (4 + 1) + 9)
+    assert other.notes_after(notes[0][0], 6) == [notes[1], *notes[5:7]]
+
+
+def test_notes_are_never_mixed_up_while_they_are_replaced(make_disk_store: MakeDiskStore) -> None:
+    writer, reader = make_disk_store(), make_disk_store()
+    for number in range(20):
+        writer.put_note(key_of(number), key_of(number) * 20)
+    assert reader.note(key_of(0))
+    ended = threading.Event()
+
+    def write() -> None:
+        for turn in range(600):
+            number = 1 + turn % 19
+            writer.put_note(key_of(number), key_of(number) * (19 + turn % 2))
+        ended.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not ended.is_set():
+        for key, note in reader.notes_after(key_of(0), 64):
+            assert note in (key * 19, key * 20)
+    thread.join()
+
+
+def test_a_note_that_was_missing_is_seen_as_soon_as_another_process_notes_it(make_disk_store: MakeDiskStore) -> None:
+    one, other = make_disk_store(), make_disk_store()
+    keep(one.file(key_of(0), PAGE), 0)
+    for number in range(1, 100):
+        assert other.note(key_of(number)) is other.note(key_of(number)) is None
+        one.put_note(key_of(number), b"here")
+        assert other.note(key_of(number)) == b"here"
+        one.drop_notes([key_of(number)])
+        assert other.note(key_of(number)) is None
+
+
 def test_what_is_noted_again_is_not_written_again(make_disk_store: MakeDiskStore, folder: Path) -> None:
     store = make_disk_store()
     store.put_note(key_of(1), b"name")

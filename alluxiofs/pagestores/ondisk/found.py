@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Optional
+from typing import List, Optional, Tuple
 
 import xxhash
 
 from alluxiofs.pagestores.ondisk.cells import Cells
-from alluxiofs.pagestores.ondisk.layout import USE_SHIFT, Descriptor, Word
+from alluxiofs.pagestores.ondisk.layout import NOTE, USE_SHIFT, Descriptor, Word
 from alluxiofs.pagestores.ondisk.mapped import Handle
 
-__all__ = ["SECOND", "Found", "read_fully", "whole_bytes", "whole_into", "whole_of_any_size"]
+__all__ = ["SECOND", "Found", "notes_behind", "read_fully", "whole_bytes", "whole_into", "whole_of_any_size"]
 
 SECOND = 1_000_000_000
 _CHUNK = 256 * 1024
@@ -88,6 +88,26 @@ def whole_into(found: Found, view: memoryview) -> Optional[memoryview]:
     """The view, as long as the page, filled; ``None`` if its bytes are others."""
     right = read_fully(found.fd, found.base, view) and xxhash.xxh3_64_intdigest(view) == found.checksum
     return view if right else None
+
+
+def notes_behind(found: Found, number: int) -> List[Tuple[bytes, bytes]]:
+    """The notes in so many cells behind one, whole ones alone, with their keys: in one read."""
+    cells, first = found.cells, found.cell + 1
+    end = min(first + number, cells.described)
+    if end <= first:
+        return []
+    size, kept = cells.size, [cells.descriptor(cell) for cell in range(first, end)]
+    data = os.pread(found.fd, (end - first) * size, cells.base(first))
+    notes = []
+    for cell, there in enumerate(kept):
+        if there is None or not there.is_published or there.index != NOTE or there.length > size:
+            continue
+        note = data[cell * size : cell * size + there.length]
+        # The word comes last, as at every read without the lock: what is in the cell was it all the while.
+        right = len(note) == there.length and xxhash.xxh3_64_intdigest(note) == there.checksum
+        if right and cells.word(first + cell) == there.word:
+            notes.append((there.key, note))
+    return notes
 
 
 def whole_of_any_size(found: Found) -> bool:

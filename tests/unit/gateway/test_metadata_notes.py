@@ -68,8 +68,8 @@ def fields(entry: Entry) -> Any:
 
 
 def entries_of(note: bytes, key: str) -> Optional[Tuple[Entry, ...]]:
-    told = decode(note, key)
-    return None if told is None else told.entries()
+    told = decode(note)
+    return None if told is None or told.about != key else told.entries()
 
 
 @settings(deadline=None)
@@ -77,7 +77,7 @@ def entries_of(note: bytes, key: str) -> Optional[Tuple[Entry, ...]]:
 def test_every_value_comes_back_as_it_was(listing: Any) -> None:
     note = encode("s3://b/d", NOW, listing)
     assert note is not None
-    told = decode(note, "s3://b/d")
+    told = decode(note)
     assert told is not None
     assert told.asked == NOW
     back = told.entries()
@@ -134,10 +134,12 @@ def test_what_would_not_come_back_is_not_noted(entry: Entry) -> None:
     assert encode("k", NOW, [Entry("a", "file"), entry]) is None
 
 
-def test_a_note_is_found_under_its_own_key_only() -> None:
+def test_a_note_says_what_it_is_about() -> None:
     note = encode("s3://one", NOW, [Entry("f", "file")])
     assert note is not None
-    assert decode(note, "s3://other") is None
+    told = decode(note)
+    assert told is not None
+    assert told.about == "s3://one"
 
 
 @settings(deadline=None, max_examples=300)
@@ -151,7 +153,7 @@ def test_a_damaged_note_is_none(data: Any, length: int) -> None:
     flipped = bytearray(note)
     flipped[at] ^= 1 << bit
     for damaged in (bytes(flipped), note[:at], note + note[:at] + b"x"):
-        assert decode(damaged, "k") is None
+        assert decode(damaged) is None
     moment = bytearray(encode_moment(NOW))
     moment[at % len(moment)] ^= 1 << bit
     assert decode_moment(bytes(moment)) is None
@@ -162,7 +164,7 @@ def test_a_damaged_note_is_none(data: Any, length: int) -> None:
 def test_what_somebody_else_has_noted_is_none(content: Any) -> None:
     text = content if isinstance(content, bytes) else json.dumps(content).encode()
     for note in (text, MARK + text, MARK + xxhash.xxh3_64_digest(text) + text):
-        assert decode(note, "k") is None
+        assert decode(note) is None
         assert decode_moment(note) is None
 
 

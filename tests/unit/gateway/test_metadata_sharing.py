@@ -92,12 +92,11 @@ def test_each_believes_for_its_own_time_to_live(process: Callable[..., Assembled
 
 def changed_moments(notes: Dict[bytes, bytes], change: Callable[[Moment], Moment]) -> None:
     for key, note in list(notes.items()):
-        about = next(url for url in ("scripted://d", "scripted://d/07") if decode(note, url))
-        told = decode(note, about)
+        told = decode(note)
         assert told is not None
         found = told.entries()
         assert found is not None
-        changed = encode(about, change(told.asked), found)
+        changed = encode(told.about, change(told.asked), found)
         assert changed is not None
         notes[key] = changed
 
