@@ -8,8 +8,8 @@ from typing import Any, Callable, Coroutine, Dict, Iterator, List, Mapping, Opti
 from attrs import define
 
 from alluxiofs.errors import BadAnswerError, FileChangedError, denied
-from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStoreCapabilities, Version, Writer
-from alluxiofs.plugins._fsspec.appending import RewritingWriter, found_file, rewrite
+from alluxiofs.interfaces import Context, Deadline, Entry, Target, Version, Writer
+from alluxiofs.plugins._fsspec.appending import rewrite
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.spooling import Spool
@@ -18,8 +18,8 @@ from alluxiofs.plugins._fsspec.waiting import Destination, Threads
 from alluxiofs.plugins._gcs.client import Connection, GcsClient
 from alluxiofs.plugins._gcs.reading import CARRIED, FIELDS, entry_of, fetch, fetch_end
 from alluxiofs.plugins._gcs.writer import GcsWriter
+from alluxiofs.plugins._objects.settings import UploadSettings
 from alluxiofs.plugins._objects.store import Keys, ObjectStore, bucket_and_key
-from alluxiofs.settings.types import Seconds, Size
 
 __all__ = ["GcsUnderStore"]
 
@@ -38,70 +38,25 @@ class GcsUnderStore(ObjectStore):
     name = "gcs"
     protocols = ("gs", "gcs")
     scheme = "gs"
-    capabilities = UnderStoreCapabilities(
-        version=("tag", "length", "mtime"),
-        conditional_read=True,
-        directories=False,
-        native_copy=True,
-        recursive_list=True,
-        stat_and_read=True,
-    )
 
     @define(frozen=True)
-    class Settings:
+    class Settings(UploadSettings):
         """How objects are written.
 
         Parameters
         ----------
         part_size:
             Bytes that are sent at a time, in whole multiples of 256 KiB; a larger object is uploaded in parts.
-        write_timeout:
-            Seconds that one request may take while an object is written.
         """
-
-        part_size: Size = Size("8MB")
-        write_timeout: Seconds = Seconds(120)
 
     def __init__(self, target: Target, settings: Any, context: Context) -> None:
         super().__init__(target, settings, context)
         self._client = GcsClient(target)
         self._signing = Threads(limit=1)
-        self.block = settings.part_size
-        self.write_timeout = settings.write_timeout
 
     def identity(self) -> str:
         endpoint = self._client.endpoint
         return store_identity("gs", {"endpoint_url": endpoint} if endpoint else {})
-
-    def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
-        if not len(view):
-            return
-        destination = Destination(view, deadline)
-        try:
-            self._client.run(
-                lambda connection: fetch(connection, name, version, offset, destination), deadline, name, destination
-            )
-        except (FileChangedError, FileNotFoundError):
-            self._client.forget(name)
-            raise
-
-    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
-        """A new object of the old content and the new, made only in the place of the very one that was read."""
-        self._check_key(name, Deadline.after(min(self.write_timeout, patience)))
-
-        def attempt(spool: Spool, timeout: float) -> None:
-            old = found_file(self, name, timeout)
-            if old is not None and not spool.size:
-                return
-            generation = "0" if old is None else (old.version.tag or "").partition(":")[2]
-            said = {} if old is None else self._said(name, generation, Deadline.after(timeout))
-            writer = self._writer_over(generation, name, said)
-            try:
-                rewrite(self, old, writer, spool, block=self.block, timeout=timeout)
-            except FileExistsError as error:
-                raise FileChangedError("made by somebody else meanwhile", name) from error
-
-        return RewritingWriter(self, name, attempt, self.write_timeout, patience)
 
     def sign(self, name: str, expiration: int) -> str:
         """A URL that is signed with the key of a service account; other credentials cannot sign."""
@@ -130,6 +85,12 @@ class GcsUnderStore(ObjectStore):
     def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
         return self._client.run(
             lambda connection: fetch_end(connection, name, length, from_end, deadline), deadline, name
+        )
+
+    def _fill(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        destination = Destination(view, deadline)
+        self._client.run(
+            lambda connection: fetch(connection, name, version, offset, destination), deadline, name, destination
         )
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
@@ -224,6 +185,12 @@ class GcsUnderStore(ObjectStore):
         size = (answer.get("resource") or {}).get("size", answer.get("objectSize"))
         if size is not None and str(size) != str(source.size):
             raise BadAnswerError(f"{target}: {size} bytes were copied of {source.size}")
+
+    def _append(self, name: str, old: Optional[Entry], spool: Spool, timeout: float) -> None:
+        """The new object is made only in the place of the very one that was read, and says of itself what that did."""
+        generation = "0" if old is None else (old.version.tag or "").partition(":")[2]
+        said = {} if old is None else self._said(name, generation, Deadline.after(timeout))
+        rewrite(self, old, self._writer_over(generation, name, said), spool, block=self._block, timeout=timeout)
 
     def _writer(self, name: str, check_free: Callable[[], None], exclusive: bool, size_hint: Optional[int]) -> Writer:
         return self._writer_over("0" if exclusive else None, name)

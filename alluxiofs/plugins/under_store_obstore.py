@@ -13,17 +13,18 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 from attrs import define
 
 from alluxiofs.errors import InvalidPathError, NotSupportedError
-from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStoreCapabilities, Version, Writer
-from alluxiofs.plugins._fsspec.appending import RewritingWriter, pour
+from alluxiofs.interfaces import Context, Deadline, Entry, Target, Version, Writer
+from alluxiofs.plugins._fsspec.appending import pour
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.names import canonical_scheme, check, contained, split_scheme
-from alluxiofs.plugins._fsspec.versions import wait_until_settled
+from alluxiofs.plugins._fsspec.spooling import Spool
+from alluxiofs.plugins._objects.settings import PartsSettings
 from alluxiofs.plugins._objects.store import Keys, ObjectStore, bucket_and_key
 from alluxiofs.plugins._obstore.appending import append, renew
 from alluxiofs.plugins._obstore.client import Bucket, ObstoreClient
 from alluxiofs.plugins._obstore.reading import entry_of, fetch, first_or_last
 from alluxiofs.plugins._obstore.writer import ObstoreWriter
-from alluxiofs.settings.types import Seconds, Size
+from alluxiofs.settings.types import Size
 
 __all__ = ["ObstoreUnderStore"]
 
@@ -47,17 +48,9 @@ class ObstoreUnderStore(ObjectStore):
 
     name = "obstore"
     protocols = ("s3", "s3a", "gs", "gcs")
-    capabilities = UnderStoreCapabilities(
-        version=("tag", "length", "mtime"),
-        conditional_read=True,
-        directories=False,
-        native_copy=True,
-        recursive_list=True,
-        stat_and_read=True,
-    )
 
     @define(frozen=True)
-    class Settings:
+    class Settings(PartsSettings):
         """How objects are written.
 
         Parameters
@@ -70,21 +63,14 @@ class ObstoreUnderStore(ObjectStore):
         conditional_size:
             Bytes up to which an object that must not exist yet, or that is appended to, is held in memory and written
             in one request, on a condition that the store itself decides. Larger ones are looked at right before.
-        write_timeout:
-            Seconds that one request may take while an object is written.
         """
 
-        part_size: Size = Size("8MB")
-        parts_in_flight: int = 3
         conditional_size: Size = Size("64MB")
-        write_timeout: Seconds = Seconds(120)
 
     def __init__(self, target: Target, settings: Any, context: Context) -> None:
         super().__init__(target, settings, context)
         self.scheme = canonical_scheme(target.protocol)  # type: ignore[misc] # one class for two of them
         self._client = ObstoreClient(target, self.scheme)
-        self.block = settings.part_size
-        self.write_timeout = settings.write_timeout
 
     # --- names ------------------------------------------------------------------------------------------------
 
@@ -99,24 +85,7 @@ class ObstoreUnderStore(ObjectStore):
     def identity(self) -> str:
         return _identity_at(self.scheme, self._client.configuration.endpoint)
 
-    # --- reading ----------------------------------------------------------------------------------------------
-
-    def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
-        if not len(view):
-            return
-        bucket, key = bucket_and_key(name)
-        wait_until_settled(version, deadline)
-        self._client.fill(
-            bucket, lambda at, destination: fetch(at, key, name, version, offset, destination), view, deadline, name
-        )
-
     # --- writing ----------------------------------------------------------------------------------------------
-
-    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
-        """A new object of the old content and the new, on condition that the old one is what it was."""
-        self._check_key(name, Deadline.after(min(self.write_timeout, patience)))
-        attempt = functools.partial(append, self, self._client, name, self.settings)
-        return RewritingWriter(self, name, attempt, self.write_timeout, patience)
 
     def remove_directory(self, name: str, deadline: Deadline, recursive: bool = False) -> None:
         if name and not bucket_and_key(name)[1]:
@@ -147,6 +116,12 @@ class ObstoreUnderStore(ObjectStore):
         bucket, key = bucket_and_key(name)
         found = self._call(bucket, lambda at: first_or_last(at, key, name, length, from_end), deadline, name)
         return None if found is None else (entry_of(bucket, found[0]), found[1], found[2])
+
+    def _fill(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        bucket, key = bucket_and_key(name)
+        self._client.fill(
+            bucket, lambda at, destination: fetch(at, key, name, version, offset, destination), view, deadline, name
+        )
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
         name = f"{keys.bucket}/{keys.prefix}".rstrip("/")
@@ -250,11 +225,14 @@ class ObstoreUnderStore(ObjectStore):
         writer = self._writer(target, lambda: None, False, source.size)
         timeout = writer.patience = deadline.wait()
         try:
-            pour(self, source, writer, block=self.block, timeout=timeout)
+            pour(self, source, writer, block=self._block, timeout=timeout)
             writer.commit()
         except BaseException:
             writer.abort()
             raise
+
+    def _append(self, name: str, old: Optional[Entry], spool: Spool, timeout: float) -> None:
+        append(self, self._client, name, self.settings, old, spool, timeout)
 
     def _writer(self, name: str, check_free: Callable[[], None], exclusive: bool, size_hint: Optional[int]) -> Writer:
         settings = self.settings

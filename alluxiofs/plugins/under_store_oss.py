@@ -5,22 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from attrs import define
 
-from alluxiofs.errors import BadAnswerError, FileChangedError, NotSupportedError
-from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStoreCapabilities, Version, Writer
-from alluxiofs.plugins._fsspec.appending import RewritingWriter, check_unchanged, found_file, pour, rewrite
+from alluxiofs.errors import BadAnswerError, NotSupportedError
+from alluxiofs.interfaces import Context, Deadline, Entry, Target, Version, Writer
+from alluxiofs.plugins._fsspec.appending import check_unchanged, pour, rewrite
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins._fsspec.waiting import Destination
+from alluxiofs.plugins._objects.settings import PartsSettings
 from alluxiofs.plugins._objects.store import Keys, ObjectStore, bucket_and_key
 from alluxiofs.plugins._oss.client import OssClient
 from alluxiofs.plugins._oss.reading import CARRIED, entry_of, fetch, fetch_end, told
 from alluxiofs.plugins._oss.writer import OssWriter
-from alluxiofs.settings.types import Seconds, Size
 
 __all__ = ["OssUnderStore"]
 
@@ -41,74 +41,23 @@ class OssUnderStore(ObjectStore):
     name = "oss"
     protocols = ("oss",)
     scheme = "oss"
-    capabilities = UnderStoreCapabilities(
-        version=("tag", "length", "mtime"),
-        conditional_read=True,
-        directories=False,
-        native_copy=True,
-        recursive_list=True,
-        stat_and_read=True,
-    )
 
     @define(frozen=True)
-    class Settings:
+    class Settings(PartsSettings):
         """How objects are written.
 
         Parameters
         ----------
         part_size:
             Bytes that are sent at a time; a larger object is uploaded in parts. At least 100 KB.
-        parts_in_flight:
-            Parts of one object on their way at a time.
-        write_timeout:
-            Seconds that one request may take while an object is written.
         """
-
-        part_size: Size = Size("8MB")
-        parts_in_flight: int = 3
-        write_timeout: Seconds = Seconds(120)
 
     def __init__(self, target: Target, settings: Any, context: Context) -> None:
         super().__init__(target, settings, context)
         self._client = OssClient(target)
-        self.block = settings.part_size
-        self.write_timeout = settings.write_timeout
 
     def identity(self) -> str:
         return store_identity("oss", {"endpoint": self._client.endpoint.partition("://")[2] or self._client.endpoint})
-
-    def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
-        if not len(view):
-            return
-        destination = Destination(view, deadline)
-        try:
-            self._client.run(
-                lambda: fetch(self._client, name, version, offset, destination, deadline), deadline, name, destination
-            )
-        except (FileChangedError, FileNotFoundError):
-            self._client.forget(name)
-            raise
-
-    def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
-        """A new object of the old content and the new, that says of itself what the old one did.
-
-        A new name is taken on condition that it is free. The store has no condition for the content of what is
-        replaced: that is looked at right before.
-        """
-        self._check_key(name, Deadline.after(min(self.write_timeout, patience)))
-
-        def attempt(spool: Spool, timeout: float) -> None:
-            old = found_file(self, name, timeout)
-            if old is not None and not spool.size:
-                return
-            check = functools.partial(check_unchanged, self, name, old, timeout)
-            writer = self._writer_over(name, check, old is None, said={} if old is None else _said(old))
-            try:
-                rewrite(self, old, writer, spool, block=self.block, timeout=timeout)
-            except FileExistsError as error:
-                raise FileChangedError("made by somebody else meanwhile", name) from error
-
-        return RewritingWriter(self, name, attempt, self.write_timeout, patience)
 
     def sign(self, name: str, expiration: int) -> str:
         bucket, key = bucket_and_key(name)
@@ -129,6 +78,12 @@ class OssUnderStore(ObjectStore):
 
     def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
         return self._client.run(lambda: fetch_end(self._client, name, length, from_end, deadline), deadline, name)
+
+    def _fill(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        destination = Destination(view, deadline)
+        self._client.run(
+            lambda: fetch(self._client, name, version, offset, destination, deadline), deadline, name, destination
+        )
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
         name = f"{keys.bucket}/{keys.prefix}".rstrip("/")
@@ -211,10 +166,10 @@ class OssUnderStore(ObjectStore):
 
     def _copy_by_hand(self, source: Entry, target: str, deadline: Deadline) -> None:
         said = _said(self._object(source.name, *bucket_and_key(source.name), deadline))
-        writer = self._writer_over(target, lambda: None, False, said=said, size_hint=source.size)
+        writer = OssWriter(self._client, target, self.settings, said=said, size_hint=source.size)
         timeout = writer.patience = deadline.wait()
         try:
-            pour(self, source, writer, block=self.block, timeout=timeout)
+            pour(self, source, writer, block=self._block, timeout=timeout)
             writer.commit()
         except BaseException:
             writer.abort()
@@ -243,29 +198,16 @@ class OssUnderStore(ObjectStore):
                 self._client.call("abort_multipart_upload", giving_up, target, bucket, key, upload)
             raise
 
-    def _writer(self, name: str, check_free: Callable[[], None], exclusive: bool, size_hint: Optional[int]) -> Writer:
-        return self._writer_over(name, check_free, exclusive, size_hint=size_hint)
+    def _append(self, name: str, old: Optional[Entry], spool: Spool, timeout: float) -> None:
+        """The new object says of itself what the old one did. A new name is taken on condition that it is free. The
+        store has no condition for the content of what is replaced: that is looked at right before."""
+        check = functools.partial(check_unchanged, self, name, old, timeout)
+        said = {} if old is None else _said(old)
+        writer = OssWriter(self._client, name, self.settings, check, exclusive=old is None, said=said)
+        rewrite(self, old, writer, spool, block=self._block, timeout=timeout)
 
-    def _writer_over(
-        self,
-        name: str,
-        check: Callable[[], None],
-        exclusive: bool,
-        *,
-        said: Optional[Mapping[str, str]] = None,
-        size_hint: Optional[int] = None,
-    ) -> OssWriter:
-        return OssWriter(
-            self._client,
-            name,
-            check,
-            exclusive=exclusive,
-            said=said,
-            part_size=self.settings.part_size,
-            size_hint=size_hint,
-            in_flight=self.settings.parts_in_flight,
-            timeout=self.settings.write_timeout,
-        )
+    def _writer(self, name: str, check_free: Callable[[], None], exclusive: bool, size_hint: Optional[int]) -> Writer:
+        return OssWriter(self._client, name, self.settings, check_free, exclusive=exclusive, size_hint=size_hint)
 
     def _forget(self, name: str) -> None:
         self._client.forget(name)

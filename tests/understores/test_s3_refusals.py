@@ -210,6 +210,7 @@ def test_keys_that_were_not_removed_are_named(s3_server: S3Server, entry: Entry)
     with FaultProxy(s3_server.host, s3_server.port) as proxy:
         proxy.fault(status(200, f"<DeleteResult>{errors}</DeleteResult>".encode()), method="POST")
         store = make(s3_server.options_at(f"http://{proxy.host}:{proxy.port}"))
+        store.create(f"{entry.name}-2").commit()
         with pytest.raises(PermissionError, match="no; 1 more were not removed either") as caught:
             store.remove_directory(entry.name.rpartition("/")[0], Deadline.after(60), recursive=True)
         assert caught.value.filename == entry.name

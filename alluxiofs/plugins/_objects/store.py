@@ -7,16 +7,19 @@ nothing; a key that ends with a slash only marks a directory, and no listing sho
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from abc import abstractmethod
-from typing import Callable, ClassVar, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, ClassVar, Iterator, List, Optional, Tuple, Union
 
 from attrs import define
 
-from alluxiofs.errors import denied, exists, is_a_directory, not_a_directory, not_found
-from alluxiofs.interfaces import Deadline, Entry, UnderStore, Writer
-from alluxiofs.plugins._fsspec.appending import rewriting
+from alluxiofs.errors import FileChangedError, denied, exists, is_a_directory, not_a_directory, not_found
+from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
+from alluxiofs.plugins._fsspec.appending import RewritingWriter, found_file
 from alluxiofs.plugins._fsspec.names import check, contained, split_scheme
+from alluxiofs.plugins._fsspec.spooling import Spool
+from alluxiofs.plugins._fsspec.versions import wait_until_settled
 
 __all__ = ["Keys", "ObjectStore", "bucket_and_key"]
 
@@ -46,19 +49,33 @@ class Keys:
 class ObjectStore(UnderStore):
     """Everything but the requests themselves.
 
+    Parameters
+    ----------
+    target, context:
+        As for every under store.
+    settings:
+        :class:`~alluxiofs.plugins._objects.settings.UploadSettings`, or more.
+
     Attributes
     ----------
     scheme:
         The canonical one.
-    block:
-        Bytes that are read at a time where an object is written anew to be appended to.
-    write_timeout:
-        Seconds that one request may take while an object is written.
     """
 
     scheme: ClassVar[str]
-    block: int
-    write_timeout: float
+    capabilities = UnderStoreCapabilities(
+        version=("tag", "length", "mtime"),
+        conditional_read=True,
+        directories=False,
+        native_copy=True,
+        recursive_list=True,
+        stat_and_read=True,
+    )
+
+    def __init__(self, target: Target, settings: Any, context: Context) -> None:
+        super().__init__(target, settings, context)
+        self._block: int = settings.part_size  # bytes that are read at a time, of what is written anew
+        self._write_timeout: float = settings.write_timeout
 
     # --- what each store does in its own way --------------------------------------------------------------------
 
@@ -70,6 +87,10 @@ class ObjectStore(UnderStore):
     def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
         """An object, where its first or last bytes begin, and they; ``None`` where bytes of this version were not to be
         had, as of an object that is empty. ``FileNotFoundError`` if there is none of this very key."""
+
+    @abstractmethod
+    def _fill(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        """Fill a view that is not empty with bytes of this version, as ``read_into`` is to."""
 
     @abstractmethod
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
@@ -98,8 +119,18 @@ class ObjectStore(UnderStore):
         self, name: str, check_free: Callable[[], None], exclusive: bool, size_hint: Optional[int]
     ) -> Writer: ...
 
+    @abstractmethod
+    def _append(self, name: str, old: Optional[Entry], spool: Spool, timeout: float) -> None:
+        """Make an object of its old content, if there is one, and of what was collected, on condition that the old one
+        is what it was; no wait takes longer than ``timeout`` seconds. ``FileChangedError``, or ``FileExistsError``
+        where there was none, if somebody else has changed it meanwhile; nothing was appended then."""
+
     def _forget(self, name: str) -> None:
         """Have a user's own client not remember what it listed."""
+
+    def _split(self, name: str) -> Tuple[str, str]:
+        """The bucket and the key that a name is made of."""
+        return bucket_and_key(name)
 
     # --- names --------------------------------------------------------------------------------------------------
 
@@ -115,7 +146,7 @@ class ObjectStore(UnderStore):
     def stat(self, name: str, deadline: Deadline) -> Entry:
         if not name:
             return Entry(name, "directory", 0)
-        bucket, key = bucket_and_key(name)
+        bucket, key = self._split(name)
         if key:
             try:
                 return self._object(name, bucket, key, deadline)
@@ -126,7 +157,7 @@ class ObjectStore(UnderStore):
     def stat_and_read(
         self, name: str, length: int, deadline: Deadline, *, from_end: bool = False
     ) -> Tuple[Entry, int, bytes]:
-        if not bucket_and_key(name)[1] or length <= 0:
+        if not self._split(name)[1] or length <= 0:
             return self.stat(name, deadline), 0, b""
         try:
             found = self._end(name, length, from_end, deadline)
@@ -143,7 +174,7 @@ class ObjectStore(UnderStore):
 
     def _directory(self, name: str, deadline: Deadline) -> Entry:
         """What is there if no object is."""
-        bucket, key = bucket_and_key(name)
+        bucket, key = self._split(name)
         below = self._listed(Keys(bucket, f"{key}/" if key else "", limit=1), deadline)
         if next(iter(below), None) is None and key:
             raise not_found(name)
@@ -153,7 +184,7 @@ class ObjectStore(UnderStore):
         if not name:
             yield from self._all_buckets(deadline, recursive)
             return
-        bucket, key = bucket_and_key(name)
+        bucket, key = self._split(name)
         found = not key
         keys = Keys(bucket, f"{key}/" if key else "", "" if recursive else "/")
         for item in self._listed(keys, deadline):
@@ -170,6 +201,16 @@ class ObjectStore(UnderStore):
             if entry.is_file:
                 yield entry
 
+    def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        if not len(view):
+            return
+        wait_until_settled(version, deadline)
+        try:
+            self._fill(name, version, offset, view, deadline)
+        except (FileChangedError, FileNotFoundError):
+            self._forget(name)
+            raise
+
     # --- writing ------------------------------------------------------------------------------------------------
 
     def create(
@@ -180,7 +221,7 @@ class ObjectStore(UnderStore):
         size_hint: Optional[int] = None,
         patience: float = Writer.patience,
     ) -> Writer:
-        timeout = min(self.write_timeout, patience)
+        timeout = min(self._write_timeout, patience)
         self._check_key(name, Deadline.after(timeout))
 
         def check_free() -> None:
@@ -193,8 +234,18 @@ class ObjectStore(UnderStore):
         return writer
 
     def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
-        """A new object of the old content and the new."""
-        return rewriting(self, name, block=self.block, timeout=self.write_timeout, patience=patience)
+        """A new object of the old content and the new, on condition that the old one is what it was."""
+        self._check_key(name, Deadline.after(min(self._write_timeout, patience)))
+        return RewritingWriter(self, name, functools.partial(self._attempt, name), self._write_timeout, patience)
+
+    def _attempt(self, name: str, spool: Spool, timeout: float) -> None:
+        old = found_file(self, name, timeout)
+        if old is not None and not spool.size:
+            return
+        try:
+            self._append(name, old, spool, timeout)
+        except FileExistsError as error:
+            raise FileChangedError("made by somebody else meanwhile", name) from error
 
     def remove(self, name: str, deadline: Deadline) -> None:
         if not self.stat(name, deadline).is_file:
@@ -206,11 +257,11 @@ class ObjectStore(UnderStore):
             raise denied("/", "all buckets at once cannot be removed")
         if self.stat(name, deadline).is_file:
             raise not_a_directory(name)
-        bucket, key = bucket_and_key(name)
+        bucket, key = self._split(name)
         marker = f"{key}/" if key else ""
         keys: List[str] = []
         for item in self._listed(Keys(bucket, marker), deadline):
-            found = bucket_and_key(item.name)[1] if isinstance(item, Entry) else item
+            found = self._split(item.name)[1] if isinstance(item, Entry) else item
             if not recursive and found != marker:
                 raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
             keys.append(found)
@@ -227,7 +278,7 @@ class ObjectStore(UnderStore):
         try:
             found = self.stat(name, deadline)
         except FileNotFoundError:
-            bucket, key = bucket_and_key(name)
+            bucket, key = self._split(name)
             if not key or (parents and not self._exists(bucket, deadline)):
                 self._make_bucket(bucket, deadline)
                 self._forget(bucket)
@@ -276,7 +327,7 @@ class ObjectStore(UnderStore):
 
     def _check_key(self, name: str, deadline: Deadline) -> None:
         """That a file may be called so; of a bucket, that is a directory if there is one."""
-        if not bucket_and_key(name)[1]:
+        if not self._split(name)[1]:
             self.stat(name, deadline)
             raise is_a_directory(name or "/")
 
@@ -301,7 +352,7 @@ class ObjectStore(UnderStore):
                 yield bucket
 
     def _remove_key(self, name: str, deadline: Deadline) -> None:
-        bucket, key = bucket_and_key(name)
+        bucket, key = self._split(name)
         self._remove_keys(bucket, [key], deadline)
         self._forget(name)
 

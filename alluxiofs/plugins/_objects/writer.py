@@ -11,7 +11,8 @@ from typing import Callable, Deque, Generic, List, Optional, Tuple, TypeVar
 
 from alluxiofs.errors import FileChangedError, exists
 from alluxiofs.interfaces import Deadline, Writer
-from alluxiofs.plugins._fsspec.waiting import one_wait
+from alluxiofs.plugins._fsspec.waiting import GIVING_UP, one_wait
+from alluxiofs.plugins._objects.settings import PartsSettings
 
 __all__ = ["ObjectWriter", "PartsWriter"]
 
@@ -60,6 +61,7 @@ class ObjectWriter(Writer):
         self._size = 0
         self._in_parts = False
         self._ended = False
+        self._giving_up: Optional[Deadline] = None
 
     def write(self, data: memoryview) -> None:
         if self._ended:
@@ -98,6 +100,7 @@ class ObjectWriter(Writer):
     def abort(self) -> None:
         if not self._ended:
             self._end()
+            self._giving_up = Deadline.after(min(self._timeout, self.patience, GIVING_UP))
             self._discard()
 
     # --- what each store does in its own way --------------------------------------------------------------------
@@ -121,8 +124,8 @@ class ObjectWriter(Writer):
     # --- within -------------------------------------------------------------------------------------------------
 
     def _wait(self) -> Deadline:
-        """For one request."""
-        return one_wait(self, self._timeout)
+        """For one request; for all of them together when it is given up."""
+        return self._giving_up or one_wait(self, self._timeout)
 
     def _turn(self) -> None:
         self._held.append(self._part)
@@ -155,34 +158,36 @@ class PartsWriter(ObjectWriter, Generic[P, D]):
 
     Parameters
     ----------
-    name, exclusive, part_size, size_hint, timeout:
+    name, exclusive, size_hint:
         As for every writer of objects.
+    settings:
+        Of the store. An object that is no more than what of a larger one is held in memory is one request: an upload in
+        parts takes at least two requests more, and the store longer to put the parts together than they are early.
     check:
         Raises what speaks against the commit (the name must be free, and is not): asked right before it, for stores
         that do not know conditional writes.
-    in_flight:
-        Parts on their way at a time; that many and one more are held in memory. An object that is no more than these is
-        one request, if it is no more than 64 MiB: an upload in parts takes at least two requests more, and the store
-        longer to put the parts together than they are early.
     """
 
     def __init__(
         self,
         name: str,
-        check: Callable[[], None],
+        settings: PartsSettings,
+        check: Callable[[], None] = lambda: None,
         *,
-        exclusive: bool,
-        part_size: int,
-        size_hint: Optional[int],
-        in_flight: int,
-        timeout: float,
+        exclusive: bool = False,
+        size_hint: Optional[int] = None,
     ) -> None:
-        whole = max(part_size, min(part_size * (in_flight + 1), _LARGEST_REQUEST))
+        part_size = settings.part_size
         super().__init__(
-            name, exclusive=exclusive, whole=whole, part_size=part_size, size_hint=size_hint, timeout=timeout
+            name,
+            exclusive=exclusive,
+            whole=max(part_size, min(part_size * (settings.parts_in_flight + 1), _LARGEST_REQUEST)),
+            part_size=part_size,
+            size_hint=size_hint,
+            timeout=settings.write_timeout,
         )
         self._check = check
-        self._in_flight = in_flight
+        self._in_flight = settings.parts_in_flight
         self._upload: Optional[str] = None
         self._sent = 0
         self._pending: Deque[Tuple[int, P]] = deque()

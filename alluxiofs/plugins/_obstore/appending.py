@@ -7,7 +7,7 @@ from typing import Any, Mapping, Optional, Tuple
 
 from alluxiofs.errors import FileChangedError, NotSupportedError
 from alluxiofs.interfaces import Deadline, Entry, UnderStore
-from alluxiofs.plugins._fsspec.appending import check_unchanged, found_file, rewrite
+from alluxiofs.plugins._fsspec.appending import check_unchanged, rewrite
 from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._objects.store import bucket_and_key
 from alluxiofs.plugins._obstore.client import ObstoreClient
@@ -17,7 +17,15 @@ from alluxiofs.plugins._obstore.writer import ObstoreWriter, put
 __all__ = ["append", "renew"]
 
 
-def append(store: UnderStore, client: ObstoreClient, name: str, settings: Any, spool: Spool, timeout: float) -> None:
+def append(
+    store: UnderStore,
+    client: ObstoreClient,
+    name: str,
+    settings: Any,
+    old: Optional[Entry],
+    spool: Spool,
+    timeout: float,
+) -> None:
     """Make an object of its old content and of what was collected; no wait takes longer than ``timeout`` seconds.
 
     What fits in one request is on condition of the ETag (or the generation) that was read, or that there is no object.
@@ -27,10 +35,9 @@ def append(store: UnderStore, client: ObstoreClient, name: str, settings: Any, s
     ------
     FileChangedError
         If somebody else has changed the object meanwhile; nothing was appended.
+    FileExistsError
+        If somebody else has made it.
     """
-    old = found_file(store, name, timeout)
-    if old is not None and not spool.size:
-        return
     if (0 if old is None else old.size or 0) + spool.size <= settings.conditional_size:
         try:
             _replace(client, name, old, spool, timeout)
@@ -75,10 +82,7 @@ def renew(client: ObstoreClient, entry: Entry, settings: Any) -> None:
 def _replace(client: ObstoreClient, name: str, old: Optional[Entry], spool: Spool, timeout: float) -> None:
     new = b"".join(spool.blocks())
     if old is None:
-        try:
-            put(client, name, new, timeout, "create")
-        except FileExistsError as error:
-            raise FileChangedError("made by somebody else meanwhile", name) from error
+        put(client, name, new, timeout, "create")
         return
     try:
         data, said, condition = _whole(client, old, timeout)

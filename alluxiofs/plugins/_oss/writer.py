@@ -8,6 +8,7 @@ import io
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
+from alluxiofs.plugins._objects.settings import PartsSettings
 from alluxiofs.plugins._objects.store import bucket_and_key
 from alluxiofs.plugins._objects.writer import PartsWriter
 
@@ -24,7 +25,7 @@ class OssWriter(PartsWriter["Future[Any]", Any]):
     ----------
     client:
         Whose object it is.
-    name, check, part_size, size_hint, in_flight, timeout:
+    name, settings, check, size_hint:
         As for every writer that sends parts.
     exclusive:
         The store itself makes it only if there is no such object.
@@ -36,24 +37,14 @@ class OssWriter(PartsWriter["Future[Any]", Any]):
         self,
         client: OssClient,
         name: str,
-        check: Callable[[], None],
+        settings: PartsSettings,
+        check: Callable[[], None] = lambda: None,
         *,
-        exclusive: bool,
+        exclusive: bool = False,
         said: Optional[Mapping[str, str]] = None,
-        part_size: int,
-        size_hint: Optional[int],
-        in_flight: int,
-        timeout: float,
+        size_hint: Optional[int] = None,
     ) -> None:
-        super().__init__(
-            name,
-            check,
-            exclusive=exclusive,
-            part_size=part_size,
-            size_hint=size_hint,
-            in_flight=in_flight,
-            timeout=timeout,
-        )
+        super().__init__(name, settings, check, exclusive=exclusive, size_hint=size_hint)
         self._client = client
         self._said = dict(said or {})
         self._condition = {"x-oss-forbid-overwrite": "true"} if exclusive else {}

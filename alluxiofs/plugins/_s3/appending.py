@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from alluxiofs.errors import FileChangedError, NotSupportedError
 from alluxiofs.interfaces import Entry, UnderStore
-from alluxiofs.plugins._fsspec.appending import check_unchanged, found_file, rewrite
+from alluxiofs.plugins._fsspec.appending import check_unchanged, rewrite
 from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._s3.copying import carried
 from alluxiofs.plugins._s3.writer import S3Writer
@@ -45,7 +45,7 @@ class Appending:
         self._name = name
         self._settings = settings
 
-    def attempt(self, spool: Spool, timeout: float) -> None:
+    def attempt(self, old: Optional[Entry], spool: Spool, timeout: float) -> None:
         """Append what was collected; no wait takes longer than ``timeout`` seconds.
 
         Raises
@@ -53,9 +53,6 @@ class Appending:
         FileChangedError
             If somebody else has changed the object meanwhile; nothing was appended.
         """
-        old = found_file(self._store, self._name, timeout)
-        if old is not None and not spool.size:
-            return
         try:
             self._replace(old, spool, timeout, plainly=False)
         except NotSupportedError:
@@ -90,18 +87,14 @@ class Appending:
     def _writer(self, old: Optional[Entry], timeout: float, *, conditional: bool) -> S3Writer:
         tag = "" if old is None else (old.version.tag or "").partition(":")[2]
         weak = tag.startswith("W/")  # which no condition on it ever meets
-        settings = self._settings
         writer = S3Writer(
             self._client,
             self._name,
+            self._settings,
             functools.partial(check_unchanged, self._store, self._name, old, timeout),
             exclusive=old is None and conditional,
             replaces=tag if conditional and not weak else None,
             said={} if old is None else carried(old.extra),
-            part_size=settings.part_size,
-            size_hint=None,
-            in_flight=settings.parts_in_flight,
-            timeout=timeout,
         )
         writer.patience = timeout
         return writer

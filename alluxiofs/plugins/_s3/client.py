@@ -153,7 +153,7 @@ class S3Client:
             bound, held = getattr(client, method), client._request_signer._credentials
             whole = made._get_s3_method_kwargs(bound, made.req_kw, **parameters)
             used = self._renewal.of_now(held)
-            body = parameters.get("Body")
+            body: Any = parameters.get("Body")
             start = body.tell() if hasattr(body, "seek") else None
             answer: Dict[str, Any]
             try:

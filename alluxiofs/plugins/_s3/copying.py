@@ -51,7 +51,7 @@ def carried(said: Mapping[str, Any], *, same_bucket: bool = True, copied: bool =
 
 
 def copy_object(client: S3Client, source: Entry, target: str, deadline: Deadline) -> None:
-    """Copy one version of an object of no more than :data:`LARGEST_COPY` to a name.
+    """Copy one version of an object of no more than :data:`LARGEST_COPY` to a name; onto itself it gets a new time.
 
     Raises
     ------
@@ -59,11 +59,12 @@ def copy_object(client: S3Client, source: Entry, target: str, deadline: Deadline
         If the source is of another version by now.
     """
     bucket, key = bucket_and_key(target)
-    same = bucket == bucket_and_key(source.name)[0]
-    said = carried(source.extra, same_bucket=same, copied=True)
+    if source.name == target:  # this must change something: what it says of itself is said anew
+        said = {"MetadataDirective": "REPLACE", **carried(source.extra)}
+    else:
+        same = bucket == bucket_and_key(source.name)[0]
+        said = carried(source.extra, same_bucket=same, copied=True)
     client.call("copy_object", deadline, source.name, Bucket=bucket, Key=key, **origin_of(source), **said)
-    deadline.progress()
-    client.forget(target)
 
 
 def origin_of(source: Entry) -> Dict[str, Any]:

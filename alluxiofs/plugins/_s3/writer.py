@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 from alluxiofs.errors import DeadlineExceededError
 from alluxiofs.interfaces import Entry
 from alluxiofs.plugins._fsspec.waiting import Backoff
+from alluxiofs.plugins._objects.settings import PartsSettings
 from alluxiofs.plugins._objects.writer import PartsWriter
 from alluxiofs.plugins._s3.client import Started, bucket_and_key, finish
 from alluxiofs.plugins._s3.copying import origin_of, spans
@@ -32,7 +33,7 @@ class S3Writer(PartsWriter[Started, Dict[str, Any]]):
     ----------
     client:
         Whose object it is.
-    name, check, part_size, size_hint, in_flight, timeout:
+    name, settings, check, size_hint:
         As for every writer that sends parts.
     exclusive:
         The commit itself is on condition that there is no such object.
@@ -46,25 +47,15 @@ class S3Writer(PartsWriter[Started, Dict[str, Any]]):
         self,
         client: S3Client,
         name: str,
-        check: Callable[[], None],
+        settings: PartsSettings,
+        check: Callable[[], None] = lambda: None,
         *,
-        exclusive: bool,
+        exclusive: bool = False,
         replaces: Optional[str] = None,
         said: Optional[Mapping[str, Any]] = None,
-        part_size: int,
-        size_hint: Optional[int],
-        in_flight: int,
-        timeout: float,
+        size_hint: Optional[int] = None,
     ) -> None:
-        super().__init__(
-            name,
-            check,
-            exclusive=exclusive,
-            part_size=part_size,
-            size_hint=size_hint,
-            in_flight=in_flight,
-            timeout=timeout,
-        )
+        super().__init__(name, settings, check, exclusive=exclusive, size_hint=size_hint)
         self._client = client
         self._condition = {"IfNoneMatch": "*"} if exclusive else {"IfMatch": replaces} if replaces else {}
         self._said = dict(said or {})
