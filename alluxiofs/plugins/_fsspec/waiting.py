@@ -15,9 +15,13 @@ from typing import Any, Callable, Coroutine, Optional, TypeVar
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError
 from alluxiofs.interfaces import Deadline, Writer
 
-__all__ = ["Backoff", "Destination", "Threads", "one_wait", "result", "run_coroutine"]
+__all__ = ["GIVING_UP", "Backoff", "Destination", "Threads", "one_wait", "result", "run_coroutine"]
 
 T = TypeVar("T")
+
+GIVING_UP = 10.0
+"""Seconds that a writer which has failed takes at most to clear up what it left in the store: whoever waits wants to
+hear of the failure, and a store that did not answer may not do so now."""
 
 
 class Destination:

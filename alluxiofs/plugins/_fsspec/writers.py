@@ -12,7 +12,7 @@ from alluxiofs.interfaces import Writer
 from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
 from alluxiofs.plugins._fsspec.names import temporary
 from alluxiofs.plugins._fsspec.replacing import replace
-from alluxiofs.plugins._fsspec.waiting import one_wait
+from alluxiofs.plugins._fsspec.waiting import GIVING_UP, one_wait
 
 if TYPE_CHECKING:
     from alluxiofs.plugins._fsspec.client import Client
@@ -69,6 +69,7 @@ class BufferedWriter(Writer):
         if not self._ended:
             self._ended = True
             self._buffer = bytearray()
+            self.patience = min(self.patience, GIVING_UP)
             with contextlib.suppress(Exception):
                 self._discard()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from alluxiofs.interfaces import Writer
 from alluxiofs.plugins._fsspec.names import temporary
-from alluxiofs.plugins._fsspec.waiting import one_wait
+from alluxiofs.plugins._fsspec.waiting import GIVING_UP, one_wait
 
 if TYPE_CHECKING:
     from hdfs_native import Client
@@ -94,6 +94,7 @@ class HdfsWriter(Writer):
         self._buffer = bytearray()
         if self._file is not None:
             # Removed first: whoever writes to it then cannot make it whole any more.
+            self.patience = min(self.patience, GIVING_UP)
             with contextlib.suppress(Exception):
                 self._run(lambda client: client.delete(self._partial, False))
 
