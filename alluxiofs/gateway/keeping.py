@@ -101,6 +101,8 @@ class Keeper:
         self._resume_at = 0.0
         self._keep_again_at = 0.0
         self._warned = False
+        self.problem: Optional[str] = None
+        """What failed last, if nothing was kept since."""
 
     @property
     def working(self) -> bool:
@@ -148,6 +150,7 @@ class Keeper:
         except PageStoreError as error:
             self._cannot_keep(error)
             return False
+        self.problem = None
         return True
 
     def note(self, pages: KeptFile, url: str, version: Version) -> None:
@@ -172,6 +175,7 @@ class Keeper:
 
     def tell(self, error: PageStoreError) -> None:
         """One warning, however much of the store does not work, and however often."""
+        self.problem = str(error)
         if self._warned:
             return
         self._warned = True

@@ -1,10 +1,11 @@
-"""Everything in its order: the configuration, the workers, the under store, and what of it fits together."""
+"""Everything in its order: the configuration, the workers, the under store, the page store, and what fits together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator, List, Optional
 
 from alluxiofs.cli.doctor.findings import Finding, Grade
+from alluxiofs.cli.doctor.page_store import examine_page_store
 from alluxiofs.cli.doctor.placement import examine_placement
 from alluxiofs.cli.doctor.stores import Files, examine_stores
 from alluxiofs.cli.doctor.workers import Answered, examine_workers, find_workers
@@ -34,6 +35,7 @@ def examine(fs: AlluxioFileSystem, path: Optional[str]) -> Iterator[Finding]:
     yield from find_workers(gateway, workers)
     yield from examine_workers(gateway, workers, answered)
     yield from examine_stores(gateway, path, files)
+    yield from examine_page_store(gateway)
     if workers:
         yield from examine_placement(gateway, workers, answered, files)
 

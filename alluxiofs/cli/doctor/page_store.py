@@ -1,0 +1,45 @@
+"""The page store: whether it keeps what it is given."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Iterator
+
+from alluxiofs.cli.doctor.findings import Finding, Grade, failed
+from alluxiofs.errors import PageStoreError
+
+if TYPE_CHECKING:
+    from alluxiofs.gateway import Gateway
+
+__all__ = ["examine_page_store"]
+
+_KEY_BYTES = 16
+_PAGE = b"a page that is dropped at once"
+_ADVICE = "until then every read goes to the storage; name another folder with page_store={'name': …, 'path': …}"
+
+
+def examine_page_store(gateway: Gateway) -> Iterator[Finding]:
+    """Keep a page of no file, read it back and drop it, for only that shows that it can be done."""
+    store = gateway.parts.page_store
+    if store is None:
+        return
+    what = f"page store {store.name}"
+    key = os.urandom(_KEY_BYTES)
+    try:
+        kept = store.file(key, len(_PAGE))
+        kept.keep(0, memoryview(_PAGE))
+        right = kept.read(0, 0, len(_PAGE)) == _PAGE
+        store.forget(key)
+        counters = store.counters()
+    except PageStoreError as error:
+        yield failed(what, error, _ADVICE)
+        return
+    if not right:
+        yield Finding(what, Grade.WRONG, "what was kept a moment ago is not there, or is something else", _ADVICE)
+        return
+    yield Finding(
+        what,
+        Grade.OK,
+        f"keeps pages: {counters['bytes']} of {counters['capacity']} bytes are in use",
+        facts={name: counters[name] for name in ("pages", "bytes", "capacity")},
+    )

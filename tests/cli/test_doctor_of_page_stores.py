@@ -1,0 +1,67 @@
+"""``alluxiofs doctor`` says whether pages are kept; ``describe()`` says what kept them from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+import fsspec
+import pytest
+
+from alluxiofs.cli import main
+
+DATA = b"a file of a few bytes"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "file").write_bytes(DATA)
+    return tmp_path / "file"
+
+
+def settings(name: str, folder: Path) -> Dict[str, Any]:
+    disk = {"path": str(folder)}
+    return {"name": name, **({"memory": {}, "disk": disk, "tiered": {"disk": disk}}[name])}
+
+
+def findings(capfd: Any, file: Path, page_store: Dict[str, Any]) -> List[Dict[str, Any]]:
+    main(["doctor", str(file), "--json", "-o", "target_protocol=file", "-o", f"page_store={json.dumps(page_store)}"])
+    found: List[Dict[str, Any]] = json.loads(capfd.readouterr().out)["findings"]
+    return [one for one in found if one["what"].startswith("page store")]
+
+
+@pytest.mark.parametrize("name", ["memory", "disk", "tiered"])
+def test_one_that_keeps_pages(name: str, file: Path, tmp_path: Path, capfd: Any) -> None:
+    (found,) = findings(capfd, file, settings(name, tmp_path / "pages"))
+    assert (found["what"], found["grade"]) == (f"page store {name}", "ok")
+    assert found["facts"]["pages"] == found["facts"]["bytes"] == 0  # what was tried was dropped
+    assert found["facts"]["capacity"] > 0
+
+
+@pytest.mark.parametrize("name", ["disk", "tiered"])
+def test_a_folder_that_others_may_write_to(name: str, file: Path, tmp_path: Path, capfd: Any) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    pages.chmod(0o775)
+    (found,) = findings(capfd, file, settings(name, pages))
+    assert found["grade"] == "wrong"
+    assert "others may write to the folder; chmod go-w it" in found["text"]
+    assert list(pages.iterdir()) == []
+
+
+def test_what_is_wrong_is_described(file: Path, tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    pages.chmod(0o775)
+    arguments = {"target_protocol": "file", "page_store": settings("disk", pages)}
+    fs = fsspec.filesystem("alluxiofs", **arguments)
+    assert fs.describe()["page_store"]["problem"] is None
+    assert fs.cat_file(str(file)) == DATA
+    assert "others may write to the folder" in fs.describe()["page_store"]["problem"]
+    pages.chmod(0o700)
+    other = fsspec.filesystem("alluxiofs", **arguments, metadata_ttl=1)
+    assert other.cat_file(str(file)) == DATA
+    described = other.describe()
+    assert described["page_store"]["problem"] is None
+    assert described["counters"]["page_store"]["pages"] == 1
