@@ -68,11 +68,12 @@ def test_a_failure_tells_no_dialect(
     assert transport.describe() == {"dialect": dialect}
 
 
+@pytest.mark.parametrize("fault", [faults.Close(), faults.Status(500)], ids=["closed", "500"])
 def test_one_question_that_is_not_answered_does_not_make_it_the_other_dialect(
-    make_cluster: MakeCluster, make_transport: MakeTransport
+    make_cluster: MakeCluster, make_transport: MakeTransport, fault: faults.Fault
 ) -> None:
     cluster, transport = make_cluster("rest"), make_transport()
-    cluster.fail("node", faults.Close())
+    cluster.fail("node", fault)
     transport.stat(cluster.members[0], at(cluster, "b.bin"), soon())
     assert transport.describe() == {"dialect": "rest"}
 

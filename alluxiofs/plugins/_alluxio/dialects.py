@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from typing import Optional
 
 from alluxiofs.errors import UnavailableError
 from alluxiofs.interfaces import Deadline
@@ -34,34 +36,38 @@ def find_dialect(peer: Peer, deadline: Deadline) -> str:
     PermissionError
         If it refuses to answer.
     """
-    try:
+    answer: Optional[Answer] = None
+    with suppress(ClosedWithoutAnswerError):
         answer = peer.http.ask(peer.get("/v1/node?path=%2F"), deadline)
-    except ClosedWithoutAnswerError:
-        pass
-    else:
-        return _from_status(answer, peer, deadline)
-    # The closed connection may have been a failure; this one is not.
-    healthy = peer.http.ask(peer.get("/alluxiofs/health"), deadline)
-    if healthy.status == 200 and healthy.body.strip() == b"worker is active":
-        return "pages"
-    if healthy.status == 404:
-        _check_well(peer, deadline)
-        return "rest"  # no worker of the other dialect has statuses
-    raise _unknown(healthy, peer)
-
-
-def _from_status(answer: Answer, peer: Peer, deadline: Deadline) -> str:
-    if answer.status == 200:
-        try:
-            said = json.loads(answer.body)
-        except (ValueError, RecursionError):
-            said = None
-        if isinstance(said, dict) and "Host" in said:
+        if answer.status == 200 and _names_a_node(answer.body):
             return "rest"
-    elif 400 <= answer.status < 500 and answer.status not in _BUSY | {401, 403}:
-        _check_well(peer, deadline)
-        return "rest"  # no node for the root, but statuses
-    raise _unknown(answer, peer)
+        if _is_a_no(answer, peer, deadline):  # no node for the root, but statuses
+            return "rest"
+        if answer.status < 500:
+            raise _unknown(answer, peer)
+    # Neither a closed connection nor a failure says anything; a worker that is well answers this as its dialect does.
+    healthy = peer.http.ask(peer.get("/alluxiofs/health"), deadline)
+    if answer is None and healthy.status == 200 and healthy.body.strip() == b"worker is active":
+        return "pages"
+    if _is_a_no(healthy, peer, deadline):  # no worker of the other dialect has statuses
+        return "rest"
+    raise _unknown(healthy if answer is None else answer, peer)
+
+
+def _names_a_node(body: bytes) -> bool:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and "Host" in said
+
+
+def _is_a_no(answer: Answer, peer: Peer, deadline: Deadline) -> bool:
+    """Whether this is a status by which a worker that is well refuses what it does not know."""
+    if not 400 <= answer.status < 500 or answer.status in _BUSY | {401, 403}:
+        return False
+    _check_well(peer, deadline)
+    return True
 
 
 def _check_well(peer: Peer, deadline: Deadline) -> None:
