@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import pty
 import signal
@@ -18,9 +19,11 @@ import fsspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from alluxiofs.cli.monitoring.exposition import Sample, Series, address_of, parse
 from alluxiofs.cli.monitoring.figures import Between, total
+from alluxiofs.cli.monitoring.view import view
 from tests.cli.conftest import Command
 from tests.cli.interrupts import interrupts_are_heard
 from tests.servers import free_port
@@ -101,6 +104,19 @@ def test_rates_are_what_happened_between_two_pages() -> None:
 
 def test_a_process_that_began_anew_counts_from_nothing() -> None:
     assert Between(sample(0.0, calls_total=100), sample(1.0, calls_total=7)).more("calls_total") == 7
+
+
+def test_calls_that_all_went_well_do_not_fail_by_less_than_nothing() -> None:
+    name = "alluxio_http_server_result_total"
+
+    def calls(at: float, **states: float) -> Sample:
+        found = (Series({"method": "read", "state": state}, count) for state, count in states.items())
+        return Sample(at, {name: tuple(found)}, {}, {})
+
+    *_, table = view(Between(calls(0.0, ok=0, not_held=0), calls(10.0, ok=1, not_held=2)))
+    shown = io.StringIO()
+    Console(file=shown, width=100).print(table)  # 0.1 and 0.2 a second are more than 0.3 to a computer
+    assert " 0.0%" in shown.getvalue()
 
 
 # --- the commands -------------------------------------------------------------------------------------------------

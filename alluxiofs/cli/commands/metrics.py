@@ -87,7 +87,8 @@ def _histogram(sample: Sample, name: str) -> Iterator[Tuple[str, str, str]]:
     for one in sample.series[f"{name}_count"]:
         labels = _labels(one)
         mean = sums.get(labels, 0.0) / one.value if one.value else 0.0
-        yield name, labels, f"{one.value:,.0f}, on average {mean:.3g} {unit}".strip()
+        shown = f"{mean * 1000:.3g} ms" if unit == "s" else f"{mean:.3g} {unit}"
+        yield name, labels, f"{one.value:,.0f}, on average {shown}".strip()
         for bound, share in _shares(sample, name, one):
             yield name, f"{labels} up to {bound} {unit}".strip(), f"{share:.1%}"
 

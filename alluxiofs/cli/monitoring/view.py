@@ -96,24 +96,25 @@ def _calls(between: Between) -> Iterator[Sequence[str]]:
         rate = between.rate(_RESULTS, method=method)
         good = sum(between.rate(_RESULTS, method=method, state=state) for state in _GOOD)
         if rate:
-            yield ("workers", method, *_row(rate, rate - good, between.latency(_LATENCY, method=method), 1))
+            yield ("workers", method, *_row(rate, good, between.latency(_LATENCY, method=method), 1))
     for store in between.values_of(f"{_UNDER_STORE}_count", "under_store"):
         for method in between.values_of(f"{_UNDER_STORE}_count", "method"):
             labels = {"under_store": store, "method": method}
             rate = between.rate(f"{_UNDER_STORE}_count", **labels)
             good = sum(between.rate(f"{_UNDER_STORE}_count", state=state, **labels) for state in _GOOD)
             if rate:
-                yield (store, method, *_row(rate, rate - good, between.latency(_UNDER_STORE, **labels), 1000))
+                yield (store, method, *_row(rate, good, between.latency(_UNDER_STORE, **labels), 1000))
 
 
-def _row(rate: float, failing: float, latency: Optional[Latency], scale: int) -> List[str]:
+def _row(rate: float, good: float, latency: Optional[Latency], scale: int) -> List[str]:
+    failing = f"{max(0.0, rate - good) / rate:.1%}"  # sums of fractions: all of them may be more than the whole
     if latency is None:
-        return [_number(rate), f"{failing / rate:.1%}", "-", "-", "-"]
+        return [_number(rate), failing, "-", "-", "-"]
     longest = max((bound for bound, _ in latency.buckets if not math.isinf(bound)), default=math.nan)
     within = [latency.within(share) for share in (0.5, 0.99)]
     return [
         _number(rate),
-        f"{failing / rate:.1%}",
+        failing,
         f"{latency.mean * scale:.1f} ms",
         *(f"> {longest * scale:g} ms" if math.isinf(bound) else f"{bound * scale:g} ms" for bound in within),
     ]
