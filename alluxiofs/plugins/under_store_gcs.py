@@ -13,8 +13,9 @@ from alluxiofs.plugins._fsspec.appending import rewrite
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.spooling import Spool
+from alluxiofs.plugins._fsspec.threads import Threads
 from alluxiofs.plugins._fsspec.versions import epoch
-from alluxiofs.plugins._fsspec.waiting import Destination, Threads
+from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._gcs.client import Connection, GcsClient
 from alluxiofs.plugins._gcs.reading import CARRIED, FIELDS, entry_of, fetch, fetch_end
 from alluxiofs.plugins._gcs.writer import GcsWriter

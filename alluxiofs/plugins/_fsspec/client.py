@@ -18,7 +18,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from alluxiofs.errors import AlluxioFSError, ConfigurationError, MissingExtraError, nearest
 from alluxiofs.plugins._fsspec.failures import brief, cause_to_show, translated
 from alluxiofs.plugins._fsspec.options import uncached
-from alluxiofs.plugins._fsspec.waiting import Threads, run_coroutine
+from alluxiofs.plugins._fsspec.threads import Threads
+from alluxiofs.plugins._fsspec.waiting import run_coroutine
 
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline, Target
@@ -138,6 +139,7 @@ class Client:
         """Let go of a client that was made here."""
         with self._lock:
             self._made = None
+        self._threads.close()
 
     def _make(self) -> AbstractFileSystem:
         ready = self._target.client

@@ -1,4 +1,4 @@
-"""Waiting with a limit for what goes on elsewhere: on a client's event loop, or in a thread."""
+"""Waiting with a limit for what goes on elsewhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, Callable, Coroutine, Optional, TypeVar
+from typing import Any, Coroutine, Optional, TypeVar
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError
 from alluxiofs.interfaces import Deadline, Writer
 
-__all__ = ["GIVING_UP", "Backoff", "Destination", "Threads", "one_wait", "result", "run_coroutine"]
+__all__ = ["GIVING_UP", "Backoff", "Destination", "one_wait", "result", "run_coroutine"]
 
 T = TypeVar("T")
 
@@ -155,56 +155,6 @@ def result(future: Future[T], deadline: Deadline, destination: Optional[Destinat
             last = started if destination is None else destination.last
             if time.monotonic() - last >= deadline.stall:
                 raise DeadlineExceededError(f"nothing was received for {deadline.stall:g} s") from error
-
-
-class Threads:
-    """Runs blocking calls in threads of their own, a few at a time, so that the caller can stop waiting.
-
-    The threads are daemons: a call that never returns holds its place, but neither the caller nor the exit.
-
-    Parameters
-    ----------
-    limit:
-        Calls at a time; 1 for a client that threads cannot share.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._places = threading.BoundedSemaphore(limit)
-
-    def run(self, call: Callable[[], T], deadline: Deadline, destination: Optional[Destination] = None) -> T:
-        """What ``call`` returns, or :class:`~alluxiofs.errors.DeadlineExceededError`.
-
-        Parameters
-        ----------
-        call, deadline:
-            What to do, and until when.
-        destination:
-            Where the call puts bytes, each arrival of which the stall limit counts from; closed when this returns.
-        """
-        try:
-            return result(self.start(call, deadline), deadline, destination)
-        finally:
-            if destination is not None:
-                destination.close()
-
-    def start(self, call: Callable[[], T], deadline: Deadline) -> Future[T]:
-        """Begin ``call``; :func:`result` waits for what it returns. The deadline is for the place to do it in."""
-        if not self._places.acquire(timeout=deadline.wait()):
-            raise DeadlineExceededError("an earlier call to the same client has not come back")
-        future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                value = call()
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(value)
-            finally:
-                self._places.release()
-
-        threading.Thread(target=work, name="alluxiofs-under-store", daemon=True).start()
-        return future
 
 
 def _forget_loop_of_parent() -> None:

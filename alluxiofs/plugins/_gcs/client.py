@@ -23,7 +23,8 @@ from attrs import define
 from alluxiofs.errors import BadAnswerError, ConfigurationError, DeadlineExceededError, MissingExtraError, denied
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.options import uncached
-from alluxiofs.plugins._fsspec.waiting import Destination, Threads, result, run_coroutine
+from alluxiofs.plugins._fsspec.threads import Threads
+from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
 from alluxiofs.plugins._gcs.bodies import once
 from alluxiofs.plugins._gcs.failures import AGAIN, refused, translated
 from alluxiofs.plugins._gcs.options import check_options

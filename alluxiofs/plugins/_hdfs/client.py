@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, TypeV
 
 from alluxiofs.errors import ConfigurationError, MissingExtraError
 from alluxiofs.plugins._fsspec.failures import brief
-from alluxiofs.plugins._fsspec.waiting import Destination, Threads
+from alluxiofs.plugins._fsspec.threads import Threads
+from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._hdfs.failures import translated
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class HdfsClient:
         """Let go of a client that was made here."""
         with self._lock:
             self._made = None
+        self._threads.close()
 
     def _client(self) -> Client:
         made = self._made

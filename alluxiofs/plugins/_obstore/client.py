@@ -15,8 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 from alluxiofs.errors import ConfigurationError, denied
 from alluxiofs.interfaces import Deadline, Target
 from alluxiofs.plugins._fsspec.failures import brief
+from alluxiofs.plugins._fsspec.threads import Threads
 from alluxiofs.plugins._fsspec.waiting import Destination, result
-from alluxiofs.plugins._obstore.calls import Calls
 from alluxiofs.plugins._obstore.failures import said, translated
 from alluxiofs.plugins._obstore.gcs_options import gcs_configuration
 from alluxiofs.plugins._obstore.library import Library, check_installed, library
@@ -85,7 +85,7 @@ class ObstoreClient:
         self.configuration = (s3_configuration if scheme == "s3" else gcs_configuration)(target.options)
         self._lock = threading.Lock()
         self._buckets: Dict[str, Bucket] = {}
-        self._calls = Calls(_AT_A_TIME)
+        self._threads = Threads(limit=_AT_A_TIME)
         _clients.add(self)
 
     def call(self, bucket: str, work: Callable[[Bucket], T], deadline: Deadline, name: str) -> T:
@@ -98,7 +98,7 @@ class ObstoreClient:
         work, deadline:
             What is done, in another thread, and until when; once more with new credentials where they have expired.
         """
-        return self._attempted(bucket, lambda used: self._calls.run(lambda: work(used), deadline), deadline, name)
+        return self._attempted(bucket, lambda used: self._threads.run(lambda: work(used), deadline), deadline, name)
 
     def fill(
         self,
@@ -112,7 +112,7 @@ class ObstoreClient:
 
         def attempt(used: Bucket) -> None:
             destination = Destination(view, deadline)
-            self._calls.run(lambda: work(used, destination), deadline, destination)
+            self._threads.run(lambda: work(used, destination), deadline, destination)
 
         self._attempted(bucket, attempt, deadline, name)
 
@@ -135,7 +135,7 @@ class ObstoreClient:
     def start(self, bucket: str, work: Callable[[Bucket], T], deadline: Deadline) -> Future[T]:
         """Begin, and do not wait; see :meth:`finish`."""
         used = self._bucket(bucket)
-        return self._calls.start(lambda: work(used), deadline)
+        return self._threads.start(lambda: work(used), deadline)
 
     def finish(self, future: Future[T], deadline: Deadline, name: str) -> T:
         """What was begun returns."""
@@ -157,7 +157,7 @@ class ObstoreClient:
         """Let go of stores and threads."""
         with self._lock:
             self._buckets = {}
-        self._calls.close()
+        self._threads.close()
 
     def leave(self) -> None:
         """Of a parent process's client, in the child: keep what must not be dropped here."""

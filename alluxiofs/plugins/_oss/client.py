@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Optional, T
 from alluxiofs.errors import ConfigurationError, MissingExtraError, UnknownSettingError, nearest
 from alluxiofs.plugins._fsspec.failures import brief, cause_to_show
 from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS, uncached
-from alluxiofs.plugins._fsspec.waiting import Destination, Threads, result
+from alluxiofs.plugins._fsspec.threads import Threads
+from alluxiofs.plugins._fsspec.waiting import Destination, result
 from alluxiofs.plugins._oss.credentials import RenewedCredentials
 from alluxiofs.plugins._oss.failures import AGAIN, translated
 
@@ -182,6 +183,7 @@ class OssClient:
             session, self._session, self._made = self._session, None, None
         if session is not None:
             session.session.close()
+        self._threads.close()
 
     def _opened(self, bucket: str, deadline: Deadline) -> Any:
         """What sends requests: an object without state, with a limit for each wait for the network."""
