@@ -75,13 +75,28 @@ def test_a_redirect_to_anybody_else_is_not(make_cluster: MakeCluster, make_trans
     for location in (
         f"http://127.0.0.1:{other.data_port}/mnt/b.bin",
         f"https://127.0.0.1:{cluster.members[0].data_port}/mnt/b.bin",
-        "/mnt/b.bin",
+        f"//127.0.0.1:{other.data_port}/mnt/b.bin",
+        "mnt/b.bin",
+        "",
         "http://[::1/",
     ):
         cluster.workers[0].fail("data", faults.Redirect(location), times=1)
         with pytest.raises(BadAnswerError, match="none of the workers"):
             reader.read()
     assert cluster.workers[1].requests == {}
+
+
+def test_a_redirect_that_names_nobody_is_to_whoever_sends_it(
+    make_cluster: MakeCluster, make_transport: MakeTransport
+) -> None:
+    cluster = make_cluster("rest", workers=2)
+    reader = Reader(make_transport(cluster.members, dialect="rest"), cluster)
+    cluster.workers[0].fail("data", faults.Redirect("/mnt/b.bin?again=1"), times=1)
+    assert reader.read() == DATA
+    assert [seen.target for seen in cluster.workers[0].seen if seen.route == "data"][1:] == ["/mnt/b.bin?again=1"]
+    cluster.workers[0].fail("data", faults.Redirect("/mnt/b.bin"))
+    with pytest.raises(BadAnswerError, match="again and again"):
+        reader.read()
 
 
 def test_redirects_in_a_circle_end(make_cluster: MakeCluster, make_transport: MakeTransport) -> None:

@@ -176,14 +176,18 @@ class RangeReads:
         location = wanted.location
         where = f"worker {peer.host}:{peer.data_port}"
         answer: Optional[Answer] = refusal
+        asked = peer
         for _ in range(_HOPS):
             if answer is None or answer.status not in _REDIRECTS:
                 break
-            host, port, path = self._redirected(answer, where, location)
-            member = self._owners.member_at(host, port)
-            if member is None:
-                raise BadAnswerError(f"{where} redirects {location.url} to {host}:{port}, which is none of the workers")
-            answer = wanted.ask(member, path, deadline)
+            address, path = self._redirected(answer, where, location)
+            if address is not None:
+                member = self._owners.member_at(*address)
+                if member is None:
+                    to = f"{address[0]}:{address[1]}"
+                    raise BadAnswerError(f"{where} redirects {location.url} to {to}, which is none of the workers")
+                asked = member
+            answer = wanted.ask(asked, path, deadline)
         if answer is None:
             return
         if answer.status in _REDIRECTS:
@@ -195,8 +199,11 @@ class RangeReads:
         else:
             raise refused(answer, location.url, where)
 
-    def _redirected(self, answer: Answer, where: str, location: Location) -> Tuple[str, int, str]:
+    def _redirected(self, answer: Answer, where: str, location: Location) -> Tuple[Optional[Tuple[str, int]], str]:
+        """Where to ask, ``None`` for whoever answers, and for what."""
         told = answer.head.get(b"location") or ""
+        if told.startswith("/") and not told.startswith("//") and told.isascii() and " " not in told:
+            return None, told
         try:
             parts = urlsplit(told)
             host, port = parts.hostname, parts.port
@@ -204,7 +211,7 @@ class RangeReads:
             host, port = None, None
         if host is None or port is None or parts.scheme != self._scheme or not told.isascii() or " " in told:
             raise BadAnswerError(f"{where} redirects {location.url} to {told!r}, which is none of the workers")
-        return host, port, parts.path + (f"?{parts.query}" if parts.query else "")
+        return (host, port), (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     # --- pages ------------------------------------------------------------------------------------------------------
 
