@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import stat
 from contextlib import contextmanager, suppress
@@ -17,9 +16,10 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 from fsspec.utils import isfilelike
 
 from alluxiofs.errors import ConfigurationError, denied, failed_write, is_a_directory
-from alluxiofs.operations.arguments import path_text, refuse_misspelt
+from alluxiofs.operations.arguments import refuse_misspelt
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.copying import Copying
+from alluxiofs.operations.order import local, local_path_first
 from alluxiofs.operations.plan import Side, pairs_of
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ __all__ = ["Transfer"]
 
 _PIECE = 16 * 2**20  # bytes that a transfer holds at a time: several pages are fetched side by side
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_REMOTE_URL = re.compile(r"(?!(?:file|local)://)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_OF_LOCAL_URLS = re.compile(r"(?:file|local):(?://|(?=/))", re.IGNORECASE)
 
 
 class Transfer(Copying):
@@ -60,12 +58,12 @@ class Transfer(Copying):
         except IsADirectoryError:
             if outfile is not None:
                 raise
-            LocalPath(_local(lpath)).mkdir(parents=True, exist_ok=True)
+            LocalPath(local(lpath)).mkdir(parents=True, exist_ok=True)
             return
         if outfile is not None:
             _pour(opened, outfile.write, callback)
             return
-        with _written_whole(_local(lpath)) as file:
+        with _written_whole(local(lpath)) as file:
             _pour(opened, file.write, callback)
 
     def put_file(
@@ -86,11 +84,11 @@ class Transfer(Copying):
             refuse_misspelt(self.put_file, others)
         if mode not in ("overwrite", "create"):
             raise ConfigurationError(f"mode is 'overwrite' or 'create', not {mode!r}")
-        local = LocalPath(_local(lpath))
-        if local.is_dir():
+        source_path = LocalPath(local(lpath))
+        if source_path.is_dir():
             self.makedirs(rpath, exist_ok=True)
             return
-        with local.open("rb", buffering=0) as source:
+        with source_path.open("rb", buffering=0) as source:
             about = os.fstat(source.fileno())
             size = about.st_size if stat.S_ISREG(about.st_mode) else None
             callback.set_size(size)
@@ -154,22 +152,26 @@ class Transfer(Copying):
             refuse_misspelt(self.put, kwargs)
         self._transfer(self._pairs_to_put(lpath, rpath, recursive, maxdepth), self.put_file, callback, kwargs)
 
+    @local_path_first
     def download(
         self,
-        lpath: Path,
-        rpath: Path,
+        lpath: Paths,
+        rpath: Paths,
         recursive: bool = False,
         callback: Any = DEFAULT_CALLBACK,
         maxdepth: Optional[int] = None,
         **kwargs: Any,
     ) -> bool:
-        """Copy a file to this machine. The local path comes first; fsspec's order is understood where only the first
-        one is a remote URL.
+        """Copy a file to this machine. The local path comes first.
+
+        fsspec's order is understood where only the first one is a remote URL. Of two plain names either could be the
+        local one: where the first is there on this machine, and both are in this filesystem, nothing is done. The
+        names of the parameters say which is which, and so does :meth:`get`.
 
         Parameters
         ----------
         lpath, rpath:
-            To, from.
+            To, from; each as :meth:`get` takes it.
         recursive, maxdepth:
             A directory with what is below, down to so many levels.
         callback:
@@ -179,18 +181,21 @@ class Transfer(Copying):
         -------
         bool
             ``True``: the target is whole.
+
+        Raises
+        ------
+        ConfigurationError
+            If both are URLs, or either of two plain names could be overwritten; it is a ``ValueError``.
         """
         if kwargs:
             refuse_misspelt(self.download, kwargs)
-        if _is_remote(lpath) and not _is_remote(rpath):
-            lpath, rpath = rpath, lpath
         pairs = self._pairs_to_get(rpath, lpath, recursive, maxdepth)
         return self._transfer_all(pairs, self.get_file, callback, rpath, recursive, kwargs)
 
     def upload(
         self,
-        lpath: Path,
-        rpath: Path,
+        lpath: Paths,
+        rpath: Paths,
         recursive: bool = False,
         callback: Any = DEFAULT_CALLBACK,
         maxdepth: Optional[int] = None,
@@ -215,7 +220,7 @@ class Transfer(Copying):
         pairs: List[Tuple[str, str]],
         transfer_file: Callable[..., None],
         callback: Any,
-        source: Path,
+        source: Paths,
         recursive: bool,
         kwargs: Any,
     ) -> bool:
@@ -238,7 +243,7 @@ class Transfer(Copying):
         self, rpath: Paths, lpath: Paths, recursive: bool, maxdepth: Optional[int]
     ) -> List[Tuple[str, str]]:
         side = Side(lambda path: self.expand_path(path, recursive, maxdepth), self.isdir, self._is_pattern)
-        target = lpath if isinstance(lpath, (list, tuple)) else make_path_posix(_local(lpath))
+        target = lpath if isinstance(lpath, (list, tuple)) else make_path_posix(local(lpath))
         return pairs_of(side, rpath, target, os.path.isdir, only_files=not recursive or maxdepth is not None)
 
     def _pairs_to_put(
@@ -249,33 +254,22 @@ class Transfer(Copying):
             os.path.isdir,
             lambda path: has_magic(path) and not os.path.lexists(path),
         )
-        source = lpath if isinstance(lpath, (list, tuple)) else make_path_posix(_local(lpath))
+        source = lpath if isinstance(lpath, (list, tuple)) else make_path_posix(local(lpath))
         return pairs_of(side, source, rpath, self.isdir, only_files=not recursive or maxdepth is not None)
-
-
-def _is_remote(path: Path) -> bool:
-    return _REMOTE_URL.match(path_text(path)) is not None
-
-
-def _local(path: Any) -> str:
-    """A local path without the ``file://`` that may stand before it."""
-    text = path_text(path)
-    found = _OF_LOCAL_URLS.match(text)
-    return text[found.end() :] if found else text
 
 
 def _expand_local(path: Any, recursive: bool, maxdepth: Optional[int]) -> List[str]:
     """What a local path, pattern or list stands for; a name that exists as it is written stands for itself."""
-    local = LocalFileSystem()
+    here = LocalFileSystem()
     names: set[str] = set()
     for one in path if isinstance(path, (list, tuple)) else [path]:
-        text = make_path_posix(_local(one))
+        text = make_path_posix(local(one))
         if os.path.lexists(text):
             names.add(text)
             if recursive and LocalPath(text).is_dir():
-                names.update(local.find(text, maxdepth=maxdepth, withdirs=True))
+                names.update(here.find(text, maxdepth=maxdepth, withdirs=True))
         else:
-            names.update(local.expand_path(text, recursive=recursive, maxdepth=maxdepth))
+            names.update(here.expand_path(text, recursive=recursive, maxdepth=maxdepth))
     return sorted(names)
 
 
