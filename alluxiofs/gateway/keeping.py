@@ -68,19 +68,19 @@ class KeptVersion:
 
     def keep_pages(self, first: int, pages: memoryview) -> None:
         """Keep whole neighbouring pages, unless the store does not work at the moment."""
-        if self._keeper.keep(self.pages, first, pages):
-            self._note(self.pages)
+        self._keep(self.pages, first, pages)
 
     def keep_parts(self, first: int, parts: memoryview) -> None:
         """Keep neighbouring parts, unless the store does not work at the moment."""
-        if self._parts is not None and self._keeper.keep(self._parts, first, parts):
-            self._note(self._parts)
+        if self._parts is not None:
+            self._keep(self._parts, first, parts)
 
-    def _note(self, kept: KeptFile) -> None:
-        """Say whose these are, once for the pages and once for the parts: either may be all there is."""
-        if kept.key not in self._noted:
+    def _keep(self, kept: KeptFile, first: int, pages: memoryview) -> None:
+        """Keep pages or parts, and say whose they are with the first of each: either may be all there is."""
+        if kept.key in self._noted:
+            self._keeper.keep(kept, first, pages)
+        elif self._keeper.keep(kept, first, pages, encode_name(self._url, self._version, kept.length, kept.page_size)):
             self._noted.add(kept.key)
-            self._keeper.note(kept, self._url, self._version)
 
 
 class Keeper:
@@ -141,27 +141,21 @@ class Keeper:
         except PageStoreError as error:
             self.failed(error)
 
-    def keep(self, kept: KeptFile, first: int, pages: memoryview) -> bool:
-        """Keep whole neighbouring pages, unless that does not work at the moment."""
-        if not self.working or time.monotonic() < self._keep_again_at:
+    def keep(self, kept: KeptFile, first: int, pages: memoryview, name: Optional[bytes] = None) -> bool:
+        """Keep whole neighbouring pages, unless that does not work at the moment. ``name``: what is noted beside them,
+        for people, unless something is."""
+        if self.store is None or not self.working or time.monotonic() < self._keep_again_at:
             return False
         try:
-            kept.keep_run(first, pages)
+            if name is None:
+                kept.keep_run(first, pages)
+            else:
+                self.store.keep_noted(kept, first, pages, name)
         except PageStoreError as error:
             self._cannot_keep(error)
             return False
         self.problem = None
         return True
-
-    def note(self, pages: KeptFile, url: str, version: Version) -> None:
-        """Note whose pages these are, for people, unless that is noted."""
-        if self.store is None:
-            return
-        try:
-            if self.store.note(pages.key) is None:
-                self.store.put_note(pages.key, encode_name(url, version, pages.length, pages.page_size))
-        except PageStoreError as error:
-            self._cannot_keep(error)
 
     def _cannot_keep(self, error: PageStoreError) -> None:
         """Nothing more is kept for a while. What is kept may be there all the same: a full disk can be read."""

@@ -19,7 +19,7 @@ from alluxiofs.errors import ConfigurationError, PageStoreError
 from alluxiofs.interfaces import Context, KeptFile, KeptPage, PageStore
 from alluxiofs.logs import fields
 from alluxiofs.pagestores.capacity import capacities_of, check_folders
-from alluxiofs.pagestores.claiming import check_key
+from alluxiofs.pagestores.claiming import check_key, check_page
 from alluxiofs.pagestores.disk_file import ATTEMPTS, DiskFile, VerifyingFile
 from alluxiofs.pagestores.eviction import POLICIES
 from alluxiofs.pagestores.failures import BadBlocks, failure
@@ -29,9 +29,9 @@ from alluxiofs.pagestores.ondisk.claims import SharedClaims
 from alluxiofs.pagestores.ondisk.found import SECOND, Found, notes_behind
 from alluxiofs.pagestores.ondisk.layout import NOTE, page_hash
 from alluxiofs.pagestores.ondisk.pages import Hooks, Pages
-from alluxiofs.pagestores.ondisk.places import Shape
 from alluxiofs.pagestores.recency import Tally
 from alluxiofs.pagestores.seen import Seen
+from alluxiofs.pagestores.shapes import Shapes
 from alluxiofs.pagestores.shares import Shares
 from alluxiofs.pagestores.telling import Telling
 from alluxiofs.pagestores.whereabouts import default_folder
@@ -41,7 +41,6 @@ __all__ = ["DiskPageStore", "Verify"]
 
 _TOLD_OF_NOTES = 60 * SECOND  # telling costs as much as reading one, and most are of no use for as long
 _HASHES = 1 << 64
-_SHAPES = 65_536
 
 _Content = TypeVar("_Content")
 
@@ -116,7 +115,7 @@ class DiskPageStore(PageStore):
         self._corrupt = 0
         self._bad_blocks = BadBlocks()
         self.seen = Seen()
-        self._shapes: Dict[bytes, Optional[Shape]] = {}
+        self._shapes = Shapes()
         self._uses = Telling(self.pages_of)
         self._max_age = None if settings.max_age is None else int(settings.max_age * SECOND)
         self._file_class = VerifyingFile if settings.verify is Verify.ALWAYS else DiskFile
@@ -145,11 +144,11 @@ class DiskPageStore(PageStore):
         for pages in self._folders:
             pages.folder.check()
             pages.folder.notice()
-        self._remember(key, length, page_size or self.page_size)
+        self._shapes.remember(key, length, page_size or self.page_size)
         return self._file_class(self, key, length, page_size or self.page_size)
 
     def forget(self, key: bytes) -> None:
-        shape = self._shapes.get(check_key(key))
+        shape = self._shapes.of(check_key(key))
         for pages in self._checked():
             pages.forget(key, shape)
 
@@ -222,6 +221,14 @@ class DiskPageStore(PageStore):
             pages.folder.check()
             pages.keeping.put_note(key, note)
 
+    def keep_noted(self, kept: KeptFile, first: int, pages: memoryview, note: bytes) -> None:
+        apart = self._number_of(kept.key, first) != self._number_of(kept.key, NOTE)
+        if apart or len(pages) > kept.page_size or self.note(kept.key) is not None:
+            super().keep_noted(kept, first, pages, note)
+            return
+        check_page(kept, first, pages)  # the one page of a small file, as most that are kept first
+        self.pages_of(kept.key, first).keeping.keep(kept.key, len(pages), pages, {first: 0}, note)
+
     def drop_notes(self, keys: Iterable[bytes]) -> None:
         by_folder: Dict[int, List[bytes]] = {}
         for key in keys:
@@ -237,7 +244,7 @@ class DiskPageStore(PageStore):
             yield from pages.list_pages()
 
     def pin(self, key: bytes, pinned: bool) -> int:
-        shape = self._shapes.get(check_key(key))
+        shape = self._shapes.of(check_key(key))
         return sum(pages.pin(key, pinned, shape) for pages in self._checked())
 
     def verify(self) -> Tuple[int, int]:
@@ -358,14 +365,6 @@ class DiskPageStore(PageStore):
                 continue  # reading says what is wrong
             kept.update((index, page) for index, page in found.items() if not self._is_too_old(page))
         return kept
-
-    def _remember(self, key: bytes, length: int, page_size: int) -> None:
-        """Where the pages of a file need not be searched for: its length and page size."""
-        if len(self._shapes) >= _SHAPES:
-            self._shapes = {}
-        shape = length, page_size
-        if self._shapes.setdefault(key, shape) != shape:
-            self._shapes[key] = None  # one of them is wrong
 
     def touch(self, key: bytes, index: int, found: Found) -> bool:
         """What is due: other processes are told of the use. ``False`` if the page has become too old."""

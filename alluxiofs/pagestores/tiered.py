@@ -83,6 +83,9 @@ class TieredPageStore(PageStore):
     def put_note(self, key: bytes, note: bytes) -> None:
         self.disk.put_note(key, note)
 
+    def keep_noted(self, kept: KeptFile, first: int, pages: memoryview, note: bytes) -> None:
+        self.disk.keep_noted(kept.on_disk if isinstance(kept, _TieredFile) else kept, first, pages, note)
+
     def drop_notes(self, keys: Iterable[bytes]) -> None:
         self.disk.drop_notes(keys)
 
@@ -109,7 +112,7 @@ class _TieredFile(KeptFile):
     def __init__(self, store: TieredPageStore, key: bytes, length: int, page_size: int) -> None:
         super().__init__(key, length, page_size)
         self._memory = store.memory.file(key, length, page_size)
-        self._disk = store.disk.file(key, length, page_size)
+        self.on_disk = store.disk.file(key, length, page_size)
         self._hits = store.hits
         self._miss = store.misses.tick
         self._read_once: Set[int] = set()
@@ -117,7 +120,7 @@ class _TieredFile(KeptFile):
     def read(self, index: int, start: int, stop: int) -> Optional[bytes]:
         data = self._memory.read(index, start, stop)
         if data is None:
-            data = self._disk.read(index, start, stop)
+            data = self.on_disk.read(index, start, stop)
             if data is None:
                 self._miss()
                 return None
@@ -127,7 +130,7 @@ class _TieredFile(KeptFile):
 
     def read_into(self, index: int, start: int, view: memoryview) -> bool:
         if not self._memory.read_into(index, start, view):
-            if not self._disk.read_into(index, start, view):
+            if not self.on_disk.read_into(index, start, view):
                 self._miss()
                 return False
             self._promote(index, view)
@@ -135,33 +138,33 @@ class _TieredFile(KeptFile):
         return True
 
     def has(self, index: int) -> bool:
-        return self._memory.has(index) or self._disk.has(index)
+        return self._memory.has(index) or self.on_disk.has(index)
 
     def held(self, pages: range) -> List[int]:
-        on_disk = set(self._disk.held(pages))
+        on_disk = set(self.on_disk.held(pages))
         return [index for index in pages if index in on_disk or self._memory.has(index)]
 
     def keep(self, index: int, page: memoryview) -> None:
         check_page(self, index, page)
-        self._disk.keep(index, page)
+        self.on_disk.keep(index, page)
 
     def keep_run(self, first: int, pages: memoryview) -> None:
-        self._disk.keep_run(first, pages)
+        self.on_disk.keep_run(first, pages)
 
     def claim(self, index: int) -> bool:
-        return self._disk.claim(index)
+        return self.on_disk.claim(index)
 
     def release(self, index: int) -> None:
-        self._disk.release(index)
+        self.on_disk.release(index)
 
     def claim_run(self, pages: range, mine: List[Claim]) -> None:
-        self._disk.claim_run(pages, mine)
+        self.on_disk.claim_run(pages, mine)
 
     def release_run(self, mine: List[Claim]) -> None:
-        self._disk.release_run(mine)
+        self.on_disk.release_run(mine)
 
     def wait(self, index: int, deadline: Deadline) -> None:
-        self._disk.wait(index, deadline)
+        self.on_disk.wait(index, deadline)
 
     def _promote(self, index: int, data: memoryview) -> None:
         """A page was read from disk, or a part of it."""
@@ -174,7 +177,7 @@ class _TieredFile(KeptFile):
             self._read_once.discard(index)
             with memoryview(bytearray(length)) as page:
                 try:
-                    if self._disk.read_into(index, 0, page):
+                    if self.on_disk.read_into(index, 0, page):
                         self._memory.keep(index, page)
                 except PageStoreError:
                     pass  # the part was read: the disk's failure is told by the next one

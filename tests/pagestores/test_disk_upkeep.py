@@ -12,7 +12,7 @@ import pytest
 
 from alluxiofs.pagestores.disk import DiskPageStore
 from alluxiofs.pagestores.ondisk.layout import DESCRIPTOR_BYTES, LAYOUT, class_of, first_cell_at
-from alluxiofs.testing.page_stores import keep, key_of, read_whole
+from alluxiofs.testing.page_stores import content, keep, key_of, read_whole
 
 PAGE = 4096
 TIGHT = 2**20
@@ -84,6 +84,24 @@ def test_what_was_noted_after_a_note_is_read_in_one_go(make_disk_store: MakeDisk
     flip(file_of(folder, 150, "pages"), 3 * 256 + 7)
     flip(file_of(folder, 150, "index"), 64 * (4 + 1) + 9)
     assert other.notes_after(notes[0][0], 6) == [notes[1], *notes[5:7]]
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+@pytest.mark.parametrize("page_size", [PAGE, 128 * 1024])
+def test_pages_are_kept_with_a_note_unless_something_is_noted(
+    make_disk_store: MakeDiskStore, page_size: int, pages: int
+) -> None:
+    store, other = make_disk_store(page_size=page_size), make_disk_store(page_size=page_size)
+    kept = store.file(key_of(1), 9 * page_size)
+    views = [memoryview(b"".join(content(kept, index) for index in range(first, first + pages))) for first in (0, 4)]
+    store.keep_noted(kept, 0, views[0], b"name")
+    assert other.note(key_of(1)) == b"name"
+    other.keep_noted(other.file(key_of(1), 9 * page_size), 4, views[1], b"another name")
+    assert store.note(key_of(1)) == other.note(key_of(1)) == b"name"
+    assert [index for index in range(9) if read_whole(kept, index)] == [*range(pages), *range(4, 4 + pages)]
+    with pytest.raises(ValueError, match="page 8"):
+        store.keep_noted(store.file(key_of(2), 9 * page_size), 8, memoryview(b"short"), b"name")
+    assert store.note(key_of(2)) is None
 
 
 def test_notes_are_never_mixed_up_while_they_are_replaced(make_disk_store: MakeDiskStore) -> None:

@@ -46,7 +46,9 @@ class Keeping:
         self._folder = folder
         self._space = space
 
-    def keep(self, key: bytes, length: int, view: memoryview, starts: Dict[int, int]) -> None:
+    def keep(
+        self, key: bytes, length: int, view: memoryview, starts: Dict[int, int], note: Optional[bytes] = None
+    ) -> None:
         """Keep pages of one length, unless they are there or there can be no room for them.
 
         Parameters
@@ -59,6 +61,8 @@ class Keeping:
             Holds the pages.
         starts:
             Where each page begins in ``view``, by its index.
+        note:
+            What is to be noted under the key as well: with small pages that takes the lock no further time.
         """
         if layout.class_of(length) >= layout.CLASSES:
             return
@@ -71,13 +75,16 @@ class Keeping:
                 for index in indices[begin : begin + at_once]
             ]
             if small:
-                self._keep_small(key, length, view, pages)
+                self._keep_small(key, length, view, pages, note)
+                note = None
             else:
                 self._keep_large(key, length, view, pages)
+        if note is not None:
+            self.put_note(key, note)
 
     # --- small pages: all under the lock ------------------------------------------------------------------------
 
-    def _keep_small(self, key: bytes, length: int, view: memoryview, pages: List[_Page]) -> None:
+    def _keep_small(self, key: bytes, length: int, view: memoryview, pages: List[_Page], note: Optional[bytes]) -> None:
         def work(files: Files, section: Section) -> Optional[OSError]:
             left = [page for page in pages if files.find(key, page.number, length) is None]
             while left:
@@ -91,7 +98,7 @@ class Keeping:
                         self._space.release(files, section, cells, cell)
                     return problem
                 self._publish(files, section, cells, taken, key, length, batch)
-            return None
+            return None if note is None else self._note(files, section, key, note)
 
         self._change(work)
 
@@ -238,28 +245,26 @@ class Keeping:
 
     def put_note(self, key: bytes, note: bytes) -> None:
         """Note something in the place of what was noted under the key; where there is no room for it, nothing."""
+        if layout.class_of(len(note)) < layout.CLASSES:
+            self._change(lambda files, section: self._note(files, section, key, note))
+
+    def _note(self, files: Files, section: Section, key: bytes, note: bytes) -> Optional[OSError]:
         size_class = layout.class_of(len(note))
-        if size_class >= layout.CLASSES:
-            return
-        page = _Page(NOTE, 0, xxhash.xxh3_64_intdigest(note))
-
-        def work(files: Files, section: Section) -> Optional[OSError]:
-            cell = self._space.allocate(files, section, size_class)
-            before = files.notes(key)  # which may have moved, or gone, to make room
-            if cell is not None:
-                cells = files.cells_to_fill(section, size_class)
-                problem = self._write(section, cells, [cell], len(note), memoryview(note), [0])
-                if problem is not None:
-                    self._space.release(files, section, cells, cell)
-                    return problem
-                flags = max([old.flags for _, _, old in before], default=0)
-                self._publish(files, section, cells, [cell], key, len(note), [page], flags)
-                files.control.count(size_class, 0, pinned=flags & PINNED, notes=1)
-            for others, other, _ in before:
-                self._space.release(files, section, others, other)
-            return None
-
-        self._change(work)
+        cell = self._space.allocate(files, section, size_class)
+        before = files.notes(key)  # which may have moved, or gone, to make room
+        if cell is not None:
+            cells = files.cells_to_fill(section, size_class)
+            problem = self._write(section, cells, [cell], len(note), memoryview(note), [0])
+            if problem is not None:
+                self._space.release(files, section, cells, cell)
+                return problem
+            flags = max([old.flags for _, _, old in before], default=0)
+            page = _Page(NOTE, 0, xxhash.xxh3_64_intdigest(note))
+            self._publish(files, section, cells, [cell], key, len(note), [page], flags)
+            files.control.count(size_class, 0, pinned=flags & PINNED, notes=1)
+        for others, other, _ in before:
+            self._space.release(files, section, others, other)
+        return None
 
     def drop_notes(self, keys: List[bytes]) -> None:
         """Drop what is noted under these keys."""
