@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 from fsspec import AbstractFileSystem
 
 from alluxiofs.operations.base import MODULE, PROTOCOLS, GatewayFileSystem
+from alluxiofs.operations.whereabouts import with_absolute_folders
 from alluxiofs.settings.secrets import HiddenDict, without_secrets
 
 __all__ = ["Travelling"]
@@ -21,12 +22,16 @@ class Travelling(GatewayFileSystem):
 
     @property
     def storage_options(self) -> Dict[str, Any]:
-        """The arguments that this filesystem was made with; their ``repr`` hides the secrets in them."""
+        """The arguments that this filesystem was made with; their ``repr`` hides the secrets in them. Folders of the
+        page store are absolute, for another process may have another working directory."""
         return self._arguments
 
     @storage_options.setter
     def storage_options(self, arguments: Mapping[str, Any]) -> None:
-        self._arguments: Dict[str, Any] = _hiding({name: arguments[name] for name in arguments if name != "fo"})
+        kept = {name: arguments[name] for name in arguments if name != "fo"}
+        if "page_store" in kept:
+            kept["page_store"] = with_absolute_folders(kept["page_store"])
+        self._arguments: Dict[str, Any] = _hiding(kept)
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return _arrived, (type(self), {name: _packed(name, value) for name, value in self.storage_options.items()})

@@ -8,6 +8,7 @@ import os
 import pickle
 import random
 import threading
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 import fsspec
@@ -198,3 +199,30 @@ def test_a_ready_client_travels_with_its_filesystem(local: Place) -> None:
     else:  # fsspec before 2024.6 has no way to write it down
         with pytest.raises(TypeError, match="'fs'"):
             fs.to_json()
+
+
+@pytest.mark.parametrize("form", ["pickle", "json"])
+@pytest.mark.parametrize("kind", ["text", "list", "tier"])
+def test_pages_stay_in_one_folder_whatever_the_working_directory(
+    form: str, kind: str, local: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+    page_store: Dict[str, Any] = {
+        "text": {"name": "disk", "path": "pages"},
+        "list": {"name": "disk", "path": ["pages", str(tmp_path / "more")]},
+        "tier": {"name": "tiered", "disk": {"path": Path("pages")}},
+    }[kind]
+    monkeypatch.chdir(here)
+    AlluxioFileSystem.clear_instance_cache()  # of one made in another working directory by the same name
+    fs = fsspec.filesystem("alluxiofs", target_protocol="file", page_store=page_store)
+    assert fs.describe()["page_store"]["settings"]  # the folder is settled, though nothing was kept yet
+    monkeypatch.chdir(elsewhere)
+    again = pickle.loads(pickle.dumps(fs)) if form == "pickle" else AbstractFileSystem.from_json(fs.to_json())
+    again.pipe_file(local.path("file"), DATA)
+    assert again.cat_file(local.path("file")) == DATA
+    assert (here / "pages").is_dir()
+    assert list(elsewhere.iterdir()) == []
+    assert fs.cat_file(local.path("file")) == DATA
+    assert list(elsewhere.iterdir()) == []
