@@ -1,0 +1,78 @@
+"""What each choice of ``metadata`` means (docs/clusters.md, "What is believed"), with workers that are behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from alluxiofs import AlluxioFileSystem
+from alluxiofs.testing.stand_in_workers import StandInCluster
+
+OLD, NEW = b"old" * 5000, b"new" * 7000
+
+
+@pytest.fixture(params=["pages", "rest"])
+def cluster(request: Any, tmp_path: Path) -> Iterator[StandInCluster]:
+    """Workers that know and hold a file as it was before somebody else wrote it anew."""
+    (tmp_path / "a.bin").write_bytes(OLD)
+    with StandInCluster(tmp_path, workers=2, dialect=request.param, page_size=4096) as running:
+        running.load_all()
+        before = connect(running, "worker")
+        before.info(running.url("a.bin"))
+        before.ls(running.url())
+        (tmp_path / "a.bin").write_bytes(NEW)
+        os.utime(tmp_path / "a.bin", (2_000_000_000, 2_000_000_000))
+        (tmp_path / "b.bin").write_bytes(b"b")
+        running.forget_record()
+        yield running
+
+
+def connect(cluster: StandInCluster, metadata: str, **arguments: Any) -> Any:
+    told = {"target_protocol": "file", "metadata": metadata, "metadata_ttl": 0, "page_store": None}
+    return AlluxioFileSystem(skip_instance_cache=True, **{**cluster.arguments, **told, **arguments})
+
+
+@pytest.mark.parametrize("metadata", ["auto", "under_store"])
+def test_the_under_store_says_what_a_file_is(cluster: StandInCluster, metadata: str) -> None:
+    fs = connect(cluster, metadata)
+    assert fs.info(cluster.url("a.bin"))["size"] == len(NEW)
+    assert len(fs.ls(cluster.url())) == 2
+    assert cluster.requests == {}, "no worker is asked what is there"
+    assert fs.cat_file(cluster.url("a.bin")) == NEW
+    assert fs.describe()["counters"]["bytes_from_workers"] == 0, "they have another version"
+    cluster.drop()
+    cluster.load_all()
+    fs = connect(cluster, metadata, timeout=29)  # one that has not heard of that other version a moment ago
+    assert fs.cat_file(cluster.url("a.bin")) == NEW
+    assert fs.describe()["counters"]["bytes_from_workers"] == len(NEW)
+
+
+def test_workers_are_believed_where_that_was_chosen(cluster: StandInCluster) -> None:
+    fs = connect(cluster, "worker")
+    assert fs.info(cluster.url("a.bin"))["size"] == len(OLD)
+    assert len(fs.ls(cluster.url())) == 1
+    assert fs.cat_file(cluster.url("a.bin")) == OLD, "all of it is of one version, if an old one"
+    assert cluster.requests["info"] >= 1
+    cluster.drop()
+    cluster.load_all()
+    assert fs.info(cluster.url("a.bin"))["size"] == len(NEW)
+    assert fs.cat_file(cluster.url("a.bin")) == NEW
+
+
+def test_a_worker_that_was_chosen_and_fails_is_no_end(cluster: StandInCluster) -> None:
+    fs = connect(cluster, "worker")
+    for worker in cluster.workers:
+        worker.kill()
+    assert fs.info(cluster.url("a.bin"))["size"] == len(NEW)
+    assert fs.cat_file(cluster.url("a.bin")) == NEW
+
+
+def test_what_this_client_writes_is_dropped_where_it_can_be(cluster: StandInCluster) -> None:
+    fs = connect(cluster, "worker")
+    fs.pipe_file(cluster.url("a.bin"), b"mine")
+    drops = cluster.arguments["transport"]["dialect"] == "rest"
+    assert fs.info(cluster.url("a.bin"))["size"] == (4 if drops else len(OLD))
+    assert fs.cat_file(cluster.url("a.bin")) == (b"mine" if drops else OLD)
