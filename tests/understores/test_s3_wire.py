@@ -218,6 +218,24 @@ def test_another_region_and_the_like_are_for_the_client_to_find_out(
     assert [BY_CLIENT in each.headers for each in asked(proxy)] == [False, True, False]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_object_that_cannot_be_had_so_is_left_to_the_client(
+    method: str, proxy: FaultProxy, options: Dict[str, Any], opened: Opened, entry: Entry
+) -> None:
+    """One with a key of its own, say: it is not asked for twice each time. Others of its bucket are had as ever."""
+    store = opened(with_config(options, retries={"mode": "standard", "total_max_attempts": 1}))
+    proxy.fault(status(400, b"<Error><Code>InvalidRequest</Code><Message>its key</Message></Error>"), times=None)
+    for _ in range(3):
+        with pytest.raises(OSError, match="HTTP 400"):
+            read(store, entry) if method == "GET" else store.stat(entry.name, soon())
+    of_it = [each for each in asked(proxy) if each.path.endswith("/file")]  # the client asks for the bucket's region
+    assert [BY_CLIENT in each.headers for each in of_it] == [False, True, True, True]
+    proxy.clear()
+    other = write(store, f"{entry.name}-2")
+    assert read(store, other) == DATA
+    assert [BY_CLIENT in each.headers for each in asked(proxy)] == [False] * len(asked(proxy))
+
+
 @pytest.mark.parametrize("fault", [status(500), status(503), status(429), close(), reset(), garbage()])
 def test_a_request_that_fails_is_sent_as_often_as_the_client_would(
     fault: Fault, proxy: FaultProxy, once: S3UnderStore, twice: S3UnderStore, entry: Entry

@@ -22,7 +22,7 @@ from alluxiofs.plugins._http.pool import Pools
 from alluxiofs.plugins._s3.client import bucket_and_key
 from alluxiofs.plugins._s3.failures import refused
 from alluxiofs.plugins._s3.headers import complaint, said
-from alluxiofs.plugins._s3.renewing import ENDED, is_renewable
+from alluxiofs.plugins._s3.renewing import REFUSED, is_renewable
 from alluxiofs.plugins._s3.signing import Secrets
 from alluxiofs.plugins._s3.ways import Way, find_way, idle_limit, quoted
 
@@ -35,6 +35,7 @@ __all__ = ["Body", "Wire", "failure"]
 
 _BUSY = frozenset({429, 500, 502, 503, 504})  # may be another answer next time
 _PAUSE, _LONGEST_PAUSE = 1.0, 20.0  # seconds, as botocore has them
+_MOST_LEFT, _LEFT_FOR = 1_000, 60.0  # objects, seconds
 _UNKNOWN: Any = object()
 _ATTEMPTS = {"legacy": 5, "standard": 3}
 
@@ -76,6 +77,8 @@ class Wire:
         self._client = client
         self._lock = threading.Lock()
         self._ways: Dict[Tuple[str, str], Optional[Way]] = {}
+        self._left: Dict[Tuple[str, str], float] = {}  # objects that a method is left to the client for, and until when
+        self._generation = 0
         self._pools: Dict[str, Pools] = {}
 
     def ask(
@@ -105,6 +108,8 @@ class Wire:
         -------
         ``None`` if only the client can ask this.
         """
+        if self._left and time.monotonic() < self._left.get((method, name), 0.0):
+            return None
         bucket, key = bucket_and_key(name)
         way = self._way(method, bucket, deadline, name)
         own = headers or {}
@@ -128,9 +133,11 @@ class Wire:
                     raise _about(name, error) from error
                 problem = error
             else:
-                if 300 <= answer.status < 400 or answer.status == 400 or _ended(way, answer):
+                if 300 <= answer.status < 400 or answer.status == 400 or self._may_be_others(way, answer):
                     # Another region, a token that has expired …: the client finds out, and next time is asked again.
                     self._ways.pop((method, bucket), None)
+                    if answer.status == 400 and complaint(answer.body)[0] not in REFUSED:
+                        self._leave(method, name)
                     return None
                 if answer.status not in _BUSY or attempt >= most:
                     return answer
@@ -150,8 +157,19 @@ class Wire:
         for each in pools:
             each.close()
 
+    def _leave(self, method: str, name: str) -> None:
+        """Leave an object to the client for a while: with its own key, say, it is answered so by whatever way."""
+        with self._lock:
+            now = time.monotonic()
+            if len(self._left) >= _MOST_LEFT:
+                self._left = {asked: until for asked, until in self._left.items() if until > now}
+            if len(self._left) < _MOST_LEFT:
+                self._left[method, name] = now + _LEFT_FOR
+
     def _way(self, method: str, bucket: str, deadline: Deadline, name: str) -> Optional[Way]:
         asked = (method, bucket)
+        if self._generation != self._client.generation:
+            self._generation, self._ways = self._client.generation, {}
         way: Optional[Way] = self._ways.get(asked, _UNKNOWN)
         if way is not _UNKNOWN:
             return way
@@ -166,6 +184,12 @@ class Wire:
             return way
         finally:
             self._lock.release()
+
+    def _may_be_others(self, way: Way, answer: Answer) -> bool:
+        """Whether the store refuses credentials in whose place the client may have, or find, others."""
+        if answer.status not in (401, 403) or complaint(answer.body)[0] not in REFUSED:
+            return False
+        return self._client.finds_credentials or is_renewable(way.credentials)
 
     def _pools_of(self, way: Way) -> Pools:
         pools = self._pools.get(way.scheme)
@@ -203,11 +227,6 @@ def failure(answer: Answer, name: str) -> Exception:
 
     code, message = complaint(answer.body)
     return refused(code or str(answer.status), message or responses.get(answer.status, ""), answer.status, name)
-
-
-def _ended(way: Way, answer: Answer) -> bool:
-    """Whether the store refuses credentials that the client can renew."""
-    return answer.status in (401, 403) and complaint(answer.body)[0] in ENDED and is_renewable(way.credentials)
 
 
 def _request(way: Way, key: str, own: Mapping[str, str], secrets: Optional[Secrets]) -> bytes:
