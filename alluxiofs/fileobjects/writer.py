@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional, Union
 from alluxiofs.errors import exists
 from alluxiofs.file import AlluxioFile
 from alluxiofs.fileobjects.leaving import left_by_exception
+from alluxiofs.logs import fields
 from alluxiofs.settings import hidden_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from alluxiofs.interfaces import Location, Writer
 
 __all__ = ["FileWriter"]
+
+_DROPPED = "%r was opened for writing and %s: nothing of it was written; use `with`, or close it"
 
 
 class FileWriter(AlluxioFile):
@@ -207,9 +210,13 @@ class FileWriter(AlluxioFile):
         """Give up, for nobody holds ``source`` (this file, or what it is wrapped in) any more, and nobody closed it."""
         if self._writer is None or self._is_the_parents:
             return
+        omitted = "neither committed nor discarded" if self.closed else "never closed"
         with suppress(Exception):
             self.discard()
-        warnings.warn(f"{source!r} was never closed: nothing of it was written", ResourceWarning, stacklevel=3)
+        with suppress(Exception):  # the interpreter may be at its end, and whoever logs with it
+            about = fields(operation="write", path=self.location.url)
+            self.fs.gateway.logger.warning(_DROPPED, hidden_text(self.path), omitted, extra=about)
+        warnings.warn(f"{source!r} was {omitted}: nothing of it was written", ResourceWarning, stacklevel=3)
 
     # What TextIOWrapper tells its buffer when it is dropped itself, before it closes the buffer.
     _dealloc_warn = dropped

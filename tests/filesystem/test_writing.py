@@ -7,7 +7,6 @@ import contextlib
 import gc
 import io
 import pickle
-import warnings
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -204,20 +203,6 @@ def test_so_does_one_of_fsspecs_own_open(fs: AlluxioFileSystem, place: Place, pa
     reading = {**how, "mode": how["mode"].replace("w", "r")}
     with fsspec.open(f"alluxiofs://{path}", **reading, **place.arguments) as file:
         assert file.read() == data
-
-
-@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
-def test_a_file_that_is_dropped_unclosed_is_never_written(quick: AlluxioFileSystem, memory: Place, how: Any) -> None:
-    path = memory.path("dropped")
-    quick.pipe_file(path, OLD)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        file = quick.open(path, **how)
-        file.write("half" if "b" not in how["mode"] else b"half")
-        del file
-        gc.collect()
-    assert [warning for warning in caught if warning.category is ResourceWarning and "never closed" in str(warning)]
-    assert contents(memory, path) == OLD
 
 
 def test_a_file_of_a_dropped_text_that_was_detached_lives_on(quick: AlluxioFileSystem, memory: Place) -> None:
