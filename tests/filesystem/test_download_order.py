@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable, Dict
 
 import pytest
 
@@ -35,7 +35,8 @@ def test_two_plain_names_that_are_both_there_are_refused(
     assert files.download(rpath=str(source), lpath=str(target)) is True
     assert target.read_bytes() == b"what others rely on"
     target.write_bytes(b"old")
-    assert files.download(str(source), lpath=str(target)) is True  # as fsspec's documentation writes it
+    by_name: Dict[str, Any] = {"lpath": str(target)}
+    assert files.download(str(source), **by_name) is True  # as fsspec's documentation writes it
     assert target.read_bytes() == b"what others rely on"
 
 
