@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import re
 import threading
 from typing import Any, Callable, Dict, List, Mapping
 
 import pytest
 
 from alluxiofs.interfaces import Call, Event, Telemetry
+from alluxiofs.plugins._telemetry import catalogue
 from alluxiofs.plugins.telemetry_otel import OtelTelemetry, views
+from alluxiofs.plugins.telemetry_prometheus import PrometheusTelemetry
 from alluxiofs.testing import CountingTelemetryContract, Failure, WatchingTelemetryContract, make_context
 from tests.telemetry.conftest import Cluster
 
@@ -162,26 +166,76 @@ def test_no_call_is_lost_while_somebody_collects() -> None:
     assert counted == 20_000
 
 
-def test_through_the_exporter_for_prometheus() -> None:
+def exported(record: Callable[[Telemetry], None]) -> List[str]:
+    """What the exporter for Prometheus shows of it: the lines, without the labels that newer ones add of their own."""
     prometheus: Any = importlib.import_module("prometheus_client")
     exporter: Any = importlib.import_module("opentelemetry.exporter.prometheus")
     before = set(prometheus.REGISTRY._collector_to_names)
-    reader = exporter.PrometheusMetricReader()
-    provider = metrics.MeterProvider([reader], views=views(), shutdown_on_exit=False)
-    telemetry = make(meter_provider=provider)
-    telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.005, 4096))
+    provider = metrics.MeterProvider([exporter.PrometheusMetricReader()], views=views(), shutdown_on_exit=False)
+    record(make(meter_provider=provider))
     text = prometheus.generate_latest(prometheus.REGISTRY).decode()
     provider.shutdown()
     for collector in set(prometheus.REGISTRY._collector_to_names) - before:
         prometheus.REGISTRY.unregister(collector)
-    lines = [line for line in text.splitlines() if line.startswith("alluxio_http")]
-    for beginning in (
-        'alluxio_http_server_call_latency_ms_bucket{le="10.0",method="read",',
-        'alluxio_http_server_call_latency_ms_count{method="read",',
-        'alluxio_http_server_call_latency_ms_sum{method="read",',
-        'alluxio_http_server_result_total{method="read",',
-    ):
-        assert any(line.startswith(beginning) for line in lines), lines
+    lines = [
+        re.sub(r'otel_scope_\w+="[^"]*",?', "", line).replace(",}", "}").replace("{}", "") for line in text.splitlines()
+    ]
+    return [line for line in lines if line.startswith(("alluxio", "# TYPE alluxio"))]
+
+
+def test_through_the_exporter_for_prometheus_to_the_letter() -> None:
+    def record(telemetry: Telemetry) -> None:
+        for seconds in (0.01, 0.0101, 0.16, 0.25, 3.0):
+            telemetry.record_call(Call("worker", "alluxio", "read", "ok", seconds, 4096))
+        telemetry.record_call(Call("worker", "alluxio", "read", "timeout", 0.5))
+
+    assert [line for line in exported(record) if "alluxio_http" in line] == [
+        "# TYPE alluxio_http_server_call_latency_ms histogram",
+        'alluxio_http_server_call_latency_ms_bucket{le="10.0",method="read",success="true"} 1.0',
+        'alluxio_http_server_call_latency_ms_bucket{le="40.0",method="read",success="true"} 2.0',
+        'alluxio_http_server_call_latency_ms_bucket{le="160.0",method="read",success="true"} 3.0',
+        'alluxio_http_server_call_latency_ms_bucket{le="640.0",method="read",success="true"} 4.0',
+        'alluxio_http_server_call_latency_ms_bucket{le="+Inf",method="read",success="true"} 5.0',
+        'alluxio_http_server_call_latency_ms_count{method="read",success="true"} 5.0',
+        'alluxio_http_server_call_latency_ms_sum{method="read",success="true"} 3430.1',
+        'alluxio_http_server_call_latency_ms_bucket{le="10.0",method="read",success="false"} 0.0',
+        'alluxio_http_server_call_latency_ms_bucket{le="40.0",method="read",success="false"} 0.0',
+        'alluxio_http_server_call_latency_ms_bucket{le="160.0",method="read",success="false"} 0.0',
+        'alluxio_http_server_call_latency_ms_bucket{le="640.0",method="read",success="false"} 1.0',
+        'alluxio_http_server_call_latency_ms_bucket{le="+Inf",method="read",success="false"} 1.0',
+        'alluxio_http_server_call_latency_ms_count{method="read",success="false"} 1.0',
+        'alluxio_http_server_call_latency_ms_sum{method="read",success="false"} 500.0',
+        "# TYPE alluxio_http_server_result_total counter",
+        'alluxio_http_server_result_total{method="read",state="ok"} 5.0',
+        'alluxio_http_server_result_total{method="read",state="timeout"} 1.0',
+    ]
+
+
+def test_both_kinds_show_the_same_series() -> None:
+    counters = {"gateway": ("bytes_from_workers", "bytes_from_under_stores"), "page_store": ("hit_bytes",)}
+    watched = {
+        name: {counter: number for number, counter in enumerate((*catalogue.WATCHED[name], *counters[name]), 1)}
+        for name in counters
+    }
+
+    def record(telemetry: Telemetry) -> None:
+        for target, component in (("worker", "alluxio"), ("under_store", "s3")):
+            for method, state in (("read", "ok"), ("read", "timeout"), ("write", "ok")):
+                telemetry.record_call(Call(target, component, method, state, 0.25, 1000))
+        for kind in (*catalogue.EVENTS, "of-a-plugin"):
+            telemetry.record_event(Event(kind, "timeout"))
+        for name, numbers in watched.items():
+            telemetry.watch(name, functools.partial(dict, numbers))
+
+    prometheus: Any = importlib.import_module("prometheus_client")
+    registry = prometheus.CollectorRegistry()
+    page = PrometheusTelemetry(PrometheusTelemetry.Settings(port=None, registry=registry), make_context())
+    record(page)
+    text = prometheus.generate_latest(registry).decode()
+    page.close()
+    shown = [line for line in text.splitlines() if line.startswith(("alluxio", "# TYPE alluxio"))]
+    assert sorted(exported(record)) == sorted(shown)
+    assert len([line for line in shown if line.startswith("#")]) == len(catalogue.METRICS)
 
 
 def test_two_filesystems_have_one_set_of_instruments(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
