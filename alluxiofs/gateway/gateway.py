@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from contextlib import suppress
-from typing import Callable, Optional, TypeVar
+from typing import Callable, Optional, Set, TypeVar
 
 from alluxiofs.errors import AlluxioFSError, FileChangedError, ReadOnlyError
 from alluxiofs.gateway.breaker import blames, process_breakers
 from alluxiofs.gateway.line import Side
+from alluxiofs.gateway.parts import Limits, Metadata, Parts
 from alluxiofs.gateway.read_path import ReadPath
 from alluxiofs.gateway.writing import PublishedWriter
 from alluxiofs.interfaces import Deadline, Location, UnderStore, Writer
@@ -18,6 +19,7 @@ __all__ = ["Gateway"]
 
 T = TypeVar("T")
 
+_MOST_OWN = 100_000  # changed paths, for which workers are not believed
 _DROPPING = 5.0  # seconds that all workers together may take to forget what was changed
 _COPY_PIECE = 8 * 2**20  # bytes in memory while a file is copied from one store to another
 
@@ -29,6 +31,11 @@ class Gateway(ReadPath):
     it is in is forgotten, and what the cluster holds of it is dropped where that can be asked for, so that it is read
     back at once. A change is asked for once: the store's own client repeats what is safe to repeat.
     """
+
+    def __init__(self, parts: Parts, limits: Limits) -> None:
+        super().__init__(parts, limits)
+        # What this client changed, and workers may go on telling as it was; None: more than is kept count of.
+        self._own: Optional[Set[str]] = set()
 
     # --- files ------------------------------------------------------------------------------------------------
 
@@ -158,6 +165,8 @@ class Gateway(ReadPath):
     def _changed_below(self, location: Location) -> None:
         """What was below a directory is not known by name here."""
         self.metadata.clear_in_process()
+        if self.limits.metadata is Metadata.WORKER:
+            self._own = None
         mount = self.locations.mount_of(location)
         if mount is not None:
             self.shared.changed_everywhere(mount)
@@ -169,13 +178,28 @@ class Gateway(ReadPath):
         if mount is not None:
             self.shared.changed(mount, self.locations.parent(location).url, above)
             # A change that workers made they know of, and what they hold of it may not be in the storage behind them.
-            self._drop_at_workers(location)
+            if not self._drop_at_workers(location):
+                self._made(location.url, self.locations.parent(location).url)
 
-    def _drop_at_workers(self, location: Location) -> None:
-        """The change is made, and versions keep old pages out: so a worker that fails is not waited for."""
+    def _made(self, *urls: str) -> None:
+        """Have the under store say from now on what is at these, even if workers are to be believed."""
+        if self.limits.metadata is Metadata.WORKER and self._own is not None:
+            self._own.update(urls)
+            if len(self._own) > _MOST_OWN:
+                self._own = None
+
+    def _under_store_decides(self, location: Location) -> bool:
+        own = self._own
+        changed = own is None or (bool(own) and location.url in own)
+        return super()._under_store_decides(location) or (changed and self.locations.mount_of(location) is not None)
+
+    def _drop_at_workers(self, location: Location) -> bool:
+        """Whether all workers hold nothing of a path any more. The change is made, and versions keep old pages out: so
+        a worker that fails is not waited for."""
         transport = self.parts.transport
         if not transport.capabilities.drop:
-            return
+            return False
+        all_did = True
         workers = self._workers(location.url, None, fallback=True)
         whole = Deadline.after(min(_DROPPING, self.limits.deadline))
         for place, worker in enumerate(workers):
@@ -183,6 +207,7 @@ class Gateway(ReadPath):
             if breaker.passed_over:
                 more = fields(operation="drop", worker=f"{worker.host}:{worker.http_port}", path=location.url)
                 self.logger.info("worker %s fails, and is not asked to drop %s", worker.host, location.url, extra=more)
+                all_did = False
                 continue
             try:
                 transport.drop(worker, location, whole.share(len(workers) - place))
@@ -191,6 +216,8 @@ class Gateway(ReadPath):
                     breaker.failed(waited=isinstance(error, TimeoutError))
                 more = fields(operation="drop", worker=f"{worker.host}:{worker.http_port}", path=location.url)
                 self.logger.warning("worker %s could not drop %s: %s", worker.host, location.url, error, extra=more)
+                all_did = False
+        return all_did
 
     # --- asking the under store -------------------------------------------------------------------------------
 

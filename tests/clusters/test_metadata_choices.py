@@ -9,7 +9,7 @@ from typing import Any, Iterator
 import pytest
 
 from alluxiofs import AlluxioFileSystem
-from alluxiofs.testing.stand_in_workers import StandInCluster
+from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 
 OLD, NEW = b"old" * 5000, b"new" * 7000
 
@@ -70,9 +70,27 @@ def test_a_worker_that_was_chosen_and_fails_is_no_end(cluster: StandInCluster) -
     assert fs.cat_file(cluster.url("a.bin")) == NEW
 
 
-def test_what_this_client_writes_is_dropped_where_it_can_be(cluster: StandInCluster) -> None:
+@pytest.mark.parametrize("failing", [False, True], ids=["well", "drops-fail"])
+def test_what_this_client_has_written_it_reads_back(cluster: StandInCluster, failing: bool) -> None:
     fs = connect(cluster, "worker")
+    if failing:
+        cluster.fail("rm", faults.Status(503))
     fs.pipe_file(cluster.url("a.bin"), b"mine")
-    drops = cluster.arguments["transport"]["dialect"] == "rest"
-    assert fs.info(cluster.url("a.bin"))["size"] == (4 if drops else len(OLD))
-    assert fs.cat_file(cluster.url("a.bin")) == (b"mine" if drops else OLD)
+    assert fs.info(cluster.url("a.bin"))["size"] == 4
+    assert fs.cat_file(cluster.url("a.bin")) == b"mine"
+    fs.pipe_file(cluster.url("c.bin"), b"another")
+    assert cluster.url("c.bin").rsplit("/", 1)[1] in {name.rsplit("/", 1)[1] for name in fs.ls(cluster.url())}
+    fs.rm(cluster.url("a.bin"))
+    assert not fs.exists(cluster.url("a.bin"))
+    with pytest.raises(FileNotFoundError):
+        fs.cat_file(cluster.url("a.bin"))
+
+
+def test_what_was_below_a_directory_that_was_removed_is_gone(cluster: StandInCluster, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "c.bin").write_bytes(b"c")
+    fs = connect(cluster, "worker")
+    assert fs.info(cluster.url("folder/c.bin"))["size"] == 1
+    fs.rm(cluster.url("folder"), recursive=True)
+    assert not fs.exists(cluster.url("folder/c.bin"))
+    assert not fs.exists(cluster.url("folder"))
