@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import List
 
 import attrs
+import pytest
 
 from alluxiofs.logs import FIELDS
-from alluxiofs.plugins._telemetry.catalogue import METRICS, Kind
+from alluxiofs.plugins._telemetry import catalogue
+from alluxiofs.plugins._telemetry.catalogue import METRICS, Kind, Metric
 from alluxiofs.plugins.telemetry_otel import OtelTelemetry
 from alluxiofs.plugins.telemetry_prometheus import PrometheusTelemetry
 
@@ -30,9 +33,32 @@ def test_every_metric_is_there_with_its_labels_and_nothing_else() -> None:
         )
         for metric in METRICS
     ]
-    for _, _, _, _, places in rows:
-        for place in re.findall(r"`(.*?)`", places):
-            assert (_ROOT / "alluxiofs" / place).exists(), place
+
+
+def recorded(metric: Metric) -> List[str]:
+    """The words by which the code records it: a kind of events, the names of counters, or the value that calls are."""
+    if metric is catalogue.READ_BYTES:
+        return [counter for _, counter, _ in catalogue.SOURCES]
+    if metric is catalogue.OTHER_EVENTS:
+        return ["record_event"]
+    words = [kind for kind, one in catalogue.EVENTS.items() if one is metric]
+    for counters in catalogue.WATCHED.values():
+        words += [counter for counter, one in counters.items() if one is metric]
+    return words or ["record_call"]
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_metric_is_recorded_where_the_page_says(metric: Metric) -> None:
+    (places,) = re.findall(rf"^\| `{metric.name}(?:_total)?` \|(?:[^|]*\|){{4}} (.*?) \|", _PAGE, re.MULTILINE)
+    code = []
+    for place in re.findall(r"`(.*?)`", places):
+        there = _ROOT / "alluxiofs" / place
+        files = sorted(there.rglob("*.py")) if place.endswith("/") else [there]
+        text = "\n".join(file.read_text("utf-8") for file in files)
+        assert any(re.search(rf"\b{word}\b", text) for word in recorded(metric)), place
+        code.append(text)
+    for word in recorded(metric):
+        assert re.search(rf"\b{word}\b", "\n".join(code)), word
 
 
 def test_every_setting_is_there() -> None:
