@@ -127,6 +127,12 @@ class Locations:
             return location.name
         return location.url
 
+    def paths_of(self, location: Location, names: Sequence[str]) -> Sequence[str]:
+        """The paths of names of the same store."""
+        if self._default is not None and location.store == "":
+            return names
+        return [self.path_of(self.child(location, name)) for name in names]
+
     def child(self, location: Location, name: str) -> Location:
         """The location of a name of the same store; above the mounts, of one of theirs."""
         mount = self.mount_of(location)

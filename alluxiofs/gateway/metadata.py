@@ -11,7 +11,7 @@ import weakref
 from collections import OrderedDict
 from typing import Generic, Iterable, List, Optional, Sequence, Tuple, TypeVar
 
-from alluxiofs.gateway.weighing import weight_of
+from alluxiofs.gateway.weighing import LEAST, weight_of
 from alluxiofs.interfaces import Entry
 
 __all__ = ["MetadataCache", "forgotten_since"]
@@ -167,9 +167,16 @@ class MetadataCache:
         kept."""
         if self._ttl <= 0:
             return
-        weight = _place(url) + sum(map(weight_of, listing)) + _POINTER * len(listing)
+        most = self._capacity // 2
+        weight = _place(url) + _POINTER * len(listing)
+        if weight + LEAST * len(listing) > most:
+            return  # to weigh a hundred thousand entries takes as long as to make them
+        for entry in listing:
+            weight += weight_of(entry)
+            if weight > most:
+                return
         with self._lock:
-            if self.epoch(url) == epoch and weight <= self._capacity // 2:
+            if self.epoch(url) == epoch:
                 self._listings.put(url, self._until(until), listing, weight)
                 self._make_room()
 

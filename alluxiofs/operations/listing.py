@@ -73,11 +73,11 @@ class Listing(GatewayFileSystem):
         if others:
             refuse_misspelt(self.ls, others)
         location = self._locate(path)
-        child, path_of = self.gateway.child, self.gateway.path_of
         entries = self.gateway.list(location, refresh)
         if detail:
+            child = self.gateway.child
             return [self._info_of(child(location, entry.name), entry) for entry in entries]
-        return [path_of(child(location, entry.name)) for entry in entries]
+        return list(self.gateway.locations.paths_of(location, [entry.name for entry in entries]))
 
     def exists(self, path: Path, refresh: bool = False, **others: Any) -> bool:
         """Whether there is a file or directory of this name. A failure to find out raises."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterable, Iterator, List
 
 from alluxiofs.errors import BadAnswerError
 from alluxiofs.interfaces import Entry, Location, Version
 
-__all__ = ["child_entry", "entry_of", "parse_entries", "parse_object"]
+__all__ = ["child_entries", "entry_of", "parse_entries", "parse_object"]
 
 _MILLISECOND = 10**6
 _OF_A_DIRECTORY = Version()
+_OBJECTS = frozenset({dict})
 
 
 def parse_object(body: bytes, where: str) -> Dict[str, Any]:
@@ -23,47 +24,75 @@ def parse_object(body: bytes, where: str) -> Dict[str, Any]:
 
 
 def parse_entries(body: bytes, where: str) -> List[Dict[str, Any]]:
-    """What ``files`` and ``info`` answer: an array of descriptions. ``BadAnswerError`` if it is none."""
+    """What ``files`` and ``info`` answer: an array of descriptions. ``BadAnswerError`` if it is none.
+
+    Each of them is looked at when an entry is made of it: a listing has a hundred thousand.
+    """
     found = _parse(body, where)
-    if not isinstance(found, list) or not all(isinstance(one, dict) and _is_entry(one) for one in found):
-        raise BadAnswerError(f"{where}: the answer does not describe files")
+    if not isinstance(found, list) or not _OBJECTS.issuperset(map(type, found)):
+        raise _no_files(where)
     return found
 
 
-def entry_of(said: Dict[str, Any], name: str) -> Entry:
+def entry_of(said: Dict[str, Any], name: str, where: str) -> Entry:
     """An entry, by the name that the store's own client has for it.
 
     The description is used up: what is not taken out of it is what else is known. A listing has a hundred thousand of
-    them, and copies cost more than all the rest.
+    them, and copies cost more than all the rest; so do calls.
+
+    Raises
+    ------
+    BadAnswerError
+        If it describes no file.
     """
-    pop = said.pop
-    kind, length = pop("mType"), pop("mLength", None)
-    modified, created = _time(pop("mLastModificationTimeMs", None)), _time(pop("mCreationTimeMs", None))
-    owner, group, mode = _text(pop("mOwner", None)), _text(pop("mGroup", None)), pop("mMode", None)
-    pop("mName", None)
-    version = _OF_A_DIRECTORY
+    try:
+        pop = said.pop
+        kind, length, base = pop("mType"), pop("mLength", None), pop("mName")
+    except KeyError:
+        raise _no_files(where) from None
+    modified, created = pop("mLastModificationTimeMs", None), pop("mCreationTimeMs", None)
+    owner, group, mode = pop("mOwner", None), pop("mGroup", None), pop("mMode", None)
+    if type(base) is not str:
+        raise _no_files(where)
+    # Workers say 0 or less where they know no time.
+    if type(modified) is not int or modified <= 0:
+        modified = None
     if kind == "file":
+        if type(length) is not int or length < 0:
+            raise _no_files(where)
         version = Version(None, length, None if modified is None else modified * _MILLISECOND, _MILLISECOND)
+    elif kind == "directory":
+        version, length = _OF_A_DIRECTORY, 0
+    else:
+        raise _no_files(where)
     return Entry(
         name,
         kind,
-        length if kind == "file" else 0,
+        length,
         version,
-        None if created is None else created / 1000,
+        created / 1000 if type(created) is int and created > 0 else None,
         None if modified is None else modified / 1000,
-        owner,
-        group,
+        owner if owner and type(owner) is str else None,
+        group if group and type(group) is str else None,
         mode if type(mode) is int else None,
         said,
     )
 
 
-def child_entry(said: Dict[str, Any], above: Location) -> Optional[Entry]:
-    """An entry of a listing; ``None`` for one whose name is not the file's: with a backslash, shown as a slash."""
-    base = said["mName"]
-    if "/" in base or not base:
-        return None
-    return entry_of(said, f"{above.name.rstrip('/')}/{base}" if above.name else base)
+def child_entries(said: Iterable[Dict[str, Any]], above: Location, where: str) -> Iterator[Entry]:
+    """The entries of a listing, but for those whose name is not the file's: with a backslash, shown as a slash."""
+    prefix = f"{above.name.rstrip('/')}/" if above.name else ""
+    for one in said:
+        try:
+            base = one["mName"]
+            if "/" not in base and base:
+                yield entry_of(one, prefix + base, where)
+        except (KeyError, TypeError):
+            raise _no_files(where) from None
+
+
+def _no_files(where: str) -> BadAnswerError:
+    return BadAnswerError(f"{where}: the answer does not describe files")
 
 
 def _parse(body: bytes, where: str) -> Any:
@@ -71,19 +100,3 @@ def _parse(body: bytes, where: str) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadAnswerError(f"{where}: the answer is no JSON: {error}") from error
-
-
-def _is_entry(said: Mapping[str, Any]) -> bool:
-    kind, length = said.get("mType"), said.get("mLength")
-    if kind not in ("file", "directory") or not isinstance(said.get("mName"), str):
-        return False
-    return kind == "directory" or (type(length) is int and length >= 0)
-
-
-def _time(value: Any) -> Optional[int]:
-    """A time, in milliseconds; workers say 0 or less where they know none."""
-    return value if type(value) is int and value > 0 else None
-
-
-def _text(value: Any) -> Optional[str]:
-    return value if value and type(value) is str else None

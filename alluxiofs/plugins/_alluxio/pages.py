@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from alluxiofs.errors import BadAnswerError, NotHeldError, UnavailableError, not_found
 from alluxiofs.interfaces import Deadline, Entry, Location, TransportCapabilities
-from alluxiofs.plugins._alluxio.entries import child_entry, entry_of, parse_entries
+from alluxiofs.plugins._alluxio.entries import child_entries, entry_of, parse_entries
 from alluxiofs.plugins._alluxio.loading import LoadOnMiss
 from alluxiofs.plugins._alluxio.names import raw_path
 from alluxiofs.plugins._alluxio.page_reads import PageReads
@@ -51,7 +51,7 @@ class PagesDialect:
         named = said[0].get("mUfsPath")
         if isinstance(named, str) and named.rstrip("/") != location.url.rstrip("/"):
             raise BadAnswerError(f"{peer.where} describes {named} where {location.url} was asked for")
-        return entry_of(said[0], location.name)
+        return entry_of(said[0], location.name, peer.where)
 
     def list(self, peer: Peer, location: Location, deadline: Deadline) -> Iterator[Entry]:
         """One request, if something is there."""
@@ -61,10 +61,9 @@ class PagesDialect:
             if self.stat(peer, location, deadline).is_file:
                 raise BadAnswerError(f"{peer.where} knows {location.url}, and does not list it")
             return iter(())
-        if len(said) == 1 and said[0]["mType"] == "file" and said[0].get("mUfsPath") == location.url:
-            return iter((entry_of(said[0], location.name),))
-        entries = (child_entry(one, location) for one in said)
-        return (entry for entry in entries if entry is not None)
+        if len(said) == 1 and said[0].get("mType") == "file" and said[0].get("mUfsPath") == location.url:
+            return iter((entry_of(said[0], location.name, peer.where),))
+        return child_entries(said, location, peer.where)
 
     def drop(self, peer: Peer, location: Location, deadline: Deadline) -> None:
         """Nothing: there is no end point for it. Versions keep what the worker holds from being read."""

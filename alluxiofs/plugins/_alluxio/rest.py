@@ -7,7 +7,7 @@ from typing import Iterator
 
 from alluxiofs.errors import BadAnswerError, TemporaryError, not_found
 from alluxiofs.interfaces import Deadline, Entry, Location, TransportCapabilities, Version
-from alluxiofs.plugins._alluxio.entries import child_entry, entry_of, parse_entries
+from alluxiofs.plugins._alluxio.entries import child_entries, entry_of, parse_entries
 from alluxiofs.plugins._alluxio.names import file_id, quoted
 from alluxiofs.plugins._alluxio.owners import Owners
 from alluxiofs.plugins._alluxio.peer import Peer
@@ -56,7 +56,7 @@ class RestDialect:
         said = parse_entries(_success(peer.http.ask(request, deadline, repeatable=True), location, peer), peer.where)
         if not said:
             raise not_found(location.url)
-        return entry_of(said[0], location.name)
+        return entry_of(said[0], location.name, peer.where)
 
     def list(self, peer: Peer, location: Location, deadline: Deadline) -> Iterator[Entry]:
         """One request, if something is there."""
@@ -64,10 +64,9 @@ class RestDialect:
         said = parse_entries(_success(peer.http.ask(request, deadline, repeatable=True), location, peer), peer.where)
         if not said and self.stat(peer, location, deadline).is_file:
             raise BadAnswerError(f"{peer.where} knows {location.url}, and does not list it")
-        if len(said) == 1 and said[0]["mType"] == "file" and said[0].get("mUfsPath") == location.url:
-            return iter((entry_of(said[0], location.name),))
-        entries = (child_entry(one, location) for one in said)
-        return (entry for entry in entries if entry is not None)
+        if len(said) == 1 and said[0].get("mType") == "file" and said[0].get("mUfsPath") == location.url:
+            return iter((entry_of(said[0], location.name, peer.where),))
+        return child_entries(said, location, peer.where)
 
     def read_into(
         self, peer: Peer, location: Location, version: Version, offset: int, view: memoryview, deadline: Deadline
