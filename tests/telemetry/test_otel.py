@@ -6,8 +6,10 @@ import functools
 import importlib
 import re
 import threading
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping
 
+import fsspec
 import pytest
 
 from alluxiofs.interfaces import Call, Event, Telemetry
@@ -15,6 +17,7 @@ from alluxiofs.plugins._telemetry import catalogue
 from alluxiofs.plugins.telemetry_otel import OtelTelemetry, views
 from alluxiofs.plugins.telemetry_prometheus import PrometheusTelemetry
 from alluxiofs.testing import CountingTelemetryContract, Failure, WatchingTelemetryContract, make_context
+from alluxiofs.testing.stand_in_workers import StandInCluster
 from tests.telemetry.conftest import Cluster
 
 metrics: Any = importlib.import_module("opentelemetry.sdk.metrics")
@@ -313,6 +316,42 @@ def test_headers_carry_the_trace() -> None:
         f"{span.context.trace_id:032x}",
         f"{span.context.span_id:016x}",
     ]
+
+
+def test_workers_are_told_which_call_it_is_that_asks_them_from_whatever_thread(tmp_path: Path) -> None:
+    for number in range(8):
+        (tmp_path / f"file-{number}").write_bytes(b"0123456789")
+    asked: List[str] = []
+
+    def work(provider: Any) -> None:
+        telemetry = {"name": "otel", "meter_provider": Recorded().provider, "tracer_provider": provider}
+        with StandInCluster(tmp_path, workers=2) as workers:
+            workers.load_all()
+            fs = fsspec.filesystem(
+                "alluxiofs",
+                target_protocol="file",
+                page_store=None,
+                telemetry=telemetry,
+                skip_instance_cache=True,
+                **workers.arguments,
+            )
+            assert len(fs.cat([workers.url(f"file-{number}") for number in range(8)])) == 8
+            seen = [request for worker in workers.workers for request in worker.seen]
+            asked.extend(
+                request.headers["traceparent"].rpartition("-")[0]
+                for request in seen
+                if "traceparent" in request.headers
+            )
+
+    spans = spans_of(work)
+    (operation,) = [span for span in spans if span.parent is None]
+    reads = [
+        span for span in spans if span.attributes.get("alluxiofs.side") == "alluxio" and span.name.endswith(".read")
+    ]
+    assert len(reads) == 8
+    assert {span.parent.span_id for span in reads} == {operation.context.span_id}
+    told = {f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}" for span in reads}
+    assert told <= set(asked)
 
 
 def test_without_a_tracer_provider_there_is_nothing_to_send() -> None:
