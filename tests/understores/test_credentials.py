@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 from uuid import uuid4
 
 import fsspec
 import pytest
 
+from alluxiofs.filesystem import AlluxioFileSystem
 from alluxiofs.interfaces import Target, UnderStore
 from alluxiofs.plugins.under_store_oss import OssUnderStore
 from alluxiofs.testing import make_context
@@ -179,6 +181,43 @@ def test_a_gcs_token_that_ends_in_mid_file(gcs_server: GcsServer) -> None:
         assert given == ["token-0", "token-1"], "one renewal serves all threads"
         assert "token-1" not in repr(fs) + json.dumps(fs.describe())
     store.close()
+
+
+# --- S3: what is in the environment, put right while fsspec keeps the filesystem ----------------------------------
+
+
+OPERATIONS: Dict[str, Callable[[Any, str], object]] = {
+    "read": lambda fs, bucket: fs.cat_file(f"{bucket}/file"),
+    "list": lambda fs, bucket: fs.ls(bucket, refresh=True),
+    "write": lambda fs, bucket: fs.pipe_file(f"{bucket}/new", b"new"),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_s3_credentials_of_the_environment_are_put_right(
+    minio_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, operation: str
+) -> None:
+    store, bucket = make_store("s3", minio_server.options), f"test-{uuid4().hex[:12]}"
+    store.make_directory(bucket, soon())
+    put(store, f"{bucket}/file", DATA)
+    store.close()
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    AlluxioFileSystem.clear_instance_cache()
+
+    def kept() -> Any:
+        options = {"endpoint_url": minio_server.endpoint, "config_kwargs": {"s3": {"addressing_style": "path"}}}
+        return fsspec.filesystem("alluxiofs", target_protocol="s3", target_options=options, page_store=None)
+
+    first = kept()
+    for key, secret in (("", ""), ("unknown-here", "any"), (minio_server.key, "wrong")):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        with pytest.raises(PermissionError):
+            OPERATIONS[operation](kept(), bucket)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", minio_server.secret)
+    OPERATIONS[operation](kept(), bucket)
+    assert kept() is first, "fsspec keeps filesystems"
 
 
 # --- S3: temporary credentials of MinIO's token service, renewed by botocore's chain ------------------------------

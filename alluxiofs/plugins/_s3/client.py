@@ -31,7 +31,7 @@ from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
 from alluxiofs.plugins._s3.failures import translated
 from alluxiofs.plugins._s3.options import check_options
-from alluxiofs.plugins._s3.renewing import Renewal
+from alluxiofs.plugins._s3.renewing import Renewal, of_credentials
 from alluxiofs.plugins._s3.times import parse_time
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ _DEFAULTS = {
     "retries": {"mode": "standard", "total_max_attempts": 3},
     "signature_version": "s3v4",
 }
+
+
+_GIVEN = frozenset({"anon", "key", "username", "session"})
 
 
 @define(frozen=True)
@@ -97,6 +100,10 @@ class S3Client:
         self._made: Optional[S3FileSystem] = None
         self._connected = False
         self._renewal = Renewal()
+        self.finds_credentials = target.client is None and not _GIVEN.intersection(target.options)
+        """Whether they come from environment, profiles … and may be others when they are looked for again."""
+        self.generation = 0
+        """How often they were given up, to be found anew."""
 
     def call(self, method: str, deadline: Deadline, name: str, **parameters: Any) -> Dict[str, Any]:
         """The answer to one request.
@@ -130,7 +137,8 @@ class S3Client:
         with _failures(name, met):
             made = self.connected(deadline)
             deadline.wait()
-            return run_coroutine(made.loop, work(self._sender(made, met)), deadline, destination)
+            with self._not_kept(made):
+                return run_coroutine(made.loop, work(self._sender(made, met)), deadline, destination)
 
     def start(self, method: str, deadline: Deadline, name: str, **parameters: Any) -> Started:
         """Send a request and do not wait; see :meth:`finish`."""
@@ -156,17 +164,32 @@ class S3Client:
             body: Any = parameters.get("Body")
             start = body.tell() if hasattr(body, "seek") else None
             answer: Dict[str, Any]
-            try:
-                answer = await bound(**whole)
-            except ClientError as error:
-                if not await self._renewal.renewed(held, used, error):
-                    raise
-                if start is not None:  # the first attempt has read it to its end
-                    body.seek(start)
-                answer = await bound(**whole)
+            with self._not_kept(made):
+                try:
+                    answer = await bound(**whole)
+                except ClientError as error:
+                    if not await self._renewal.renewed(held, used, error):
+                        raise
+                    if start is not None:  # the first attempt has read it to its end
+                        body.seek(start)
+                    answer = await bound(**whole)
             return answer
 
         return send
+
+    @contextlib.contextmanager
+    def _not_kept(self, made: S3FileSystem) -> Iterator[None]:
+        """What the store refuses is not asked with again: fsspec keeps filesystems, and this client with them, while
+        somebody puts right what is in the environment."""
+        try:
+            yield
+        except Exception as error:
+            if self.finds_credentials and of_credentials(error) and self._lock.acquire(blocking=False):
+                if self._made is made:
+                    self._made, self._connected = None, False
+                    self.generation += 1
+                self._lock.release()
+            raise
 
     def connected(self, deadline: Deadline) -> S3FileSystem:
         """The client, with a session."""

@@ -6,9 +6,9 @@ import time
 from datetime import datetime, timezone
 from typing import Any, Optional, Tuple
 
-__all__ = ["ENDED", "Renewal", "is_renewable"]
+__all__ = ["REFUSED", "Renewal", "is_renewable", "of_credentials"]
 
-ENDED = frozenset(
+_ENDED = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
@@ -19,6 +19,7 @@ ENDED = frozenset(
         "TokenRefreshRequired",
     }
 )
+REFUSED = _ENDED | {"SignatureDoesNotMatch"}
 """The store's words for credentials that others may take the place of."""
 
 _UNNAMED = "400"  # which an expired token is, too; an answer to a HEAD has no place for the word
@@ -31,6 +32,15 @@ def is_renewable(held: Any) -> bool:
     from botocore.credentials import RefreshableCredentials
 
     return isinstance(held, RefreshableCredentials)
+
+
+def of_credentials(error: BaseException) -> bool:
+    """Whether credentials are at fault: there are none, or the store does not know them."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ClientError):
+        return error.response.get("Error", {}).get("Code") in REFUSED
+    return isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError))
 
 
 class Renewal:
@@ -61,7 +71,7 @@ class Renewal:
             The error itself, from what went wrong with the renewal.
         """
         code = str(error.response.get("Error", {}).get("Code", ""))
-        if used is None or (code not in ENDED and code != _UNNAMED):
+        if used is None or (code not in _ENDED and code != _UNNAMED):
             return False
         if held._frozen_credentials is used:
             since, at = self._last
