@@ -155,15 +155,26 @@ class ReadPath(Looking):
                 self._counted["bytes_from_under_stores" if worker is None else "bytes_from_workers"] += len(view)
 
         deadline = self.new_deadline()
-        self.line.ask(
-            "read",
-            self._sides(location, "read", deadline),
-            question,
-            about=location.url,
-            size=len(view),
-            known_to_exist=self._under_store_decides(location),
-            deadline=deadline,
-        )
+        try:
+            self.line.ask(
+                "read",
+                self._sides(location, "read", deadline),
+                question,
+                about=location.url,
+                size=len(view),
+                known_to_exist=self._under_store_decides(location),
+                deadline=deadline,
+            )
+        except FileNotFoundError:
+            self._found_absent(location)
+            raise
+
+    def _found_absent(self, location: Location) -> None:
+        """There is no file any more, whatever was said of it, and of the directories that it was in, before."""
+        self.forget(location)
+        mount = self._shared_mount(location)
+        if mount is not None:
+            self.shared.drop(mount, self._above(location))
 
     def parallel(self, location: Location) -> bool:
         """Whether several ranges of one file are worth reading at a time."""
