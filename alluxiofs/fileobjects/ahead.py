@@ -319,7 +319,7 @@ class MemoryAhead(Source):
             fetch = functools.partial(self._fetch, block)
             if not self._far:
                 fetch()
-            elif not threads.try_submit(fetch):
+            elif not threads.try_submit(fetch, size):
                 _room.give(size)
                 return
             self._blocks.append(block)

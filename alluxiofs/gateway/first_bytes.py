@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Dict, Iterator, Optional, Tuple
 
 from attrs import frozen
@@ -18,7 +19,7 @@ from alluxiofs.gateway.keeping import PART, KeptVersion
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline
 
-__all__ = ["FEW", "Few", "Opening", "Piece", "few_of", "few_to_open", "keep_piece", "most_of"]
+__all__ = ["FEW", "Few", "Leads", "Opening", "Piece", "few_of", "few_to_open", "keep_piece", "most_of"]
 
 FEW = 2 * PART
 """Bytes that come along: files of up to so many are kept whole anyway, and so long a footer is read at once.
@@ -27,6 +28,7 @@ FEW = 2 * PART
 _PARTED_FROM = 5 * PART  # bytes of a page; smaller ones are kept whole
 _FOOTED = (".parquet", ".orc", ".feather", ".arrow")
 _PLACES = 1 << 20
+_LEADS = 64  # files; each holds less than a part
 
 
 @frozen
@@ -99,6 +101,33 @@ def keep_piece(kept: KeptVersion, piece: Piece) -> Optional[Piece]:
 def _whole(begin: int, end: int, unit: int, length: int) -> Tuple[int, int]:
     """What is whole of a range in units; the last one of the file may be shorter."""
     return -(-begin // unit) * unit, end if end == length else end // unit * unit
+
+
+class Leads:
+    """What came along with the first kept page or part of a file and begins in the middle of the one before: held until
+    it is needed, be it by another open file. Used by any number of threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pieces: OrderedDict[bytes, Piece] = OrderedDict()
+
+    def hold(self, key: bytes, piece: Optional[Piece]) -> None:
+        """Hold what there is of a version of a file, and the latest of few."""
+        if piece is None:
+            return
+        with self._lock:
+            self._pieces.pop(key, None)
+            self._pieces[key] = piece
+            if len(self._pieces) > _LEADS:
+                self._pieces.popitem(last=False)
+
+    def take(self, key: bytes, begin: int, end: int) -> Optional[Piece]:
+        """The piece that these bytes of a version of a file end with, if there is one; it is held no more."""
+        piece = self._pieces.get(key)
+        if piece is None or not begin < piece.start < end == piece.start + len(piece.data):
+            return None
+        with self._lock:
+            return self._pieces.pop(key, None) and piece
 
 
 class Opening:

@@ -109,6 +109,11 @@ class Keeper:
         """Whether the store is used at the moment."""
         return self.store is not None and time.monotonic() >= self._resume_at
 
+    @property
+    def keeping(self) -> bool:
+        """Whether something is added to it at the moment; what is kept may be read all the same."""
+        return self.working and time.monotonic() >= self._keep_again_at
+
     def file(self, store_identity: str, url: str, version: Version) -> Optional[KeptVersion]:
         """What is kept of a version, or ``None`` if nothing can be kept of it."""
         if self.store is None or not version.tells or not version.length or not self.working:
@@ -144,7 +149,7 @@ class Keeper:
     def keep(self, kept: KeptFile, first: int, pages: memoryview, name: Optional[bytes] = None) -> bool:
         """Keep whole neighbouring pages, unless that does not work at the moment. ``name``: what is noted beside them,
         for people, unless something is."""
-        if self.store is None or not self.working or time.monotonic() < self._keep_again_at:
+        if self.store is None or not self.keeping:
             return False
         try:
             if name is None:

@@ -128,6 +128,8 @@ class Line:
         limits = self._limits
         if self._telemetry.traces:
             question = self._traced(method, question)
+        if deadline is not None and not deadline.remaining():
+            raise self._failure(None, f"{method} {about}".strip(), sides[0])
         whole = deadline or Deadline.after(limits.deadline, limits.timeout)
         line = sides if process_breakers.all_closed else _in_order(sides)
         failed: Optional[BaseException] = None

@@ -98,17 +98,19 @@ class Looking:
 
     # --- what is there ----------------------------------------------------------------------------------------
 
-    def stat(self, location: Location, refresh: bool = False) -> Entry:
-        """What is known of a path, at most ``metadata_ttl`` old; with ``refresh`` what is there now."""
+    def stat(self, location: Location, refresh: bool = False, deadline: Optional[Deadline] = None) -> Entry:
+        """What is known of a path, at most ``metadata_ttl`` old; with ``refresh`` what is there now; by a deadline."""
         if self.locations.is_above_mounts(location):
             return _directory(location.name)
         if not refresh:
             known = self.metadata.entry(location.url)
             if known is not None:
                 return known
-        return self._stat_and_few(location, refresh, None)[0]
+        return self._stat_and_few(location, refresh, None, deadline)[0]
 
-    def _stat_and_few(self, location: Location, refresh: bool, few: Optional[Few]) -> Tuple[Entry, Optional[Piece]]:
+    def _stat_and_few(
+        self, location: Location, refresh: bool, few: Optional[Few], deadline: Optional[Deadline] = None
+    ) -> Tuple[Entry, Optional[Piece]]:
         """What a path is, which this process does not believe to know, and with it some bytes, if its under store is
         asked, and they are worth having."""
         epoch = self.metadata.epoch(location.url)
@@ -122,7 +124,7 @@ class Looking:
         asked = self.shared.now()
         try:
             if few is None:
-                entry, piece = self._ask_stat(location), None
+                entry, piece = self._ask_stat(location, deadline), None
             else:
                 entry, piece = self._ask_few(location, few)
         except FileNotFoundError:
@@ -133,11 +135,12 @@ class Looking:
             self.shared.note_entry(sharing, location.url, entry, asked)
         return entry, piece
 
-    def _ask_stat(self, location: Location) -> Entry:
+    def _ask_stat(self, location: Location, whole: Optional[Deadline]) -> Entry:
         def question(side: Side, deadline: Deadline) -> Entry:
             return self._stat(side, location, deadline)
 
-        return self.line.ask("info", self._sides_for_metadata(location, "stat"), question, about=location.url)
+        sides = self._sides_for_metadata(location, "stat")
+        return self.line.ask("info", sides, question, about=location.url, deadline=whole)
 
     def _ask_few(self, location: Location, few: Few) -> Tuple[Entry, Optional[Piece]]:
         store = self.store_of(location)

@@ -13,7 +13,7 @@ from alluxiofs.errors import (
 from alluxiofs.gateway import threads
 from alluxiofs.gateway.breaker import process_breakers
 from alluxiofs.gateway.columns import Recent
-from alluxiofs.gateway.first_bytes import FEW, Few, few_of, few_to_open, most_of
+from alluxiofs.gateway.first_bytes import FEW, Few, Leads, few_of, few_to_open, most_of
 from alluxiofs.gateway.keeping import KeptVersion
 from alluxiofs.gateway.line import Side
 from alluxiofs.gateway.looking import Looking
@@ -43,6 +43,7 @@ class ReadPath(Looking):
         super().__init__(parts, limits)
         self.page_size = parts.page_size
         self.columnar = Recent()
+        self.leads = Leads()
         self._few = FEW if parts.page_store is None else most_of(parts.page_size)
         self._generation = threads.forks
         self._counted = dict.fromkeys(
@@ -82,9 +83,10 @@ class ReadPath(Looking):
     def _open_with(self, location: Location, refresh: bool, few: Optional[Few]) -> OpenFile:
         if few is None or not self._tells_and_reads(location):
             return OpenFile(self, location, self.stat(location, refresh))
-        with self.opening.turn(location.url, self.new_deadline()) as own:
+        deadline = self.new_deadline()
+        with self.opening.turn(location.url, deadline) as own:
             if not own:  # what the other one was told is believed, or asked for again where nothing is
-                return OpenFile(self, location, self.stat(location, refresh))
+                return OpenFile(self, location, self.stat(location, refresh, deadline))
             entry, piece = self._stat_and_few(location, refresh, few)
             opened = OpenFile(self, location, entry)
             if piece is not None:

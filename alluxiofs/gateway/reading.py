@@ -11,6 +11,7 @@ from alluxiofs.gateway import threads
 from alluxiofs.gateway.first_bytes import Piece, keep_piece
 from alluxiofs.gateway.keeping import PART
 from alluxiofs.gateway.pages import PinnedFile
+from alluxiofs.gateway.room import Room
 from alluxiofs.interfaces import Entry, Location, Version
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class OpenFile:
         self._piece = piece
         kept = self._pinned.kept
         if kept is not None:
-            self._pinned.lead = keep_piece(kept, piece)
+            self._pinned.gateway.leads.hold(kept.pages.key, keep_piece(kept, piece))
 
     def hold(self, holder: object) -> None:
         """Somebody has the file open from now on: counted until :meth:`let_go`."""
@@ -226,41 +227,38 @@ class OpenFile:
 
     def _read(self, offset: int, size: int) -> bytes:
         wanted = max(0, min(size, self._size - offset))
-        # A bytes object filled in place: BytesIO hands its buffer out, and back, without a copy.
-        holder = io.BytesIO(bytes(wanted))
-        with holder.getbuffer() as view:
-            if self._fill(offset, view, private=True):
-                view.release()
-                return holder.getvalue()
+        room = Room(offset, wanted)
+        if self._fill(offset, room.whole, room):
+            return room.data()
         return self._read(offset, size)  # opened anew at another length
 
     def _read_into(self, offset: int, view: memoryview) -> int:
         wanted = max(0, min(len(view), self._size - offset))
         with view[:wanted] as part:
-            if self._fill(offset, part, private=False):
+            if self._fill(offset, part):
                 return wanted
         return self._read_into(offset, view)
 
-    def _fill(self, offset: int, view: memoryview, private: bool) -> bool:
-        """Fill the view; ``False`` if the file was opened anew, and its length is another. ``private``: nobody else has
-        its memory."""
+    def _fill(self, offset: int, view: memoryview, room: Optional[Room] = None) -> bool:
+        """Fill the view, or the room whose memory it is; ``False`` if the file was opened anew, and its length is
+        another."""
         if not len(view):
             return True
         pinned = self._pinned if self._generation == threads.forks else self._current()
         try:
             if self._piece is None:
-                pinned.fill(offset, view, private)
+                pinned.fill(offset, view, room)
                 return True
             begin, stop = self._take_from_piece(offset, view)
             if begin == stop:
                 return True
             with view[begin:stop] as rest:
-                pinned.fill(offset + begin, rest, private)
+                pinned.fill(offset + begin, rest, room)
         except FileChangedError:
             pinned.gateway.forget(pinned.location)
             if self._served_in != _NEVER:
                 raise
-            return self._open_anew(offset, view, private)
+            return self._open_anew(offset, view, room)
         return True
 
     def _take_from_piece(self, offset: int, view: memoryview) -> Tuple[int, int]:
@@ -280,7 +278,7 @@ class OpenFile:
             view[begin - offset : stop - offset] = found
         return (stop - offset, len(view)) if begin == offset else (0, begin - offset)
 
-    def _open_anew(self, offset: int, view: memoryview, private: bool) -> bool:
+    def _open_anew(self, offset: int, view: memoryview, room: Optional[Room]) -> bool:
         old = self._pinned
         gateway = old.gateway
         new = gateway.pin(old.location, gateway.stat(old.location, refresh=True))
@@ -289,7 +287,11 @@ class OpenFile:
         self._bind(new)
         if new.size != old.size:
             return False
-        new.fill(offset, view, private)  # a second change is not followed
+        if room is None:
+            new.fill(offset, view)  # a second change is not followed
+            return True
+        with room.part(offset, offset + len(view)) as part:  # it may be wider by now
+            new.fill(offset, part, room)
         return True
 
     def _first(self) -> threading.Lock:

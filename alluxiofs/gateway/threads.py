@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextvars
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Dict, List, Optional, Sequence, Set
+from typing import Callable, Dict, List, Optional, Sequence
 
 __all__ = ["forks", "run_all", "try_submit"]
 
 _THREADS = 16  # each may hold a unit in memory
-_AHEAD = 8  # tasks that nobody waits for yet, at a time
+# What nobody waits for yet has threads of its own: it never stands before what somebody does wait for, and leaves
+# connections to it.
+_THREADS_AHEAD = 8
+_TASKS_AHEAD = 32  # that run or are to run, at a time: so many small ones are sent for at once …
+_BYTES_AHEAD = 32 * 2**20  # … and no more bytes than this
 
 
 class _Process:
@@ -20,13 +24,13 @@ class _Process:
     """
 
     def __init__(self) -> None:
-        self.ahead: Set[object] = set()  # one for each task that nobody waits for
-        self._executors: Dict[int, ThreadPoolExecutor] = {}
+        self.ahead: Dict[object, int] = {}  # the bytes of each task that nobody waits for
+        self._executors: Dict[str, ThreadPoolExecutor] = {}
 
-    def executor(self) -> ThreadPoolExecutor:
-        found = self._executors.get(0)
+    def executor(self, name: str, most: int) -> ThreadPoolExecutor:
+        found = self._executors.get(name)
         if found is None:  # one that another thread was faster than has no threads yet
-            found = self._executors.setdefault(0, ThreadPoolExecutor(_THREADS, thread_name_prefix="alluxiofs-fetch"))
+            found = self._executors.setdefault(name, ThreadPoolExecutor(most, thread_name_prefix=f"alluxiofs-{name}"))
         return found
 
 
@@ -37,23 +41,30 @@ forks = 0
 """How many forks lie between the first process and this one: differs from a parent's, in its child."""
 
 
-def try_submit(task: Callable[[], None]) -> bool:
-    """Run a task on another thread that nobody waits for; ``False`` if enough of those are under way.
+def try_submit(task: Callable[[], None], size: int) -> bool:
+    """Run a task that nobody waits for on another thread; ``False`` if enough of those are under way.
 
-    The task must neither raise nor wait for other tasks.
+    Parameters
+    ----------
+    task:
+        Must neither raise nor wait for other tasks.
+    size:
+        Bytes that it fetches.
     """
     process, running = _process, object()
     try:
-        if len(process.ahead) >= _AHEAD:  # threads that look at the same time may be a few more
+        ahead = tuple(process.ahead.values())
+        # Threads that look at the same time may be a few more.
+        if ahead and (len(ahead) >= _TASKS_AHEAD or sum(ahead) + size > _BYTES_AHEAD):
             return False
-        process.ahead.add(running)
-        future = process.executor().submit(contextvars.copy_context().run, task)
-        future.add_done_callback(lambda _: process.ahead.discard(running))
+        process.ahead[running] = size
+        future = process.executor("ahead", _THREADS_AHEAD).submit(contextvars.copy_context().run, task)
+        future.add_done_callback(lambda _: process.ahead.pop(running, None))
     except RuntimeError:  # the interpreter is ending
-        process.ahead.discard(running)
+        process.ahead.pop(running, None)
         return False
     except BaseException:  # an interrupt
-        process.ahead.discard(running)
+        process.ahead.pop(running, None)
         raise
     return True
 
@@ -61,7 +72,8 @@ def try_submit(task: Callable[[], None]) -> bool:
 def run_all(tasks: Sequence[Callable[[], None]]) -> None:
     """Run tasks side by side, the last of them on this thread, and return when every one has ended.
 
-    The tasks must not wait for other tasks. When one on this thread fails those that have not begun are not run.
+    The tasks must not wait for other tasks, but for the last. When one on this thread fails those that have not begun
+    are not run.
 
     Raises
     ------
@@ -78,7 +90,8 @@ def run_all(tasks: Sequence[Callable[[], None]]) -> None:
         own = list(tasks[-1:])
         for task in tasks[:-1]:
             try:
-                others.append(_process.executor().submit(contextvars.copy_context().run, task))
+                executor = _process.executor("fetch", _THREADS)
+                others.append(executor.submit(contextvars.copy_context().run, task))
             except RuntimeError:  # the interpreter is ending: no more threads, but reads still work
                 own.append(task)
         for task in own:

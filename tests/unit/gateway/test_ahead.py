@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from alluxiofs.errors import UnavailableError
 from alluxiofs.fileobjects import ahead
+from alluxiofs.fileobjects.ahead import KeptAhead, Pace
 from alluxiofs.fileobjects.source import Source
 from alluxiofs.fileobjects.sources import source_for
 from alluxiofs.pagestores.memory import MemoryPageStore
@@ -192,3 +193,49 @@ def test_all_files_together_hold_no_more_than_there_is_room_for(
     for source in sources:
         source.close()
     assert room.left == most
+
+
+class Sequence:
+    """A file of which everything that is fetched ahead is there at once; what was asked for is noted."""
+
+    page_size = PAGE
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.ahead: List[Tuple[int, int]] = []
+        self.counted = [0, 0]
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(max(0, min(size, self.length - offset)))
+
+    def read_into(self, offset: int, view: memoryview) -> int:
+        return min(len(view), self.length - offset)
+
+    def prefetch(self, offset: int, size: int) -> Tuple[int, int]:
+        end = min(offset + size, self.length)
+        self.ahead.append((offset, end))
+        return end, end - offset
+
+    def count_ahead(self, used: int, wasted: int) -> None:
+        self.counted[0] += used
+        self.counted[1] += wasted
+
+
+@pytest.mark.parametrize("size", [4096, PAGE, 300_000, MIB])
+def test_from_front_to_back_the_window_doubles_up_to_a_bound(size: int) -> None:
+    opened: Any = Sequence(1024 * MIB)
+    source = KeptAhead(opened, Pace(None))
+    distances = []
+    for offset in range(0, 128 * MIB, size):
+        before = len(opened.ahead)
+        source.sequential(offset, size)
+        for begin, end in opened.ahead[before:]:
+            assert begin >= offset + size, "what is being read is not fetched ahead"
+            distances.append(end - (offset + size))
+    assert all(begin == end for (_, end), (begin, _) in zip(opened.ahead, opened.ahead[1:])), "nothing twice, no gap"
+    most = 32 * MIB
+    assert most - size - PAGE <= max(distances) <= most + PAGE
+    rising = [distance for distance in distances if distance < most // 2]
+    assert all(after >= 2 * before - 2 * PAGE - size for before, after in zip(rising, rising[1:]))
+    source.close()
+    assert opened.counted[1] <= most + PAGE

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alluxiofs.gateway.columns import Columns, Recent, chunks_of, footer_at
+from alluxiofs.gateway.foresight import groups_of
 from alluxiofs.gateway.keeping import PART
 from alluxiofs.pagestores.memory import MemoryPageStore
 from alluxiofs.settings.types import Size
@@ -188,6 +189,48 @@ def test_the_next_file_is_read_as_the_one_before(table: Tuple[Assembled, bytes, 
     before = assembled.store.reads()
     assert opened.read(begin, end - begin) == data[begin:end]
     assert len([each for each in before if each[1] == "d/day=2/x"]) > 4
+
+
+def test_what_is_in_the_same_page_comes_with_the_read_itself(table: Tuple[Assembled, bytes, Chunks]) -> None:
+    assembled, data, chunks = table
+    begin, end = chunks[0][2]
+    after = chunks[1][0]
+    assert begin // PAGE == (after[1] - 1) // PAGE
+    for name in ("d/1", "d/2"):
+        assembled.store.put(name, data)
+        opened = assembled.gateway.open(assembled.gateway.locate(name))
+        opened.read(len(data) - 8, 8)
+        assert opened.read(after[0], after[1] - after[0]) == data[after[0] : after[1]]
+        if name == "d/1":
+            assert opened.read_kept(begin, end - begin) is None
+            assert opened.read(begin, end - begin) == data[begin:end]
+    assert opened.read_kept(begin, end - begin) == data[begin:end]
+    seen = [
+        number
+        for _, name, offset, length in assembled.store.reads()
+        if name == "d/2"
+        for number in range(offset // PART, -(-(offset + length) // PART))
+    ]
+    assert len(set(seen)) == len(seen), "a part was fetched twice"
+
+
+def test_who_reads_most_of_a_file_has_nothing_else_fetched(table: Tuple[Assembled, bytes, Chunks]) -> None:
+    assembled, data, _ = table
+    opened = assembled.gateway.open(assembled.gateway.locate("f"))
+    opened.read(len(data) - 8, 8)
+    most = len(data) // 2 + 1
+    assert opened.read(4, most) == data[4 : 4 + most]
+    assert len(assembled.store.reads()) == 2
+    assert opened.read(0, len(data)) == data
+
+
+def test_chunks_in_the_same_pages_are_sent_for_together() -> None:
+    chunks = [(5 * PAGE, 5 * PAGE + 9), (PAGE - 1, PAGE + 1), (10, 20), (3 * PAGE, 4 * PAGE)]
+    assert groups_of(chunks, PAGE) == [
+        (range(5, 6), [(5 * PAGE, 5 * PAGE + 9)]),
+        (range(2), [(10, 20), (PAGE - 1, PAGE + 1)]),
+        (range(3, 4), [(3 * PAGE, 4 * PAGE)]),
+    ]
 
 
 def test_what_lies_between_columns_is_not_fetched_though_parts_beside_it_are_kept(

@@ -107,6 +107,16 @@ def test_of_columnar_files_that_are_read_whole_nothing_is_fetched_twice(
     assert fetched == len(DATA) + (FEW if footer and not pages else 0)  # what was read and is not kept comes anew
 
 
+@pytest.mark.parametrize("page_size", [PAGE, 4 * PAGE, PART])
+def test_of_columnar_files_that_were_opened_for_their_schema_nothing_is_fetched_twice(
+    both: Assemble, page_size: int
+) -> None:
+    assembled = both(page_size=page_size)
+    assert opened(assembled, "t.parquet").read(len(DATA) - 8, 8) == DATA[-8:]
+    assert opened(assembled, "t.parquet").read(0, len(DATA)) == DATA
+    assert assembled.gateway.counters()["bytes_from_under_stores"] == len(DATA)
+
+
 def test_who_asks_what_a_file_is_has_no_bytes_of_it(both: Assemble) -> None:
     assembled = both()
     gateway = assembled.gateway
@@ -221,6 +231,26 @@ def test_many_who_open_a_file_ask_once(both: Assemble) -> None:
         waiting.set()
         assert {read.result() for read in reads} == {DATA[:8000]}
     assert asked(assembled) == [("both", "small", FEW, False)]
+
+
+def test_who_waits_for_another_has_one_deadline_over_all(both: Assemble) -> None:
+    assembled = both(deadline=0.2)
+    asking, answer = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        asking.set()
+        assert answer.wait(10)
+
+    assembled.store.before_read.append(wait)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(lambda: opened(assembled, "small").read(0, 8000))
+        assert asking.wait(10)
+        with pytest.raises(TimeoutError, match="small"):
+            opened(assembled, "small")
+        assert asked(assembled) == [("both", "small", FEW, False)]
+        answer.set()
+        assert first.result() == DATA[:8000]
+    assert opened(assembled, "small").read(0, 8000) == DATA[:8000]
 
 
 def test_a_failure_is_told_to_each(both: Assemble) -> None:

@@ -90,6 +90,19 @@ def test_a_large_read_fetches_its_parts_in_one_request(parted: Callable[..., Ass
     assert sorted(fetched(assembled)[2:]) == [(2 * PAGE + 3 * PART, 2 * PART), (2 * PAGE + 7 * PART, PART)]
 
 
+def test_neighbouring_parts_that_are_missing_are_one_request(parted: Callable[..., Assembled]) -> None:
+    assembled = parted()
+    opened = opened_of(assembled)
+    kept = [PART, PAGE + 3 * PART, 2 * PAGE + 2 * PART]
+    for begin in kept:
+        opened.read(begin, 10)
+    assert fetched(assembled) == [(begin, PART) for begin in kept]
+    assert opened.read(0, 3 * PAGE) == DATA[: 3 * PAGE]
+    edges = [-PART, *kept, 3 * PAGE]
+    gaps = [(begin + PART, end - begin - PART) for begin, end in zip(edges, edges[1:])]
+    assert sorted(fetched(assembled)[3:]) == gaps
+
+
 def test_small_files_and_small_pages_are_fetched_whole(
     parted: Callable[..., Assembled], assemble: Callable[..., Assembled]
 ) -> None:
