@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from alluxiofs import AlluxioFileSystem
 from alluxiofs.errors import BadAnswerError, UnavailableError
 from alluxiofs.interfaces import Worker
 from alluxiofs.testing.stand_in_workers import faults
@@ -145,3 +147,31 @@ def test_a_change_drops_what_the_cluster_holds_and_nothing_else(make_cluster: Ma
     assert [worker.kept_pages("b.bin") for worker in cluster.workers] == [0, 0]
     assert (tmp_path / "b.bin").read_bytes() == b"new"
     assert fs.cat_file(f"{tmp_path}/b.bin") == b"new"
+
+
+# --- what may be missing ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "left_out", ["mName", "mUfsPath", "mPath", "mLastModificationTimeMs", "mContentHash", "mOwner"]
+)
+def test_a_description_may_leave_things_out(make_cluster: MakeCluster, tmp_path: Path, left_out: str) -> None:
+    cluster = make_cluster("rest", workers=1)
+    url = cluster.url("b.bin")
+    said = {
+        "mType": "file",
+        "mName": "b.bin",
+        "mPath": "/mnt/b.bin",
+        "mUfsPath": url,
+        "mLength": len(DATA),
+        "mLastModificationTimeMs": int((tmp_path / "b.bin").stat().st_mtime * 1000),
+        "mContentHash": "x",
+        "mOwner": "me",
+    }
+    del said[left_out]
+    for route in ("info", "files"):
+        cluster.fail(route, faults.Status(200, json.dumps([said]).encode()))
+    fs = AlluxioFileSystem(skip_instance_cache=True, page_store=None, **cluster.arguments)
+    assert fs.info(url)["size"] == len(DATA)
+    assert fs.ls(cluster.url()) == [url]
+    assert fs.cat_file(url) == DATA

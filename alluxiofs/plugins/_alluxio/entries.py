@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterable, Iterator, List
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from alluxiofs.errors import BadAnswerError
 from alluxiofs.interfaces import Entry, Location, Version
@@ -47,12 +47,12 @@ def entry_of(said: Dict[str, Any], name: str, where: str) -> Entry:
     """
     try:
         pop = said.pop
-        kind, length, base = pop("mType"), pop("mLength", None), pop("mName")
+        kind, length, base = pop("mType"), pop("mLength", None), pop("mName", None)
     except KeyError:
         raise _no_files(where) from None
     modified, created = pop("mLastModificationTimeMs", None), pop("mCreationTimeMs", None)
     owner, group, mode = pop("mOwner", None), pop("mGroup", None), pop("mMode", None)
-    if type(base) is not str:
+    if base is not None and type(base) is not str:
         raise _no_files(where)
     # Workers say 0 or less where they know no time.
     if type(modified) is not int or modified <= 0:
@@ -83,12 +83,18 @@ def child_entries(said: Iterable[Dict[str, Any]], above: Location, where: str) -
     """The entries of a listing, but for those whose name is not the file's: with a backslash, shown as a slash."""
     prefix = f"{above.name.rstrip('/')}/" if above.name else ""
     for one in said:
-        try:
-            base = one["mName"]
-            if "/" not in base and base:
-                yield entry_of(one, prefix + base, where)
-        except (KeyError, TypeError):
-            raise _no_files(where) from None
+        base = one.get("mName")
+        if base is None:
+            base = _last_of(one.get("mUfsPath") or one.get("mPath"))
+        if type(base) is not str:
+            raise _no_files(where)
+        if "/" not in base and base:
+            yield entry_of(one, prefix + base, where)
+
+
+def _last_of(path: Any) -> Optional[str]:
+    """The last part of a path, for a worker of the newer dialect may leave out the name."""
+    return path.rstrip("/").rpartition("/")[2] if type(path) is str else None
 
 
 def _no_files(where: str) -> BadAnswerError:
