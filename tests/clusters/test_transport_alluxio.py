@@ -16,6 +16,7 @@ from alluxiofs.errors import (
     OtherVersionError,
     UnavailableError,
 )
+from alluxiofs.plugins._alluxio.page_sizes import PageSizeError
 from alluxiofs.plugins.transport_alluxio import AlluxioTransport
 from alluxiofs.testing.stand_in_workers import faults
 from tests.clusters.transports import (
@@ -179,6 +180,18 @@ def test_another_version_is_not_read(make_cluster: MakeCluster, make_transport: 
         cluster.load("b.bin")
         with pytest.raises(OtherVersionError):
             reader.read(0, 100)
+
+
+def test_a_worker_that_was_started_anew_with_pages_of_another_size(
+    make_cluster: MakeCluster, make_transport: MakeTransport
+) -> None:
+    cluster = make_cluster("pages")
+    reader = Reader(make_transport(dialect="pages", version_age=60), cluster)
+    assert reader.read(PAGE, PAGE) == DATA[PAGE : 2 * PAGE]
+    cluster.stop()
+    make_cluster("pages", page_size=2 * PAGE, first_port=cluster.members[0].http_port)
+    with pytest.raises(PageSizeError, match=r"alluxio\.worker\.page\.store\.page\.size"):
+        reader.read(PAGE, PAGE)
 
 
 @pytest.mark.parametrize("other", [PAGE // 2, PAGE - 1, PAGE + 1, 2 * PAGE, 4 * PAGE, 16 * PAGE])

@@ -233,11 +233,14 @@ class RangeReads:
                 raise refused(answer, location.url, peer.where)
             return (Length.SHORTER, Length.EXACT, Length.LONGER)[min(len(answer.body), 2)]
 
+        def prove() -> None:
+            if last and not is_proved(peer, size):
+                if version.length is None:
+                    raise NotHeldError(f"{peer.where}: the length of {location.url} is not known")
+                check_page_size(peer, size, version.length, max(1, offset // size), length_of)
+
         last = (end - 1) // size
-        if last and not is_proved(peer, size):
-            if version.length is None:
-                raise NotHeldError(f"{peer.where}: the length of {location.url} is not known")
-            check_page_size(peer, size, version.length, max(1, offset // size), length_of)
+        prove()
         for index in range(offset // size, last + 1):
             start, stop = max(offset, index * size), min(end, (index + 1) * size)
             request = peer.get(f"{base}{index}{tail}&offset={start - index * size}&length={stop - start}")
@@ -246,3 +249,4 @@ class RangeReads:
                 raise not_found(location.url)
             if answer.status != 200:
                 raise refused(answer, location.url, peer.where)
+        prove()  # a new connection may lead to a worker that was started anew, with pages of another size
