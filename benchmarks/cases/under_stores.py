@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import fsspec
 
-from benchmarks.core import Case, Outcome, benchmark
+from benchmarks.core import Aim, Case, Outcome, benchmark
 from benchmarks.data import KIB, MIB, Content
 from benchmarks.servers import BUCKET, storage
 
@@ -28,6 +28,15 @@ def each(operation: Operation) -> Operation:
     return repeated
 
 
+def streamed(fs: Any, path: str) -> None:
+    """A file that is written a MiB at a time."""
+    view = memoryview(LARGE)
+    with fs.open(path, "wb") as file:
+        for _ in range(4):
+            for start in range(0, len(LARGE), MIB):
+                file.write(view[start : start + MIB])
+
+
 OPERATIONS: Dict[str, Tuple[int, Operation]] = {
     "stat": (COUNT, each(lambda fs, path: fs.info(path))),
     "list": (1, lambda fs, folder: fs.ls(folder, detail=True)),
@@ -37,6 +46,7 @@ OPERATIONS: Dict[str, Tuple[int, Operation]] = {
     "remove": (COUNT, each(lambda fs, path: fs.rm_file(f"{path}-copy"))),
     "large read, MiB": (32, lambda fs, folder: fs.cat_file(f"{folder}/large")),
     "large write, MiB": (32, lambda fs, folder: fs.pipe_file(f"{folder}/large", LARGE)),
+    "streamed write, MiB": (128, lambda fs, folder: streamed(fs, f"{folder}/streamed")),
 }
 
 
@@ -60,12 +70,14 @@ def cases(protocol: str, options: Dict[str, Any], folder: str, **bare_only: Any)
     for number in range(COUNT):
         bare.pipe_file(f"{folder}/{number}", SMALL)
     bare.pipe_file(f"{folder}/large", LARGE)
-    found = [Case(f"{protocol}, bare client", sampled(bare, folder))]
+    baseline = f"{protocol}, bare client"
+    found = [Case(baseline, sampled(bare, folder))]
+    aims = {name: [Aim(1.05, baseline)] for name, (units, _) in OPERATIONS.items() if units > 1 and units != COUNT}
     for name, chosen in (("gateway", {}), ("gateway, general plugin", {"under_store": "fsspec"})):
         fs = fsspec.filesystem(
             "alluxiofs", target_protocol=protocol, target_options=options, page_store=None, metadata_ttl=0, **chosen
         )
-        found.append(Case(name, sampled(fs, folder)))
+        found.append(Case(name, sampled(fs, folder), {} if chosen else aims))
     return found
 
 
