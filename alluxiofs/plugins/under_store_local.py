@@ -121,7 +121,9 @@ class LocalUnderStore(UnderStore):
         size_hint: Optional[int] = None,
         patience: float = Writer.patience,
     ) -> Writer:
-        return ReplaceWriter(name, exclusive=exclusive)  # it waits for nobody
+        writer = ReplaceWriter(name, exclusive=exclusive)
+        writer.patience = patience
+        return writer
 
     def append(self, name: str, *, patience: float = Writer.patience) -> Writer:
         """A new file of the old content and the new, in the old one's place: in place it would be seen growing."""

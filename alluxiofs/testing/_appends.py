@@ -79,6 +79,14 @@ class AppendContract:
         writer.commit()
         assert get(store, store.stat(name, soon())) == b"replaced meanwhile, appended"
 
+    def test_a_writer_has_the_patience_that_was_asked_for(self, store: UnderStore, root: str) -> None:
+        writers = [store.create(f"{root}/new", patience=7.5)]
+        if self.appender(store, f"{root}/log") is not None:
+            writers.append(store.append(f"{root}/log", patience=7.5))
+        for writer in writers:
+            assert writer.patience == 7.5
+            writer.abort()
+
     def test_nothing_is_appended_to_a_directory(self, store: UnderStore, root: str) -> None:
         put(store, f"{root}/dir/file", b"x")
         with pytest.raises((IsADirectoryError, NotSupportedError)):
