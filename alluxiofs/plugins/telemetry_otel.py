@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional
 
 import attrs
 from attrs import define
@@ -16,7 +16,7 @@ from alluxiofs.plugins._telemetry import catalogue
 from alluxiofs.plugins._telemetry.bulk import bulk_of
 from alluxiofs.plugins._telemetry.catalogue import BOUNDS, METRICS, Kind, Metric
 from alluxiofs.plugins._telemetry.samples import numbers
-from alluxiofs.plugins._telemetry.tally import Taken, Tally
+from alluxiofs.plugins._telemetry.tally import Tally
 
 __all__ = ["OtelTelemetry", "views"]
 
@@ -145,11 +145,11 @@ class _Instruments:
         self._histograms: Optional[Dict[str, _Histogram]] = None
 
     def record(self, call: Call) -> None:
-        self.tally.add_call(call)
+        _, component, method, state = self.tally.add_call(call)
         histograms = self._histograms or self._made()
         histogram = histograms["worker" if call.target == "worker" else "under_store"]
         if histogram.bulk is None:
-            histogram.record(call)
+            histogram.record(call.seconds, component, method, state)
 
     def add(self, event: Event) -> None:
         if self._histograms is None:
@@ -162,7 +162,8 @@ class _Instruments:
         for taken in self.tally.take():
             histogram = histograms["worker" if taken.target == "worker" else "under_store"]
             if histogram.bulk is not None:
-                histogram.bulk.put(taken, histogram.attributes(taken), histogram.metric.scale)
+                attributes = histogram.attributes(taken.component, taken.method, taken.state)
+                histogram.bulk.put(taken, attributes, histogram.metric.scale)
         for histogram in histograms.values():
             if histogram.bulk is not None and not histogram.bulk.stands:
                 histogram.bulk = None
@@ -195,15 +196,15 @@ class _Histogram:
         self._instrument = _histogram(meter, metric)
         self.bulk = bulk_of(self._instrument, _boundaries(metric))
 
-    def attributes(self, call: Union[Call, Taken]) -> Dict[str, str]:
+    def attributes(self, component: str, method: str, state: str) -> Dict[str, str]:
         """The labels of a call."""
         if self.metric is catalogue.WORKER_LATENCY:
-            return {"method": call.method, "success": "true" if call.state == "ok" else "false"}
-        return {"method": call.method, "state": call.state, "under_store": call.component}
+            return {"method": method, "success": "true" if state == "ok" else "false"}
+        return {"method": method, "state": state, "under_store": component}
 
-    def record(self, call: Call) -> None:
+    def record(self, seconds: float, component: str, method: str, state: str) -> None:
         """Tell of one call."""
-        self._instrument.record(call.seconds * self.metric.scale, self.attributes(call))
+        self._instrument.record(seconds * self.metric.scale, self.attributes(component, method, state))
 
 
 def _histogram(meter: Any, metric: Metric) -> Any:

@@ -169,6 +169,19 @@ def test_no_call_is_lost_while_somebody_collects() -> None:
     assert counted == 20_000
 
 
+@pytest.mark.parametrize("readers", [1, 2])
+def test_what_plugins_make_up_is_bounded(readers: int) -> None:
+    """With one reader calls are put in all at once, with several one by one."""
+    reading = [export.InMemoryMetricReader() for _ in range(readers)]
+    telemetry = make(meter_provider=metrics.MeterProvider(reading, views=views(), shutdown_on_exit=False))
+    for number in range(1500):
+        record(telemetry, f"method-{number}", 0.02)
+    for reader in reading:
+        points = latencies(reader)
+        assert len(points) <= 1001
+        assert sum(point.count for point in points.values()) == 1500, "none is lost"
+
+
 def exported(record: Callable[[Telemetry], None]) -> List[str]:
     """What the exporter for Prometheus shows of it: the lines, without the labels that newer ones add of their own."""
     prometheus: Any = importlib.import_module("prometheus_client")

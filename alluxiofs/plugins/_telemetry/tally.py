@@ -15,7 +15,7 @@ from alluxiofs.interfaces import Call, Event
 from alluxiofs.interfaces.telemetry import LEVELS
 from alluxiofs.plugins._telemetry.catalogue import BOUNDS
 
-__all__ = ["Calls", "Taken", "Tally"]
+__all__ = ["CallKey", "Calls", "Taken", "Tally"]
 
 _MOST = 1000  # series of calls, and of events: plugins make up methods and states, and a page must stay readable
 _OTHER = "other"
@@ -97,13 +97,15 @@ class Tally:
         self._events: Dict[EventKey, int] = {}
         self._watched: Dict[str, List[_Watched]] = {}
 
-    def add_call(self, call: Call) -> None:
-        """Count a call."""
+    def add_call(self, call: Call) -> CallKey:
+        """Count a call. Returns what it was counted as: its target, component, method and state, or others for those
+        that come when there are too many."""
         key = (call.target, call.component, call.method, call.state)
         with self._lock:
             total = self._calls.get(key)
             if total is None:
-                total = self._first_of(key)
+                key = self._bounded(key)
+                total = self._calls.setdefault(key, _Sum())
             seconds = call.seconds
             bucket = bisect_left(BOUNDS, seconds)
             total.buckets[bucket] += 1
@@ -113,12 +115,13 @@ class Tally:
                 total.most = seconds
             if seconds < total.least:
                 total.least = seconds
+        return key
 
-    def _first_of(self, key: CallKey) -> _Sum:
-        if len(self._calls) >= _MOST:
-            target, _, _, state = key
-            key = (target, _OTHER, _OTHER, "ok" if state == "ok" else _OTHER)
-        return self._calls.setdefault(key, _Sum())
+    def _bounded(self, key: CallKey) -> CallKey:
+        if len(self._calls) < _MOST:
+            return key
+        target, _, _, state = key
+        return (target, _OTHER, _OTHER, "ok" if state == "ok" else _OTHER)
 
     def add_event(self, event: Event) -> None:
         """Count an event."""
