@@ -121,6 +121,35 @@ def test_a_change_that_was_made_before_the_worker_fell_silent_is_made(
     assert (tmp_path / "c").exists() == (change != "rm")
 
 
+@pytest.mark.parametrize("change", ["chunk", "rm", "mv", "mkdir", "copy", "touch"])
+def test_where_a_worker_has_been_told_and_is_silent_nobody_else_is(make_cluster: MakeCluster, change: str) -> None:
+    """It may still make the change, when something newer is there."""
+    cluster = make_cluster("rest", workers=3)
+    fs, path, other = through(cluster, timeout="0.3s"), cluster.url("b.bin"), cluster.url("c")
+    fs.info(path)
+    cluster.fail(change, faults.Stall())
+    changes = {
+        "chunk": lambda: fs.pipe_file(path, b"new"),
+        "rm": lambda: fs.rm_file(path),
+        "mv": lambda: fs.mv(path, other),
+        "mkdir": lambda: fs.mkdir(other),
+        "copy": lambda: fs.cp(path, other),
+        "touch": lambda: fs.touch(other),
+    }
+    with pytest.raises(TimeoutError, match="whether it was done is not known"):
+        changes[change]()
+    assert cluster.requests[change] == 1
+
+
+def test_one_that_takes_no_connection_is_passed_over(make_cluster: MakeCluster, tmp_path: Path) -> None:
+    cluster = make_cluster("rest", workers=2)
+    fs, path = through(cluster), cluster.url("b.bin")
+    fs.info(path)
+    cluster.in_charge("b.bin").kill()
+    assert fs.pipe_file(path, b"new")
+    assert (tmp_path / "b.bin").read_bytes() == b"new"
+
+
 def test_who_refuses_is_heard(make_cluster: MakeCluster) -> None:
     cluster = make_cluster("rest", workers=2)
     fs = through(cluster)

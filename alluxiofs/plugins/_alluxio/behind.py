@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Callable, Iterator, List, Optional, Tuple, Type
 
-from alluxiofs.errors import NotSupportedError, UnavailableError, exists, is_a_directory
+from alluxiofs.errors import DeadlineExceededError, NotSupportedError, UnavailableError, exists, is_a_directory
 from alluxiofs.interfaces import Context, Deadline, Entry, Location, Target, UnderStore, Version, Worker, Writer
 from alluxiofs.interfaces.transport import AskWorkers
 from alluxiofs.plugins._alluxio.names import file_id, quoted
@@ -148,31 +148,22 @@ class StorageBehindWorkers(UnderStore):
 
     def send(self, name: str, spool: Spool) -> None:
         """Have a worker write a file anew."""
-
-        def question(worker: Worker, deadline: Deadline) -> None:
-            peer = self._peer_of(worker, deadline)
-            request = peer.post_in_chunks(f"/v1/chunk/{_named(name)}")
-            # Of its own: it is closed in the middle if something goes wrong, and kept ones are for reads.
-            connection = Connection(peer.http.address, self._tls(), peer.host, deadline)
-            try:
-                _check(_exchange(connection, request, spool, deadline), name, peer)
-            finally:
-                connection.close()
-                _forget(peer, name)
-
-        self._ask("write", name, question)
+        self._change("write", name, f"/v1/chunk/{_named(name)}", spool)
 
     def _remove(self, name: str, recursive: bool) -> None:
         how = f"recursive={'true' if recursive else 'false'}&{_RM}&removeUncheckedOptionChar=false"
         self._change("rm", name, f"/v1/rm/{_named(name)}&{how}", done=(FileNotFoundError,))
 
-    def _change(self, method: str, name: str, target: str, done: Tuple[Type[OSError], ...] = ()) -> bool:
-        """Ask for a change.
+    def _change(
+        self, method: str, name: str, target: str, body: Optional[Spool] = None, done: Tuple[Type[OSError], ...] = ()
+    ) -> bool:
+        """Ask for a change. The next worker is asked if one fails, but not once a worker has all of the request and is
+        silent: it may still do it, when something newer is there.
 
         Parameters
         ----------
-        method, name, target:
-            What it is called, of which path, and what is asked.
+        method, name, target, body:
+            What it is called, of which path, what is asked, and what is sent with it.
         done:
             What a worker answers where the change was made already.
 
@@ -182,21 +173,38 @@ class StorageBehindWorkers(UnderStore):
             Whether that was the answer after another worker had failed, which is taken to have made it.
         """
         asked: List[Peer] = []
+        silent: List[TimeoutError] = []
 
         def question(worker: Worker, deadline: Deadline) -> bool:
+            if silent:
+                raise NotSupportedError("nobody else is asked")
             peer = self._peer_of(worker, deadline)
             asked.append(peer)
+            # Of its own: it is closed in the middle if something goes wrong, and kept ones are for reads.
+            connection = Connection(peer.http.address, self._tls(), peer.host, deadline)
             try:
-                _check(peer.http.ask(peer.post(target), deadline), name, peer)
+                _send(connection, peer, target, body, deadline)
+                try:
+                    _check(connection.receive(deadline), name, peer)
+                except TimeoutError as error:
+                    silent.append(error)
+                    raise
             except done:
                 if len(asked) == 1:
                     raise
                 return True
             finally:
+                connection.close()
                 _forget(peer, name)
             return False
 
-        return self._ask(method, name, question)
+        try:
+            return self._ask(method, name, question)
+        except NotSupportedError:
+            if not silent:
+                raise
+            message = f"{method} {name}: whether it was done is not known: {silent[0]}"
+            raise DeadlineExceededError(message) from silent[0]
 
     def _size(self, name: str, deadline: Deadline) -> int:
         try:
@@ -224,10 +232,14 @@ def _named(name: str) -> str:
     return f"{file_id(name)}?ufsFullPath={quoted(name)}"
 
 
-def _exchange(connection: Connection, request: bytes, spool: Spool, deadline: Deadline) -> Answer:
+def _send(connection: Connection, peer: Peer, target: str, body: Optional[Spool], deadline: Deadline) -> None:
+    """Send a request; without an error also where a worker takes no more of it, for it may say why."""
+    if body is None:
+        connection.send(peer.post(target), deadline)
+        return
     try:
-        connection.send(request, deadline)
-        for block in spool.blocks():
+        connection.send(peer.post_in_chunks(target), deadline)
+        for block in body.blocks():
             for begin in range(0, len(block), _PIECE):
                 piece = block[begin : begin + _PIECE]
                 connection.send(b"%x\r\n" % len(piece), deadline)
@@ -235,12 +247,8 @@ def _exchange(connection: Connection, request: bytes, spool: Spool, deadline: De
                 connection.send(b"\r\n", deadline)
                 deadline.moved(len(piece))
         connection.send(b"0\r\n\r\n", deadline)
-    except UnavailableError as error:
-        try:
-            return connection.receive(deadline)  # why it takes no more of it
-        except OSError:
-            raise error from None
-    return connection.receive(deadline)
+    except UnavailableError:
+        pass
 
 
 def _check(answer: Answer, name: str, peer: Peer) -> None:
