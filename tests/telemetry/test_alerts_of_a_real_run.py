@@ -63,7 +63,7 @@ def work(fs: Any, cluster: StandInCluster, turn: int) -> None:
 
 
 def shown(fs: Any) -> Dict[str, float]:
-    """What the process shows now; all calls are quick ones, for how busy this machine is is no subject of the alerts."""
+    """What the process shows now; all calls are quick ones, for how busy this machine is does not matter."""
     found = series(page(fs.describe()["telemetry"][0]["url"]))
     for name in found:
         if "_bucket{" in name:
