@@ -28,7 +28,15 @@ needed("gcsfs", "gcs")
 needed("ossfs", "oss")
 
 DATA = content(300_000)
+MIB, LARGE = content(2**20), 24  # MiB of a file that is written in parts of five
 THREADS = 8
+
+
+PARTS = {
+    "s3": {"name": "s3", "part_size": "5MB", "parts_in_flight": 1},
+    "oss": {"name": "oss", "part_size": "5MB", "parts_in_flight": 1},
+    "gs": {"name": "gcs", "part_size": "5MB"},
+}
 
 
 def filesystem(protocol: str, options: Dict[str, Any]) -> Any:
@@ -36,6 +44,7 @@ def filesystem(protocol: str, options: Dict[str, Any]) -> Any:
         "alluxiofs",
         target_protocol=protocol,
         target_options=options,
+        under_store=PARTS[protocol],
         page_store=None,
         metadata_ttl=0,
         skip_instance_cache=True,
@@ -43,7 +52,11 @@ def filesystem(protocol: str, options: Dict[str, Any]) -> Any:
 
 
 def read_on(fs: Any, path: str, end: Any) -> None:
-    """Files are open when their credentials end, and are read on, listed and written by many threads."""
+    """Files are open when their credentials end, and are read on, listed and written by many threads, a large one in
+    parts."""
+    large = fs.open(f"{path}-large/file", "wb")
+    for _ in range(LARGE // 2):
+        large.write(MIB)
     files = [fs.open(path) for _ in range(THREADS)]
     assert [file.read(1000) for file in files] == [DATA[:1000]] * THREADS
 
@@ -57,10 +70,12 @@ def read_on(fs: Any, path: str, end: Any) -> None:
         at_once(*[lambda file=file, number=number: go_on(file, number) for number, file in enumerate(files)])
         == [DATA[150_000:250_000]] * THREADS
     )
-    assert sorted(entry["size"] for entry in fs.ls(path.rpartition("/")[0], detail=True, refresh=True)) == [
-        *range(THREADS),
-        len(DATA),
-    ]
+    listed = fs.ls(path.rpartition("/")[0], detail=True, refresh=True)
+    assert sorted(entry["size"] for entry in listed) == [*range(THREADS), len(DATA)]
+    for _ in range(LARGE // 2):
+        large.write(MIB)
+    large.close()
+    assert fs.cat_file(f"{path}-large/file") == MIB * LARGE
     for file in files:
         file.close()
 
