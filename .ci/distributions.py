@@ -11,7 +11,7 @@ import zipfile
 from email.parser import Parser
 from pathlib import Path
 
-EXTRAS = {"s3", "oss", "gcs", "hdfs", "fast", "otel", "plot", "all", "demo", "dev"}
+EXTRAS = {"s3", "oss", "gcs", "hdfs", "fast", "otel", "plot", "testing", "all", "demo", "dev"}
 
 
 def check(condition: bool, message: str) -> None:

@@ -218,7 +218,7 @@ def alluxiofs_under_stores() -> Sequence[Type[UnderStore]]:  # type: ignore[empt
         from attrs import define
 
         from alluxiofs import Entry, UnderStore, UnderStoreCapabilities, Version, hookimpl
-        from alluxiofs.errors import not_found
+        from alluxiofs.errors import FileChangedError, InvalidPathError, not_found
 
 
         class Greetings(UnderStore):
@@ -233,7 +233,10 @@ def alluxiofs_under_stores() -> Sequence[Type[UnderStore]]:  # type: ignore[empt
                 names: tuple = ("Ada", "Grace")
 
             def strip(self, path):
-                return path.split("://", 1)[-1].strip("/")
+                name = path.split("://", 1)[-1].strip("/")
+                if "\\0" in name or ".." in name.split("/"):
+                    raise InvalidPathError(f"{path!r} names no greeting")
+                return name
 
             def url(self, name):
                 return f"greetings://{name}"
@@ -253,6 +256,8 @@ def alluxiofs_under_stores() -> Sequence[Type[UnderStore]]:  # type: ignore[empt
                 return iter([entry] if entry.is_file else [self.stat(one, deadline) for one in self.settings.names])
 
             def read_into(self, name, version, offset, view, deadline):
+                if self.stat(name, deadline).version.same_as(version) is False:
+                    raise FileChangedError("it is another greeting by now", name)
                 view[:] = f"Hello, {name}!".encode()[offset : offset + len(view)]
 
 

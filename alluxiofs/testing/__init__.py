@@ -8,13 +8,15 @@ promise that the rest of the package relies on is tested::
     class TestFirstWorker(WorkerPolicyContract):
         policy_class = FirstWorker
 
-Only the suites need pytest; the stand-ins need nothing.
+Only the suites need pytest and hypothesis (``pip install 'alluxiofs[testing]'``); the stand-ins need nothing.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, List
+
+from alluxiofs.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from alluxiofs.testing.components import ComponentContract
@@ -54,6 +56,8 @@ _WHERE = {
     "make_context": "context",
 }
 
+_SUITES_NEED = ("hypothesis", "pytest")
+
 __all__ = [
     "ChangingMembershipContract",
     "ComponentContract",
@@ -84,7 +88,12 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.stand_ins")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name not in _SUITES_NEED:
+            raise
+        raise MissingExtraError(f"{name} needs {error.name}: pip install 'alluxiofs[testing]'") from error
 
 
 def __dir__() -> List[str]:

@@ -6,7 +6,7 @@ from typing import Optional
 
 from alluxiofs.interfaces import Deadline, Entry, UnderStore
 
-__all__ = ["ODD_NAMES", "content", "get", "put", "soon"]
+__all__ = ["ODD_NAMES", "below", "content", "get", "put", "soon"]
 
 ODD_NAMES = (
     "with space",
@@ -36,6 +36,11 @@ PATIENCE = 30.0
 def soon() -> Deadline:
     """A deadline that nothing here should meet."""
     return Deadline.after(PATIENCE)
+
+
+def below(directory: str, name: str) -> str:
+    """A name in a directory, which may be the root of a store whose root has none."""
+    return f"{directory}/{name}" if directory else name
 
 
 def put(store: UnderStore, name: str, data: bytes, *, exclusive: bool = False, piece: Optional[int] = None) -> Entry:

