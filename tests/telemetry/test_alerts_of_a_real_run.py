@@ -8,6 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List
+from urllib.parse import urlsplit
 
 import fsspec
 import pytest
@@ -15,6 +16,11 @@ import pytest
 from alluxiofs.testing.stand_in_workers import StandInCluster
 from tests.servers import program
 from tests.telemetry.test_prometheus import page, series
+
+# Python 3.13.0 complains of a BytesIO that is collected together with a view of it.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <_io.BytesIO:pytest.PytestUnraisableExceptionWarning"
+)
 
 _RULES = Path(__file__).parents[2] / "contrib" / "monitoring" / "rules"
 _HELD, _COLD = 6, 3
@@ -54,12 +60,12 @@ def work(fs: Any, cluster: StandInCluster, turn: int) -> None:
     fs.ls(cluster.url())
     assert not fs.exists(cluster.url("not-there"))
     for number in range(_HELD + _COLD):
-        assert len(fs.cat_file(cluster.url(f"file-{number}"))) == 300_000
+        assert fs.cat_file(cluster.url(f"file-{number}"))
     with fs.open(cluster.url("file-0"), block_size=64 * 1024) as file:
         while file.read(50_000):
             pass
-    fs.pipe_file(cluster.url(f"file-{_HELD}"), os.urandom(300_000))  # and so what was kept of it is of no use any more
-    fs.pipe_file(cluster.url(f"written-{turn}"), b"0" * 1000)
+    # Somebody else has written it anew, and so what was kept of it is of no use any more.
+    Path(urlsplit(cluster.url(f"file-{_HELD}")).path).write_bytes(os.urandom(300_000 - turn % 2))
 
 
 def shown(fs: Any) -> Dict[str, float]:
