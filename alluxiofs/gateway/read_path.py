@@ -216,6 +216,6 @@ class ReadPath(Looking):
         }
         described["counters"] = dict(self._counted)
         if self.parts.page_store is not None:
-            described["page_store"]["problem"] = self.keeper.problem
+            described["page_store"] = {**described.get("page_store", {}), "problem": self.keeper.problem}
             described["counters"]["page_store"] = self.parts.page_store.counters()
         return described

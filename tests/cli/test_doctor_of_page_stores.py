@@ -22,7 +22,8 @@ def file(tmp_path: Path) -> Path:
 
 def settings(name: str, folder: Path) -> Dict[str, Any]:
     disk = {"path": str(folder)}
-    return {"name": name, **({"memory": {}, "disk": disk, "tiered": {"disk": disk}}[name])}
+    of_each: Dict[str, Dict[str, Any]] = {"memory": {}, "disk": disk, "tiered": {"disk": disk}}
+    return {"name": name, **of_each[name]}
 
 
 def findings(capfd: Any, file: Path, page_store: Dict[str, Any]) -> List[Dict[str, Any]]:

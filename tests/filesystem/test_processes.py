@@ -209,14 +209,14 @@ def test_pages_stay_in_one_folder_whatever_the_working_directory(
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     for folder in (here, elsewhere):
         folder.mkdir()
-    page_store: Dict[str, Any] = {
+    page_stores: Dict[str, Dict[str, Any]] = {
         "text": {"name": "disk", "path": "pages"},
         "list": {"name": "disk", "path": ["pages", str(tmp_path / "more")]},
         "tier": {"name": "tiered", "disk": {"path": Path("pages")}},
-    }[kind]
+    }
     monkeypatch.chdir(here)
     AlluxioFileSystem.clear_instance_cache()  # of one made in another working directory by the same name
-    fs = fsspec.filesystem("alluxiofs", target_protocol="file", page_store=page_store)
+    fs = fsspec.filesystem("alluxiofs", target_protocol="file", page_store=page_stores[kind])
     assert fs.describe()["page_store"]["settings"]  # the folder is settled, though nothing was kept yet
     monkeypatch.chdir(elsewhere)
     again = pickle.loads(pickle.dumps(fs)) if form == "pickle" else AbstractFileSystem.from_json(fs.to_json())
