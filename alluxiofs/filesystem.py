@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Type, Union
 from alluxiofs.errors import ConfigurationError, UnknownSettingError, nearest
 from alluxiofs.file import AlluxioFile
 from alluxiofs.operations.base import PROTOCOLS, Path
+from alluxiofs.operations.elsewhere import of_open_argument
 from alluxiofs.operations.transaction import AllOrNone
 from alluxiofs.operations.transfer import Transfer
 from alluxiofs.operations.travelling import Travelling
@@ -101,7 +102,9 @@ class AlluxioFileSystem(Travelling, Transfer):
             return self._open(path, mode, block_size, autocommit, cache_options)
         for name in kwargs:
             if name not in _OPEN_ARGUMENTS:
-                raise UnknownSettingError(f"open() has no argument {name!r}{nearest(name, _ALL_OPEN_ARGUMENTS)}")
+                elsewhere = of_open_argument(name)
+                hint = f"; {elsewhere}" if elsewhere else nearest(name, _ALL_OPEN_ARGUMENTS)
+                raise UnknownSettingError(f"open() has no argument {name!r}{hint}")
         text = {name: kwargs.pop(name) for name in _FOR_TEXT if name in kwargs}
         binary = _binary_mode(mode)
         if "b" in mode and text:

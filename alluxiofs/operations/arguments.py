@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterable, Optional
 from fsspec.utils import stringify_path
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError
+from alluxiofs.operations.elsewhere import of_s3
 from alluxiofs.settings.secrets import shown
 
 __all__ = ["check_depth", "count_of", "path_text", "whole_number"]
@@ -56,7 +57,8 @@ _COMMON = ("callback", "detail", "maxdepth", "on_error", "recursive", "refresh",
 
 def refuse_misspelt(method: Callable[..., Any], others: Iterable[str]) -> None:
     """fsspec passes on arguments of its own and of other filesystems, which mean nothing here; only one that is nearly
-    one of the method's own, or of those that operations have in common, is refused."""
+    one of the method's own, or of those that operations have in common, is refused, and what S3 would have been told
+    (who may read an object, how it is encrypted)."""
     from difflib import get_close_matches
 
     plain: Any = method
@@ -65,6 +67,9 @@ def refuse_misspelt(method: Callable[..., Any], others: Iterable[str]) -> None:
     code = plain.__code__
     names = {*code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount], *_COMMON}
     for name in others:
+        elsewhere = of_s3(name)
+        if elsewhere:
+            raise UnknownSettingError(f"{code.co_name}() has no argument {name!r}; {elsewhere}")
         near = get_close_matches(name, sorted(names), n=1, cutoff=0.75)
         if near and name not in names:
             raise UnknownSettingError(f"{code.co_name}() has no argument {name!r}; did you mean {near[0]!r}?")

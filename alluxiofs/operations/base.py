@@ -12,6 +12,7 @@ from fsspec.utils import stringify_path
 
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.operations.arguments import path_text
+from alluxiofs.operations.elsewhere import of_attribute
 from alluxiofs.operations.tracing import trace_operations
 
 try:
@@ -123,6 +124,14 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc]  # fsspec has 
         self.root_marker = self._gateway.root_marker
         if self._gateway.parts.telemetry.traces:
             trace_operations(self)
+
+    if not TYPE_CHECKING:  # or no name that is wrong would be found any more
+
+        def __getattr__(self, name: str) -> Any:
+            hint = of_attribute(name)
+            if hint:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}; {hint}")
+            return object.__getattribute__(self, name)  # which raises what led here
 
     @property
     def gateway(self) -> Gateway:
