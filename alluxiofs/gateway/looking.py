@@ -1,31 +1,29 @@
-"""What is there, and who is asked about it: paths, stats and listings."""
+"""What is there: stats and listings."""
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar
+from typing import Iterator, List, Optional, Sequence, Tuple, TypeVar
 
-from alluxiofs.errors import BadAnswerError, ConfigurationError, TemporaryError, UnavailableError
+from alluxiofs.errors import BadAnswerError
+from alluxiofs.gateway.asking import Asking
 from alluxiofs.gateway.beside import Beside
 from alluxiofs.gateway.first_bytes import Few, Opening, Piece
 from alluxiofs.gateway.keeping import Keeper
-from alluxiofs.gateway.line import Line, Side
-from alluxiofs.gateway.locations import Locations
+from alluxiofs.gateway.line import Side
 from alluxiofs.gateway.metadata import MetadataCache, forgotten_since
-from alluxiofs.gateway.parts import Limits, Metadata, Mount, Parts
-from alluxiofs.gateway.placement import Placement
+from alluxiofs.gateway.parts import Limits, Mount, Parts
 from alluxiofs.gateway.shared_metadata import SharedMetadata
-from alluxiofs.interfaces import Deadline, Entry, Event, Location, UnderStore, Worker
+from alluxiofs.interfaces import Deadline, Entry, Location
 from alluxiofs.logs import fields
 
 __all__ = ["Looking"]
 
 T = TypeVar("T")
 
-_MOST_SIDES = 10_000
 _RECURSIVE = "\0recursive"  # behind the URL of a directory: all files below it. No URL has a NUL in it
 
 
-class Looking:
+class Looking(Asking):
     """Finds, stats and lists, through workers or straight from the under store.
 
     Parameters
@@ -35,66 +33,12 @@ class Looking:
     """
 
     def __init__(self, parts: Parts, limits: Limits) -> None:
-        self.parts = parts
-        self.limits = limits
-        self.logger = parts.logger
-        self.locations = Locations(parts.mounts)
+        super().__init__(parts, limits)
         self.keeper = Keeper(parts.page_store, parts.telemetry, parts.logger)
         self.metadata = MetadataCache(limits.metadata_ttl, limits.metadata_capacity)
-        self.line = Line(limits, parts.telemetry, parts.logger)
         self.shared = SharedMetadata(self.keeper, limits.metadata_ttl, limits.metadata_capacity)
         self.opening = Opening()
         self._beside = Beside(self.opening.was_opened)
-        self._placement = Placement(parts.membership, parts.policy)
-        self._known_sides: Dict[Tuple[str, int], Side] = {}
-        self._behind_workers: Optional[UnderStore] = None
-
-    # --- paths ------------------------------------------------------------------------------------------------
-
-    @property
-    def root_marker(self) -> str:
-        """The path of the root directory."""
-        return self.locations.root_marker
-
-    def locate(self, path: str) -> Location:
-        """The location of a path in any spelling. ``InvalidPathError`` (a ``ValueError``) if it cannot be one."""
-        return self.locations.locate(path)
-
-    def path_of(self, location: Location) -> str:
-        """How a location is shown to users, who can pass it back in."""
-        return self.locations.path_of(location)
-
-    def child(self, location: Location, name: str) -> Location:
-        """The location of an entry's name, in the same store (of the root above mounts: in theirs)."""
-        return self.locations.child(location, name)
-
-    def parent(self, path: str) -> str:
-        """The path of the directory that a path is in; the root's is the root."""
-        return self.path_of(self.locations.parent(self.locate(path)))
-
-    def unstrip(self, path: str) -> str:
-        """The full canonical URL of a path."""
-        return self.locate(path).url
-
-    def store_of(self, location: Location) -> UnderStore:
-        """The under store that owns a location; without any, the storage behind the workers where they can change it.
-
-        Raises
-        ------
-        ConfigurationError
-            If no under store is configured.
-        """
-        mount = self.locations.mount_of(location)
-        if self.locations.is_above_mounts(location):
-            raise ConfigurationError("the root holds the prefixes of under_stores and nothing else: name a path in one")
-        if mount is None and self._behind_workers is None:
-            self._behind_workers = self.parts.transport.store_behind(self._ask_workers)
-        store = self._behind_workers if mount is None else mount.store
-        if store is None:
-            raise ConfigurationError(
-                f"no under store is configured for {location.url!r}: name one with target_protocol="
-            )
-        return store
 
     # --- what is there ----------------------------------------------------------------------------------------
 
@@ -308,83 +252,6 @@ class Looking:
         mount = self._shared_mount(location)
         if mount is not None:
             self.shared.drop(mount, (key,))
-
-    # --- who is asked -----------------------------------------------------------------------------------------
-
-    def _under_store_decides(self, location: Location) -> bool:
-        """Whether the under store's stat is what counts."""
-        if self.locations.mount_of(location) is None:
-            return False
-        if not self.parts.transport.capabilities.workers or self.limits.metadata is Metadata.UNDER_STORE:
-            return True
-        return self.limits.metadata is Metadata.AUTO and self.parts.transport.capabilities.stale_metadata
-
-    def _sides_for_metadata(self, location: Location, operation: str) -> List[Side]:
-        mount = self.locations.mount_of(location)
-        if mount is not None and self._under_store_decides(location):
-            return [Side(mount.store.name)]
-        return self._sides(location, operation)
-
-    def _sides(self, location: Location, operation: str, by: Optional[Deadline] = None) -> List[Side]:
-        transport, mount = self.parts.transport, self.locations.mount_of(location)
-        fallback = mount is not None and self.limits.fallback
-        if not transport.capabilities.workers:
-            if mount is None:
-                raise ConfigurationError(f"no under store is configured for {location.url!r}, and no workers are named")
-            return [self._side_of(mount.store.name, None)]
-        sides: List[Side] = []
-        if getattr(transport.capabilities, operation):
-            count = self.limits.replicas if fallback else None
-            sides = [self._side_of(transport.name, one) for one in self._workers(location.url, count, fallback, by)]
-            if fallback and not sides:
-                self.parts.telemetry.record_event(Event("fallback", "no_membership"))
-        if mount is not None and self.limits.fallback:
-            sides.append(self._side_of(mount.store.name, None))
-        if not sides:
-            raise UnavailableError(f"no worker can be asked for {location.url!r}, and there is no under store to go to")
-        return sides
-
-    def _side_of(self, component: str, worker: Optional[Worker]) -> Side:
-        """One object for each: in the path of every read."""
-        key = (component, id(worker))
-        side = self._known_sides.get(key)
-        if side is None or side.worker is not worker:  # that of one who is gone, whose place in memory another has now
-            if len(self._known_sides) >= _MOST_SIDES:
-                self._known_sides.clear()
-            side = self._known_sides[key] = Side(component, worker)
-        return side
-
-    def workers_of(self, location: Location) -> Sequence[Worker]:
-        """All live workers, in the order in which they are asked for a path."""
-        return self._placement.rank(location.url, None, self.new_deadline())
-
-    def _workers(
-        self, url: str, count: Optional[int], fallback: bool, by: Optional[Deadline] = None
-    ) -> Sequence[Worker]:
-        try:
-            return self._placement.rank(url, count, by or self.new_deadline())
-        except TemporaryError as error:
-            if not fallback:
-                raise
-            more = fields(path=url, reason="no_membership")
-            self.logger.info("no workers are known, going to the under store: %s", error, extra=more)
-            return ()
-
-    def _ask_workers(self, method: str, url: str, question: Callable[[Worker, Deadline], T]) -> T:
-        """Put a question to the workers in charge of a URL: what :class:`AskWorkers` is."""
-        name = self.parts.transport.name
-        workers = {Side(name, worker): worker for worker in self._workers(url, None, fallback=False)}
-        if not workers:
-            raise UnavailableError(f"no workers are alive that could be asked for {url!r}, and there is no under store")
-
-        def asked(side: Side, deadline: Deadline) -> T:
-            return question(workers[side], deadline)
-
-        return self.line.ask(method, list(workers), asked, about=url, repeatable=False)
-
-    def new_deadline(self) -> Deadline:
-        """For an operation that begins now."""
-        return Deadline.after(self.limits.deadline, self.limits.timeout)
 
 
 def _bytes_of(answer: Tuple[Entry, Optional[Piece]]) -> int:
