@@ -101,7 +101,7 @@ class HdfsServer:
 
 def program(name: str) -> str:
     """Where a server's program is; the test is skipped without it, but fails in CI."""
-    installed = _installed() / "bin" / name
+    installed = servers_folder() / "bin" / name
     found = str(installed) if installed.is_file() else shutil.which(name)
     return found if found is not None else missing(f"{name} is not installed: scripts/install-servers.sh builds it")
 
@@ -113,7 +113,8 @@ def missing(message: str) -> NoReturn:
     pytest.skip(message)
 
 
-def _installed() -> Path:
+def servers_folder() -> Path:
+    """Where ``scripts/install-servers.sh`` puts what it fetches and builds."""
     return Path(os.environ.get("ALLUXIOFS_SERVERS") or Path.home() / ".cache" / "alluxiofs-servers")
 
 
@@ -257,7 +258,7 @@ def hdfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsServer
 def running_hdfs(server: HdfsServer, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Hadoop at an address, with what is stored in a folder, once its DataNode has joined."""
     java = program("java")
-    jars = _installed() / _HADOOP
+    jars = servers_folder() / _HADOOP
     if not jars.is_dir():
         missing(f"{_HADOOP} is not installed: scripts/install-servers.sh fetches it")
     details = folder / "details"
