@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from urllib.parse import parse_qs
 from uuid import uuid4
 
 import fsspec
@@ -18,7 +20,7 @@ from alluxiofs.plugins.under_store_oss import OssUnderStore
 from alluxiofs.testing import make_context
 from alluxiofs.testing._files import content, get, put, soon
 from alluxiofs.testing.guards import at_once
-from tests.faults import FaultProxy, Request, status
+from tests.faults import FaultProxy, FaultServer, Reply, Request, status
 from tests.oss_front import OssServer, Session
 from tests.servers import GcsServer, S3Server
 from tests.understores.failing import make_store
@@ -233,6 +235,66 @@ def test_s3_credentials_of_the_environment_are_put_right(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", minio_server.secret)
     OPERATIONS[operation](kept(), bucket)
     assert kept() is first, "fsspec keeps filesystems"
+
+
+# --- GCS: the key file that the environment names, put right while fsspec keeps the filesystem ---------------------
+
+
+def service_account(name: str, token_uri: str, file: Path) -> str:
+    """Where the key of a service account is."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    key = rsa.generate_private_key(65537, 2048).private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    account = {"type": "service_account", "project_id": "test", "client_email": name, "private_key": key.decode()}
+    file.write_text(json.dumps({**account, "token_uri": token_uri}))
+    return str(file)
+
+
+def tokens_of_accounts(request: Request) -> Reply:
+    """A token service: one account is gone, the others have tokens of their names."""
+    assertion = parse_qs(request.body.decode())["assertion"][0].split(".")[1]
+    account = json.loads(base64.urlsafe_b64decode(assertion + "=="))["iss"]
+    said = {"access_token": f"token-of-{account}", "expires_in": 3600, "token_type": "Bearer"}
+    gone = account == "gone"
+    return Reply(400 if gone else 200, json.dumps({"error": "invalid_grant"} if gone else said).encode())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_gcs_credentials_that_were_found_are_put_right(
+    gcs_server: GcsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, operation: str
+) -> None:
+    store, bucket = make_store("gs", gcs_server.options), f"test-{uuid4().hex[:12]}"
+    store.make_directory(bucket, soon())
+    put(store, f"{bucket}/file", DATA)
+    store.close()
+    AlluxioFileSystem.clear_instance_cache()
+    body = {"error": {"code": 401, "message": "Invalid Credentials", "errors": [{"reason": "authError"}]}}
+    with FaultServer() as service, FaultProxy(gcs_server.host, gcs_server.port) as proxy:
+        service.route("/token", tokens_of_accounts)
+        refused = proxy.fault(
+            status(401, json.dumps(body).encode()),
+            when=lambda request: request.headers.get("authorization") != "Bearer token-of-right",
+            times=None,
+        )
+
+        def kept() -> Any:
+            options = {"endpoint_url": f"http://{proxy.host}:{proxy.port}"}
+            return fsspec.filesystem("alluxiofs", target_protocol="gs", target_options=options, page_store=None)
+
+        first = kept()
+        for account in ("unknown", "gone"):
+            file = service_account(account, service.url("/token"), tmp_path / account)
+            monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
+            for _ in range(2):  # the second one asks with this account
+                with pytest.raises(PermissionError):
+                    OPERATIONS[operation](kept(), bucket)
+        assert refused.applied
+        right = service_account("right", service.url("/token"), tmp_path / "right")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", right)
+        OPERATIONS[operation](kept(), bucket)
+        assert kept() is first, "fsspec keeps filesystems"
 
 
 # --- S3: temporary credentials of MinIO's token service, renewed by botocore's chain ------------------------------

@@ -43,6 +43,7 @@ T = TypeVar("T")
 
 _ATTEMPTS = 3
 _FIRST_PAUSE = 0.2  # seconds, doubled each time
+_LOOKED_FOR = frozenset({"cache", "cloud", "google_default"})  # gcsfs's words for where credentials may be
 
 
 @define(frozen=True)
@@ -78,6 +79,8 @@ class Connection:
     def __init__(self, made: GCSFileSystem, session: ClientSession) -> None:
         self.made = made
         self._session = session
+        self.refused = False
+        """Whether its credentials were, and there were no newer ones of theirs."""
         self.end = weakref.finalize(self, session.detach)
 
     def url(self, *path: str, service: str = "storage/v1", **parameters: Any) -> str:
@@ -141,18 +144,23 @@ class Connection:
         renewed = False
         for attempt in itertools.count(1):
             last = attempt >= _ATTEMPTS or not again
-            used = await self._authorised(headers)
+            try:
+                used = await self._authorised(headers)
+            except Exception as error:
+                self.refused = self.refused or not _passing(error)
+                raise
             try:
                 response = await self._request(method, url, used, data)
             except Exception as error:
                 if last or not _passing(error):
                     raise
             else:
-                if response.status == 401 and not renewed:
-                    renewed = True
-                    if await self._renewed(used.get("authorization", "")):
+                if response.status == 401:
+                    if not renewed and await self._renewed(used.get("authorization", "")):
+                        renewed = True
                         response.close()
                         continue
+                    self.refused = True
                 if last or response.status not in AGAIN:
                     return response
                 response.close()
@@ -227,6 +235,9 @@ class GcsClient:
         self._lock = threading.Lock()
         self._making = Threads(limit=1)
         self._connection: Optional[Connection] = None
+        token = target.options.get("token")
+        named = isinstance(token, str) and (token in _LOOKED_FOR or os.path.isfile(token))
+        self._finds_credentials = target.client is None and (token is None or named)
 
     def run(
         self,
@@ -275,18 +286,23 @@ class GcsClient:
 
     def _connected(self, deadline: Deadline, name: str) -> Connection:
         connection = self._connection
-        if connection is not None:
+        if connection is not None and not self._outdated(connection):
             return connection
         if not self._lock.acquire(timeout=deadline.wait()):
             raise DeadlineExceededError("the client is still connecting")
         try:
-            if self._connection is None:
+            if self._connection is None or self._outdated(self._connection):
                 # It may ask the network for credentials, and its constructor has no limit.
                 made = self._making.run(lambda: self._make(name), deadline)
                 self._connection = run_coroutine(made.loop, _connect(made), deadline)
             return self._connection
         finally:
             self._lock.release()
+
+    def _outdated(self, connection: Connection) -> bool:
+        """Whether to look for credentials anew: fsspec keeps filesystems, and this client with them, while somebody
+        puts right what is in the environment. Who still uses the old ones ends with them."""
+        return connection.refused and self._finds_credentials
 
     def _make(self, name: str) -> GCSFileSystem:
         ready = self._target.client
