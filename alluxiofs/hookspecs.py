@@ -36,14 +36,9 @@ __all__ = [
     "hookspec",
 ]
 
-PROJECT = "alluxiofs"
-"""The name under which pluggy knows these hooks, and the group of the entry points."""
-
-hookspec = pluggy.HookspecMarker(PROJECT)
-"""Marks an extension point."""
-
-hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a plugin's implementation of one."""
+PROJECT = "alluxiofs"  # the name under which pluggy knows these hooks, and the group of the entry points
+hookspec = pluggy.HookspecMarker(PROJECT)  # marks an extension point
+hookimpl = pluggy.HookimplMarker(PROJECT)  # marks a plugin's implementation of one
 
 
 @hookspec
@@ -249,7 +244,8 @@ def alluxiofs_under_stores() -> Sequence[Type[UnderStore]]:  # type: ignore[empt
                     return Entry("", "directory", 0)
                 if name not in self.settings.names:
                     raise not_found(name)
-                return Entry(name, "file", len(f"Hello, {name}!"), Version(f"name:{name}", len(f"Hello, {name}!")))
+                size = len(f"Hello, {name}!".encode())
+                return Entry(name, "file", size, Version(f"name:{name}", size))
 
             def list(self, name, deadline, recursive=False):
                 entry = self.stat(name, deadline)
