@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 from contextlib import suppress
 from glob import has_magic
-from typing import TYPE_CHECKING, Any, Callable, List, NoReturn, Optional, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, TypeVar, cast
 
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.operations.arguments import path_text
@@ -36,8 +35,7 @@ def local_path_first(download: Download) -> Download:
     """Have a download that is given its paths by their position write to the local one, and to no other.
 
     The local path comes first. A URL that only the remote path can be is that one, wherever it stands. Of two plain
-    names the second is read; a file may be lost by that if fsspec's order was meant, and both are there on both sides:
-    that is refused.
+    names the second is read; where it is not there and the first is, the error says whose order that would be.
     """
 
     @functools.wraps(download)
@@ -49,13 +47,13 @@ def local_path_first(download: Download) -> Download:
         first, second, *rest = paths
         if _has_remote(first):
             if _has_remote(second):
-                _refuse(first, second, "both are URLs")
+                raise ConfigurationError(
+                    f"download({shown(first)}, {shown(second)}): both are URLs; {_advice('…', '…')}"
+                )
             return download(self, second, first, *rest, **others)
         if _has_remote(second):
             return download(self, first, second, *rest, **others)
         recursive = bool(rest[0] if rest else others.get("recursive"))
-        if _something_here(first) and _may_be_read(self, first, recursive) and _may_be_read(self, second, recursive):
-            _refuse(first, second, "both are there to be read, and either could be overwritten")
         meant = False
         try:
             return download(self, first, second, *rest, **others)
@@ -73,21 +71,12 @@ def _advice(first: Any, second: Any) -> str:
     return _SAY_WHICH.format(f"download(rpath={shown(first)}, lpath={shown(second)})")
 
 
-def _refuse(first: Any, second: Any, why: str) -> NoReturn:
-    raise ConfigurationError(f"download({shown(first)}, {shown(second)}): {why}; {_advice('…', '…')}")
-
-
 def _each(paths: Any) -> List[Any]:
     return list(paths) if isinstance(paths, (list, tuple)) else [paths]
 
 
 def _has_remote(paths: Any) -> bool:
     return any(_REMOTE_URL.match(path_text(one)) is not None for one in _each(paths))
-
-
-def _something_here(paths: Any) -> bool:
-    """Whether a local path is there, so that something could be lost."""
-    return any(os.path.lexists(local(one)) or has_magic(local(one)) for one in _each(paths))
 
 
 def _may_be_read(fs: Transfer, paths: Any, recursive: bool) -> bool:

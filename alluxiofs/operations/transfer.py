@@ -164,9 +164,8 @@ class Transfer(Copying):
     ) -> bool:
         """Copy a file to this machine. The local path comes first.
 
-        fsspec's order is understood where only the first one is a remote URL. Of two plain names either could be the
-        local one: where the first is there on this machine, and both are in this filesystem, nothing is done. The
-        names of the parameters say which is which, and so does :meth:`get`.
+        fsspec's order is understood where only the first one is a remote URL. The names of the parameters say which is
+        which in either order, and so does :meth:`get`.
 
         Parameters
         ----------

@@ -17,42 +17,22 @@ def files(local: Place, filesystem: Callable[..., AlluxioFileSystem]) -> Alluxio
     return filesystem(local)
 
 
-def test_two_plain_names_that_are_both_there_are_refused(
-    files: AlluxioFileSystem, local: Place, tmp_path: Path
-) -> None:
+def test_of_two_plain_names_the_first_is_the_local_one(files: AlluxioFileSystem, local: Place, tmp_path: Path) -> None:
     source, target = Path(local.path("source")), tmp_path / "target"
-    source.write_bytes(b"what others rely on")
-    target.write_bytes(b"old")
+    source.write_bytes(b"data")
     for first, second in (
-        (source, target),
         (target, source),
-        ([str(source)], [str(target)]),
-        (source.as_uri(), target),
+        ([str(target)], [str(source)]),
+        (target.as_uri(), source),
     ):
-        with pytest.raises(ConfigurationError, match=r"rpath=.*lpath=.*get\(rpath, lpath\)"):
-            files.download(first, second)
-    assert (source.read_bytes(), target.read_bytes()) == (b"what others rely on", b"old")
-    assert files.download(rpath=str(source), lpath=str(target)) is True
-    assert target.read_bytes() == b"what others rely on"
-    target.write_bytes(b"old")
+        target.write_bytes(b"old")
+        assert files.download(first, second) is True
+        assert (source.read_bytes(), target.read_bytes()) == (b"data", b"data")
     by_name: Dict[str, Any] = {"lpath": str(target)}
-    assert files.download(str(source), **by_name) is True  # as fsspec's documentation writes it
-    assert target.read_bytes() == b"what others rely on"
-
-
-def test_and_so_are_directories_and_patterns(files: AlluxioFileSystem, local: Place, tmp_path: Path) -> None:
-    here, there = tmp_path / "here", Path(local.path("there"))
-    for folder in (here, there):
-        folder.mkdir()
-        (folder / "file").write_bytes(folder.name.encode())
-    for first, second in ((there, here), (here, there), (f"{there}/*", here)):
-        with pytest.raises(ConfigurationError, match="rpath="):
-            files.download(str(first), str(second), True)
-        with pytest.raises(ConfigurationError, match="rpath="):
-            files.download(str(first), str(second), recursive=True)
-    assert [path.name for path in (*here.iterdir(), *there.iterdir())] == ["file", "file"]
-    assert files.download(str(here) + "/", str(there / "file")) is True  # no directory is read so
-    assert (here / "file").read_bytes() == b"there"
+    for call in (lambda: files.download(rpath=str(source), **by_name), lambda: files.download(str(source), **by_name)):
+        target.write_bytes(b"old")
+        assert call() is True  # the second as fsspec's documentation writes it
+        assert (source.read_bytes(), target.read_bytes()) == (b"data", b"data")
 
 
 def test_what_is_not_found_in_one_order_and_is_there_in_the_other_is_told(

@@ -64,7 +64,7 @@ def test_a_download_that_fails_leaves_what_was_there(fs: AlluxioFileSystem, plac
             raise RuntimeError(f"after {inc} bytes")
 
     with pytest.raises(RuntimeError, match="3 bytes"):
-        fs.download(lpath=str(target), rpath=place.path("x"), callback=Failing())
+        fs.download(str(target), place.path("x"), callback=Failing())
     with pytest.raises(RuntimeError, match="3 bytes"):
         fs.upload(str(target), place.path("x"), callback=Failing())
     assert (target.read_bytes(), fs.cat_file(place.path("x"))) == (b"old", b"new")
