@@ -33,6 +33,9 @@ def page_key(store_identity: str, url: str, version: Version, page_size: int) ->
 class KeptVersion:
     """What is kept of one version of a file: whole pages, and parts of pages of which only a little was read.
 
+    Nothing but :meth:`missed` counts a miss: a page is looked for whole and in parts, by a short way and by a long one,
+    and all of that is one read of it.
+
     Parameters
     ----------
     keeper:
@@ -43,7 +46,7 @@ class KeptVersion:
         Whose they are; noted beside what is kept first.
     """
 
-    __slots__ = ("_keeper", "_noted", "_parts", "_url", "_version", "pages")
+    __slots__ = ("_keeper", "_miss", "_noted", "_parts", "_url", "_version", "pages")
 
     def __init__(self, keeper: Keeper, pages: KeptFile, url: str, version: Version) -> None:
         self._keeper = keeper
@@ -52,6 +55,12 @@ class KeptVersion:
         self._version = version
         self._noted: Set[bytes] = set()
         self._parts: Optional[KeptFile] = None
+        self._miss = pages.leave_misses()
+
+    def missed(self, pages: int) -> None:
+        """So many pages were read of which something is kept neither whole nor in parts."""
+        for _ in range(pages):
+            self._miss()
 
     def parts(self) -> Optional[KeptFile]:
         """The parts, numbered from the beginning of the file; ``None`` where pages are only fetched whole."""
@@ -64,6 +73,8 @@ class KeptVersion:
         ):
             return self._parts
         self._parts = self._keeper.parts_of(pages)
+        if self._parts is not None:
+            self._parts.leave_misses()
         return self._parts
 
     def keep_pages(self, first: int, pages: memoryview) -> None:

@@ -94,6 +94,7 @@ class PinnedFile(FetchingFile):
         end = offset + len(view)
         pages = self._pages_of(offset, end)
         missing = self._not_kept(kept, pages, offset, view)
+        kept.missed(len(missing))
         # Most of a long read is to be fetched, which begins and ends with pages.
         if room is not None and end - offset >= _LONG and 2 * len(missing) > len(pages):
             first, last = missing[0] * self._page_size, min((missing[-1] + 1) * self._page_size, self.size)

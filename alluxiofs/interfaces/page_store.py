@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from attrs import frozen
 
@@ -12,6 +12,10 @@ from alluxiofs.interfaces.claims import Claim
 from alluxiofs.interfaces.component import Component, Context, Deadline
 
 __all__ = ["KeptFile", "KeptPage", "PageStore"]
+
+
+def _uncounted() -> None:
+    """Counts nothing."""
 
 
 @frozen
@@ -50,12 +54,23 @@ class KeptFile(ABC):
         Of the file, in bytes.
     page_size:
         Bytes a page.
+    miss:
+        Counts a miss. :meth:`read` and :meth:`read_into` of the built-in stores call it, as ``count_miss``, when they find
+        nothing; a store may count otherwise, and give none.
     """
 
-    def __init__(self, key: bytes, length: int, page_size: int) -> None:
+    def __init__(self, key: bytes, length: int, page_size: int, miss: Callable[[], object] = _uncounted) -> None:
         self.key = key
         self.length = length
         self.page_size = page_size
+        self.count_miss = self._counts_miss = miss
+
+    def leave_misses(self) -> Callable[[], object]:
+        """Have looks that find nothing count no miss from now on: who looks for the same bytes more than once, or in
+        more than one place, knows better what is one. Returns what counts one; it does nothing where the store gave no
+        ``miss``, and goes on counting by itself."""
+        self.count_miss = _uncounted
+        return self._counts_miss
 
     def page_length(self, index: int) -> int:
         """Bytes in page ``index``."""

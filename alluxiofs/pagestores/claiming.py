@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Callable, List
 
 from alluxiofs.interfaces import Claim, Claims, Deadline, KeptFile
 
@@ -23,14 +23,14 @@ class ClaimingFile(KeptFile):
 
     Parameters
     ----------
-    key, length, page_size:
+    key, length, page_size, miss:
         As for every kept file.
     claims:
         Shared by all kept files of the store.
     """
 
-    def __init__(self, key: bytes, length: int, page_size: int, claims: Claims) -> None:
-        super().__init__(check_key(key), length, page_size)
+    def __init__(self, key: bytes, length: int, page_size: int, claims: Claims, miss: Callable[[], object]) -> None:
+        super().__init__(check_key(key), length, page_size, miss)
         self._claims = claims
 
     def claim(self, index: int) -> bool:

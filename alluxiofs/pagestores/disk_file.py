@@ -31,10 +31,9 @@ class DiskFile(KeptFile):
     """
 
     def __init__(self, store: DiskPageStore, key: bytes, length: int, page_size: int) -> None:
-        super().__init__(key, length, page_size)
+        super().__init__(key, length, page_size, store.misses.tick)
         self._store = store
         self._hits = store.hits
-        self._miss = store.misses.tick
         self._found: Dict[int, Found] = store.seen.of_file(key)
         self._unread: Dict[int, Found] = {}  # found a moment ago, for who is about to read them
 
@@ -182,7 +181,7 @@ class DiskFile(KeptFile):
                     self._store.touch(self.key, index, found)
                 self._hits[len(content)]()
                 return content
-        self._miss()
+        self.count_miss()
         return None
 
 

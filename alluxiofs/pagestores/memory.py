@@ -170,10 +170,9 @@ class MemoryPageStore(PageStore):
 
 class _MemoryFile(ClaimingFile):
     def __init__(self, store: MemoryPageStore, key: bytes, length: int, page_size: int) -> None:
-        super().__init__(key, length, page_size, store._claims)
+        super().__init__(key, length, page_size, store._claims, store._misses.tick)
         self._files = store._files
         self._hits = store._hits
-        self._miss = store._misses.tick
         self._keep = store._keep
         # The dict of the file as it was last seen. It may have been replaced, but then it is empty: pages are only
         # added to the one that the store has.
@@ -194,7 +193,7 @@ class _MemoryFile(ClaimingFile):
         page = self._pages.get(index) or self._find(index)
         data = None if page is None else page.data
         if page is None or data is None:
-            self._miss()
+            self.count_miss()
             return False
         page.used = self._hits[len(view)]()
         view[:] = memoryview(data)[start : start + len(view)]
@@ -218,7 +217,7 @@ class _MemoryFile(ClaimingFile):
         page = self._find(index)
         data = None if page is None else page.data
         if page is None or data is None:
-            self._miss()
+            self.count_miss()
             return None
         page.used = self._hits[stop - start]()
         return data[start:stop]

@@ -110,11 +110,10 @@ class TieredPageStore(PageStore):
 
 class _TieredFile(KeptFile):
     def __init__(self, store: TieredPageStore, key: bytes, length: int, page_size: int) -> None:
-        super().__init__(key, length, page_size)
+        super().__init__(key, length, page_size, store.misses.tick)
         self._memory = store.memory.file(key, length, page_size)
         self.on_disk = store.disk.file(key, length, page_size)
         self._hits = store.hits
-        self._miss = store.misses.tick
         self._read_once: Set[int] = set()
 
     def read(self, index: int, start: int, stop: int) -> Optional[bytes]:
@@ -122,7 +121,7 @@ class _TieredFile(KeptFile):
         if data is None:
             data = self.on_disk.read(index, start, stop)
             if data is None:
-                self._miss()
+                self.count_miss()
                 return None
             self._promote(index, memoryview(data))
         self._hits[stop - start]()
@@ -131,7 +130,7 @@ class _TieredFile(KeptFile):
     def read_into(self, index: int, start: int, view: memoryview) -> bool:
         if not self._memory.read_into(index, start, view):
             if not self.on_disk.read_into(index, start, view):
-                self._miss()
+                self.count_miss()
                 return False
             self._promote(index, view)
         self._hits[len(view)]()
