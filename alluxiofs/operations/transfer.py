@@ -184,7 +184,7 @@ class Transfer(Copying):
         Raises
         ------
         ConfigurationError
-            If both are URLs, or either of two plain names could be overwritten; it is a ``ValueError``.
+            If both are URLs; it is a ``ValueError``.
         """
         if kwargs:
             refuse_misspelt(self.download, kwargs)
