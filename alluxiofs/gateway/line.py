@@ -160,9 +160,13 @@ class Line:
                     break
                 repeated += 1
             else:
+                failed = None  # whose traceback leads here: see below
                 process_budget.earn()
                 return result
-        raise self._failure(failed, f"{method} {about}".strip(), side)
+        try:
+            raise self._failure(failed, f"{method} {about}".strip(), side)
+        finally:
+            failed = None
 
     def _is_trial(self, side: Side) -> Optional[bool]:
         """Whether a question to this side is the one that shows whether it has recovered; ``None``: another one is."""
@@ -211,6 +215,7 @@ class Line:
                     self._telemetry.record_call(Call(side.target, side.component, method, state, seconds, moved))
                 if side.worker is not None:
                     self._note(side, side.worker, failure, seconds)
+            failure = None  # else its traceback, which leads here, is let go of by the collector of garbage alone
 
     def _note(self, side: Side, worker: Worker, failure: Optional[BaseException], seconds: float) -> None:
         """Have the worker's breaker know how it went."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
-from typing import Callable, Tuple
+import weakref
+from typing import Any, Callable, List, Tuple
 
 import pytest
 
+from alluxiofs.errors import UnavailableError
 from alluxiofs.gateway.keeping import PART
 from alluxiofs.gateway.room import Room
+from alluxiofs.interfaces import Deadline, Version
 from alluxiofs.pagestores.memory import MemoryPageStore
 from alluxiofs.settings.types import Size
 from alluxiofs.testing import make_context
@@ -53,6 +58,30 @@ def test_a_file_that_was_another_by_its_first_long_read_is_read_as_it_is_now(ass
     assert opened.read(5, 7 * PAGE) == changed[5 : 5 + 7 * PAGE]
 
 
+@pytest.mark.parametrize("remembered", [True, False])
+def test_an_attempt_that_failed_midway_spoils_no_long_read(
+    assembled: Assembled, remembered: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``remembered``: a log holds the failure, and with its traceback a view of the memory that was being filled."""
+    caplog.set_level(logging.INFO if remembered else logging.ERROR)
+    attempts: List[int] = []
+    read_into = assembled.store.read_into
+
+    def fails_once(name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        attempts.append(offset)
+        if len(attempts) == 1:
+            rest = view[10:]
+            rest[:5] = b"wrong"
+            raise UnavailableError("it went away")
+        read_into(name, version, offset, view, deadline)
+
+    monkeypatch.setattr(assembled.store, "read_into", fails_once)
+    opened = assembled.gateway.open(assembled.gateway.locate("f"))
+    assert opened.read(5, 7 * PAGE) == DATA[5 : 5 + 7 * PAGE]
+    assert opened.read(0, 8 * PAGE) == DATA[: 8 * PAGE]
+    assert len(attempts) == len(set(attempts)) + 1
+
+
 @pytest.mark.parametrize("empty", [True, False])
 def test_a_room_gives_what_is_read_and_no_more(empty: bool) -> None:
     room = Room(100, 50)
@@ -66,3 +95,40 @@ def test_a_room_gives_what_is_read_and_no_more(empty: bool) -> None:
         part[:] = DATA[: len(part)]
     expected = DATA[:50] if empty else DATA[:20] + DATA[:30]
     assert room.data() == expected
+
+
+def test_what_an_attempt_that_failed_was_to_fill_is_let_go_of_at_once(
+    assembled: Assembled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Held:
+        """What the attempt has in hand."""
+
+    held: List[weakref.ref[Held]] = []
+    read_into = assembled.store.read_into
+
+    def fails_once(*arguments: Any) -> None:
+        if not held:
+            in_hand = Held()
+            held.append(weakref.ref(in_hand))
+            raise UnavailableError("it went away")
+        read_into(*arguments)
+
+    monkeypatch.setattr(assembled.store, "read_into", fails_once)
+    opened = assembled.gateway.open(assembled.gateway.locate("f"))
+    gc.collect()
+    gc.disable()
+    try:
+        assert opened.read(5, 7 * PAGE) == DATA[5 : 5 + 7 * PAGE]
+        assert held[0]() is None, "only the collector of garbage would find it"
+    finally:
+        gc.enable()
+
+
+def test_a_room_gives_what_is_read_while_somebody_holds_a_part_of_it() -> None:
+    room = Room(100, 50)
+    room.widen(64, 192, empty=True)
+    held = room.part(64, 192)
+    held[:] = DATA[:128]
+    data = room.data()
+    held[:] = bytes(128)
+    assert data == DATA[36:86]
