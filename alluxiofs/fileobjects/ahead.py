@@ -19,7 +19,7 @@ from alluxiofs.gateway import threads
 if TYPE_CHECKING:
     from alluxiofs.gateway import OpenFile
 
-__all__ = ["KeptAhead", "MemoryAhead", "Pace"]
+__all__ = ["KeptAhead", "MemoryAhead", "Pace", "room"]
 
 _MOST = 32 * 2**20  # bytes ahead: at 20 ms a round trip enough for 1.6 GB/s
 _LEAST = 128 * 2**10  # bytes that a fetch into memory has at least
@@ -174,9 +174,10 @@ class _Room:
             self.left += size
 
 
-_room = _Room(_ROOM)
+room = _Room(_ROOM)
+"""The one of this process."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_room.reset)
+    os.register_at_fork(after_in_child=room.reset)
 
 
 class _Block:
@@ -192,8 +193,8 @@ class _Block:
 
 
 class MemoryAhead(Source):
-    """For files of which nothing is kept: the next pieces are fetched into memory, by other threads where the store is
-    far away, and a reader of small pieces is served from there.
+    """For files of which nothing is kept, in stores that are far away: the next pieces are fetched into memory by other
+    threads, and a reader of small pieces is served from there.
 
     Parameters
     ----------
@@ -206,7 +207,6 @@ class MemoryAhead(Source):
     def __init__(self, opened: OpenFile, pace: Pace) -> None:
         self._opened = opened
         self._pace = pace
-        self._far = opened.parallel
         self._forget()
 
     def close(self) -> None:
@@ -297,7 +297,7 @@ class MemoryAhead(Source):
                 block = self._blocks.popleft()
                 used += block.end - block.begin
             if used:
-                _room.give(used)
+                room.give(used)
                 self._pace.told(used, 0)
                 self._opened.count_ahead(used, 0)
             self._look_ahead(offset, end)
@@ -305,22 +305,19 @@ class MemoryAhead(Source):
 
     def _look_ahead(self, offset: int, end: int) -> None:
         ready = self._blocks[-1].end if self._blocks else offset
-        ahead = self._pace.fixed or (max(_LEAST, self._pace.ahead(end - self._begin)) if self._far else _LEAST)
+        ahead = self._pace.fixed or max(_LEAST, self._pace.ahead(end - self._begin))
         if end - ready >= min(ahead, _LEAST):
             ready = end  # large enough to be read straight to where it is wanted
-        if ready - end >= ahead // 2 or (not self._far and ready >= end):
+        if ready - end >= ahead // 2:
             return
         goal = min(ready + ahead if self._pace.fixed else end + ahead, self._opened.length)
         while ready < goal:
             block = _Block(ready, min(ready + _UNIT, goal))
             size = block.end - block.begin
-            if not _room.take(size):
+            if not room.take(size):
                 return
-            fetch = functools.partial(self._fetch, block)
-            if not self._far:
-                fetch()
-            elif not threads.try_submit(fetch, size):
-                _room.give(size)
+            if not threads.try_submit(functools.partial(self._fetch, block), size):
+                room.give(size)
                 return
             self._blocks.append(block)
             ready = block.end
@@ -340,6 +337,6 @@ class MemoryAhead(Source):
         whole = sum(block.end - block.begin for block in self._blocks)
         self._blocks.clear()
         if whole:
-            _room.give(whole)
+            room.give(whole)
             self._pace.told(whole - unread, unread)
             self._opened.count_ahead(whole - unread, unread)

@@ -8,6 +8,7 @@ from fsspec.caching import caches
 
 from alluxiofs.errors import ConfigurationError, nearest
 from alluxiofs.fileobjects.ahead import KeptAhead, MemoryAhead, Pace
+from alluxiofs.fileobjects.buffered import Buffered
 from alluxiofs.fileobjects.source import Source
 from alluxiofs.settings import Size
 from alluxiofs.settings.conversion import convert
@@ -92,5 +93,7 @@ def source_for(
         readahead = convert(readahead, Optional[Size], "cache_options['readahead']")
     if not readahead:
         return Source(opened)
-    pace = Pace(int(readahead) if given else None)
-    return KeptAhead(opened, pace) if opened.prefetchable else MemoryAhead(opened, pace)
+    fixed = int(readahead) if given else None
+    if opened.prefetchable:
+        return KeptAhead(opened, Pace(fixed))
+    return MemoryAhead(opened, Pace(fixed)) if opened.parallel else Buffered(opened, fixed)

@@ -181,7 +181,7 @@ def test_all_files_together_hold_no_more_than_there_is_room_for(
 ) -> None:
     gc.collect()  # what other tests have left gives back its own room
     room = ahead._Room(most)
-    monkeypatch.setattr(ahead, "_room", room)
+    monkeypatch.setattr(ahead, "room", room)
     sources = [reading(False)[1] for _ in range(4)]
     least = most
     for begin in range(0, LENGTH, MIB):
