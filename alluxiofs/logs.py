@@ -7,6 +7,7 @@ the record, as far as they are known (:data:`FIELDS`).
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
 import logging
@@ -124,6 +125,13 @@ class _LateFileHandler(logging.FileHandler):
         return super()._open()
 
 
+def _name_as_ours(own: str, record: logging.LogRecord) -> bool:
+    """Have a record say the name that users know: this handler sees it first, and those of the parents after it."""
+    if record.name.startswith(own):
+        record.name = LOGGER_NAME + record.name[len(own) :]
+    return True
+
+
 def setup_logger(
     config: Union[LogConfig, str, Path, None] = None,
     level_str: Optional[str] = None,
@@ -143,7 +151,8 @@ def setup_logger(
     -------
     logging.Logger
         A child of ``alluxiofs``, the same one for equal configurations, so that each record is written once. What it
-        logs goes to the handlers of its parents, too.
+        logs goes to the handlers of its parents, too. Its records say ``alluxiofs``, those of its children
+        ``alluxiofs.…``: its own name only tells one file's logger from another's.
     """
     if not isinstance(config, LogConfig):
         path = config if file_path is None else file_path
@@ -158,6 +167,7 @@ def setup_logger(
     if not logger.handlers:
         handler = _LateFileHandler(file)
         handler.setFormatter(_FORMATTERS[config.format](_FORMAT))
+        handler.addFilter(functools.partial(_name_as_ours, logger.name))
         logger.addHandler(handler)
     return logger
 

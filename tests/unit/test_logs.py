@@ -58,6 +58,7 @@ def test_fields_are_at_the_end_of_a_line(folder: Path) -> None:
     logger = setup_logger(LogConfig(path=str(folder)))
     logger.info("a line\nand no more", extra=fields(operation="read", path='s3://b/a "b"', worker=None, seconds=0.5))
     (line,) = (folder / "alluxiofs.log").read_text("utf-8").splitlines()
+    assert " alluxiofs: a line" in line
     assert line.endswith(r'a line\nand no more [operation="read" path="s3://b/a \"b\"" seconds=0.5]')
 
 
@@ -70,8 +71,19 @@ def test_json_is_an_object_a_line(folder: Path) -> None:
     (line,) = (folder / "alluxiofs.log").read_text("utf-8").splitlines()
     found = json.loads(line)
     assert (found["level"], found["message"], found["reason"]) == ("WARNING", "could not read x", "failed")
+    assert found["logger"] == "alluxiofs", "not the name that tells one file's logger from another's"
     assert "OSError" in found["exception"]
     assert "worker" not in found, "what is not known is not there"
+
+
+def test_components_are_named_and_other_handlers_see_the_same_names(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = setup_logger(LogConfig(path=str(folder), format="json"))
+    logger.getChild("page_store").warning("is full")
+    (line,) = (folder / "alluxiofs.log").read_text("utf-8").splitlines()
+    assert json.loads(line)["logger"] == "alluxiofs.page_store"
+    assert [record.name for record in caplog.records] == ["alluxiofs.page_store"]
 
 
 def test_a_format_that_does_not_exist() -> None:
