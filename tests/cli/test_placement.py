@@ -114,3 +114,23 @@ def test_the_most_even_policy_is_recommended_that_costs_little() -> None:
     said = next(iter(recommendations(rows[:2])))
     assert "none of these" in said
     assert "made in 20 s" in said
+
+
+def test_of_policies_that_are_alike_the_one_is_recommended_that_moves_fewest_keys() -> None:
+    rows = [
+        (Case("moves others' keys", 3, 1, 1), measured(0.009, 0.5018, 0.0001)),
+        (Case("moves a few", 3, 1, 1), measured(0.0, 0.36, 0.0001)),
+        (Case("moves its own", 3, 1, 1), measured(0.02, 1 / 3, 0.05)),
+        (Case("moves its own, later", 3, 1, 1), measured(0.01, 1 / 3, 0.4)),
+    ]
+    assert next(iter(recommendations(rows))).startswith("3 workers: moves its own. ")
+    said = next(iter(recommendations(rows[:1])))
+    assert "none of these (moves others' keys: 50% of the keys move)" in said, "however even it is"
+
+
+def test_how_soon_a_policy_is_made_decides_nothing_where_nobody_notices() -> None:
+    rows = [
+        (Case("sooner", 10, 1, 1), measured(0.02, 0.1, 0.0001)),
+        (Case("more even", 10, 1, 1), measured(0.01, 0.1, 0.09)),
+    ]
+    assert next(iter(recommendations(rows))).startswith("10 workers: more even.")
