@@ -55,8 +55,8 @@ class KeptFile(ABC):
     page_size:
         Bytes a page.
     miss:
-        Counts a miss. :meth:`read` and :meth:`read_into` of the built-in stores call it, as ``count_miss``, when they find
-        nothing; a store may count otherwise, and give none.
+        Counts a miss. :meth:`read` and :meth:`read_into` of the built-in stores call it, as ``count_miss``, when they
+        find nothing; a store may count otherwise, and give none.
     """
 
     def __init__(self, key: bytes, length: int, page_size: int, miss: Callable[[], object] = _uncounted) -> None:
