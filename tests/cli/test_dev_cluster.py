@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, List
 
 import pytest
 
 from alluxiofs.testing.stand_in_workers import file_id
 from tests.cli.conftest import Command
 from tests.cli.interrupts import interrupts_are_heard
-from tests.servers import free_port
+from tests.servers import free_port, missing
 
 
 @contextlib.contextmanager
@@ -57,6 +61,55 @@ def test_workers_answer_until_they_are_interrupted(store: Path) -> None:
         assert len(errors.split()) == len(errors.splitlines()[0].split()), "to be interrupted is no failure"
     with pytest.raises(OSError, match="refused"):
         get(f"http://127.0.0.1:{port}/v1/health")
+
+
+@pytest.mark.parametrize("dialect", ["pages", "rest"])
+def test_the_doctor_finds_nothing_wrong_with_what_is_printed(command: Command, tmp_path: Path, dialect: str) -> None:
+    for number in range(4):
+        (tmp_path / f"file-{number}").write_bytes(bytes(5000))
+    with running(tmp_path, "--dialect", dialect, "--page-size", "1KB", "--load") as process:
+        lines = [process.stdout.readline().strip() for _ in range(5)]
+        words = shlex.split(lines[4][len("look at them") :])
+        assert words[:2] == ["alluxiofs", "doctor"]
+        found = command(*words[1:], "--json")
+        assert found.code == 0, found.output
+        findings = found.json()["findings"]
+        assert ("virtual nodes", "ok") in [(one["what"], one["grade"]) for one in findings]
+        complaints = [one for one in findings if one["grade"] not in ("ok", "told")]
+        # That answers take their time says how busy this machine is.
+        assert [one for one in complaints if "milliseconds" not in one.get("facts", {})] == []
+        assert f"worker_hosts={lines[1].split(None, 1)[1]}" in words
+
+
+def test_a_worker_that_dies_is_told_and_the_others_go_on(store: Path) -> None:
+    with running(store, "--workers", 3) as process:
+        addresses = [process.stdout.readline() for _ in range(7)][1].split()[1].split(",")
+        processes = _children_of(process.pid)
+        assert len(processes) == len(addresses) == 3
+        process.stderr.readline()  # that it is no production cache
+        for killed, left in zip(processes, ("2 of 3 go on", "1 of 3 go on", "none is left")):
+            for address in addresses:
+                assert get(f"http://{address}/v1/health") == b"worker is active"
+            os.kill(killed, signal.SIGKILL)
+            told = re.fullmatch(r"alluxiofs: dev-cluster: worker (\S+) has ended \(SIGKILL\): (.*)\n", _line(process))
+            assert told is not None
+            assert told[2] == left
+            addresses.remove(told[1])
+        _, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors) == (1, "")
+
+
+def _line(process: Any) -> str:
+    line: str = process.stderr.readline()
+    return line
+
+
+def _children_of(parent: int) -> List[int]:
+    if shutil.which("ps") is None:
+        missing("ps, which lists processes, is not there")
+    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
+    rows = [tuple(map(int, line.split())) for line in table.splitlines()]
+    return [pid for pid, above in rows if above == parent]
 
 
 def test_json_says_what_a_filesystem_is_to_be_told(store: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import logging
+import re
 import socket
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
 
+from alluxiofs import AlluxioFileSystem
 from alluxiofs.cli import main
 from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 from tests.servers import S3Server, free_port
@@ -89,7 +93,7 @@ def test_of_the_newer_dialect_too(doctor: Doctor, lake: Path) -> None:
         assert found["virtual nodes"]["facts"]["as_expected"] == FILES
         what, _, advice = doctor.wrong(str(lake), **{**arguments, "policy": "consistent-hash"})
         assert what == "virtual nodes"
-        assert "virtual.node.count.per.worker': 5}" in advice
+        assert "'virtual_nodes': 5}" in advice
         assert sum(cluster.requests.get(route, 0) for route in ("page", "data")) == 0, "nothing is read"
 
 
@@ -210,7 +214,28 @@ def test_another_number_of_virtual_nodes(doctor: Doctor, cluster: StandInCluster
     what, text, advice = doctor.wrong(str(lake), **told(cluster, policy="consistent-hash"))
     assert what == "virtual nodes"
     assert f"of {FILES} files" in text
-    assert f"virtual.node.count.per.worker': 5}}: {FILES} of {FILES} fit" in advice
+    assert f"'virtual_nodes': 5}}: {FILES} of {FILES} fit" in advice
+    assert "virtual.node.count.per.worker" in advice, "by which the cluster has it"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param("maglev", id="another policy"),
+        pytest.param({"name": "consistent-hash", "virtual_nodes": 2000}, id="a number that goes before options"),
+    ],
+)
+def test_the_policy_that_is_advised_is_the_right_one(
+    doctor: Doctor, cluster: StandInCluster, lake: Path, policy: Any
+) -> None:
+    what, _, advice = doctor.wrong(str(lake), **told(cluster, policy=policy))
+    assert what == "virtual nodes"
+    found = re.match(r"set policy=(\{.*?\}): ", advice)
+    assert found is not None, advice
+    advised = ast.literal_eval(found[1])
+    assert advised == {"name": "consistent-hash", "virtual_nodes": 5}
+    told_so = {one["what"]: one for one in doctor(str(lake), **told(cluster, policy=advised))}
+    assert (doctor.code, told_so["virtual nodes"]["facts"]["as_expected"]) == (0, FILES)
 
 
 def test_another_policy_than_the_clusters(doctor: Doctor, lake: Path) -> None:
@@ -241,6 +266,111 @@ def test_a_path_that_is_not_there(doctor: Doctor, lake: Path) -> None:
     assert what == "under store local"
     assert "mising" in text
     assert "no such path" in advice
+
+
+# --- what files there are -----------------------------------------------------------------------------------------
+
+
+def test_without_an_under_store_the_path_is_looked_at_through_the_workers(
+    doctor: Doctor, cluster: StandInCluster, lake: Path
+) -> None:
+    """As all other commands do with these arguments."""
+    for path, files in ((f"file://{lake}/file-3.bin", 1), (f"file://{lake}", FILES)):
+        found = {one["what"]: one for one in doctor(path, **cluster.arguments)}
+        assert doctor.code == 0
+        assert found["path"]["grade"] == "ok"
+        assert found["virtual nodes"]["facts"] == {"policy": "consistent-hash", "files": files, "as_expected": files}
+        assert "target_protocol='file'" in found["under store"]["advice"]
+    what, text, advice = doctor.wrong(f"file://{lake}/mising", **cluster.arguments)
+    assert (what, "mising" in text, "no such path" in advice) == ("path", True, True)
+
+
+def test_a_folder_of_folders(doctor: Doctor, tmp_path: Path) -> None:
+    for year in ("2024", "2025", "2026"):
+        for month in ("01", "02"):
+            folder = tmp_path / year / month
+            folder.mkdir(parents=True)
+            (folder / "part-0.bin").write_bytes(b"part" * 1000)
+    with StandInCluster(tmp_path, workers=3, page_size=4096, virtual_nodes=5) as cluster:
+        cluster.load_all()
+        for arguments in (told(cluster), cluster.arguments):
+            found = {one["what"]: one for one in doctor(f"file://{tmp_path}", **arguments)}
+            what = "under store local" if "target_protocol" in arguments else "path"
+            assert found[what]["text"].endswith(
+                "3 entries, 3 of them folders; 6 files were found, with 9 folders below"
+            )
+            assert found["virtual nodes"]["facts"]["as_expected"] == 6
+
+
+def test_folders_without_files_are_told_and_not_all_of_them_are_looked_at(doctor: Doctor, tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"folder-{number}" / "inner").mkdir(parents=True)
+    (found,) = [one for one in doctor(f"file://{tmp_path}") if one["what"] == "under store local"]
+    assert found["text"].endswith("30 entries, 30 of them folders; no file was found in 20 folders below")
+    assert "folder with files" in found["advice"]
+
+
+# --- names that workers of dialect 'pages' cannot be asked for ----------------------------------------------------
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A table as Hive lays it out."""
+    for month in range(1, 4):
+        (tmp_path / f"month={month}").mkdir()
+        (tmp_path / f"month={month}" / "part-0.parquet").write_bytes(bytes([month]) * 9000)
+    return tmp_path
+
+
+def test_a_table_of_hive_is_never_read_from_workers_of_dialect_pages(doctor: Doctor, table: Path) -> None:
+    with StandInCluster(table, workers=3, page_size=4096) as cluster:
+        cluster.load_all()
+        found = {one["what"]: one for one in doctor(f"file://{table}", **told(cluster))}
+    assert (doctor.code, found["names"]["grade"]) == (0, "warning")
+    assert found["names"]["text"].startswith("3 of 3 files are never read from workers")
+    assert "cannot be asked for a name with '=' in it" in found["names"]["text"]
+    assert all(word in found["names"]["advice"] for word in ("under store", "'rest'"))
+    assert found["names"]["facts"] == {"files": 3, "refused": 3}
+    assert found["placement"]["text"] == "not looked at: workers cannot be asked for any of the files"
+
+
+def test_of_files_of_both_kinds_those_that_can_be_are_asked_for(doctor: Doctor, table: Path) -> None:
+    for number in range(FILES):
+        (table / f"flat-{number}").write_bytes(b"flat" * 2000)
+    with StandInCluster(table, workers=3, page_size=4096) as cluster:
+        cluster.load_all()
+        found = {one["what"]: one for one in doctor(f"file://{table}", **told(cluster))}
+    assert found["names"]["facts"] == {"files": FILES + 3, "refused": 3}
+    assert found["virtual nodes"]["facts"]["as_expected"] == FILES
+
+
+def test_workers_of_dialect_rest_are_asked_for_such_names(doctor: Doctor, table: Path) -> None:
+    with StandInCluster(table, workers=3, dialect="rest") as cluster:
+        found = {one["what"]: one for one in doctor(f"file://{table}", **told(cluster))}
+    assert (doctor.code, "names" in found) == (0, False)
+    assert found["virtual nodes"]["facts"]["as_expected"] == 3
+
+
+def test_without_an_under_store_such_names_cannot_be_read_at_all(doctor: Doctor, table: Path) -> None:
+    with StandInCluster(table, workers=1, page_size=4096) as cluster:
+        what, text, advice = doctor.wrong(f"file://{table}/month=1/part-0.parquet", **cluster.arguments)
+        assert (what, "'='" in text, "target_protocol='file'" in advice) == ("path", True, True)
+        found = {one["what"]: one for one in doctor(f"file://{table}", **cluster.arguments)}
+    assert found["path"]["grade"] == "warning"
+    assert "no file was found in 3 folders below" in found["path"]["text"]
+    assert "'='" in found["path"]["text"]
+
+
+def test_reading_such_names_is_told_in_the_log_once(table: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with StandInCluster(table, workers=1, page_size=4096) as cluster:
+        fs = AlluxioFileSystem(**told(cluster), skip_instance_cache=True)
+        with caplog.at_level(logging.WARNING, logger="alluxiofs"):
+            for month in (1, 2, 3):
+                assert fs.cat_file(f"{table}/month={month}/part-0.parquet") == bytes([month]) * 9000
+        assert "page" not in cluster.requests
+    (record,) = [one for one in caplog.records if "cannot be asked for" in one.getMessage()]
+    assert record.levelno == logging.WARNING
+    assert "from the under store" in record.getMessage()
 
 
 # --- S3 -----------------------------------------------------------------------------------------------------------

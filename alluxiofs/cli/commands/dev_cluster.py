@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Any, Optional
+import json
+import shlex
+import signal
+from contextlib import suppress
+from typing import Any, Dict, Optional
 
 import click
 
-from alluxiofs.cli.failures import UsageError
+from alluxiofs.cli.failures import Code, UsageError
 from alluxiofs.cli.output import flush, write_json, write_line
 
 __all__ = ["command"]
@@ -39,7 +42,8 @@ def command(
 
     For development and tests: it is no production cache. The workers listen on the loopback interface only, and answer
     as Alluxio's do. Files are held by them after a load job (alluxiofs load), with --load, or, with the dialect rest,
-    when they are read.
+    when they are read. A worker that ends is told on the standard error, and the others go on; the exit code is 1
+    when none is left.
     """
     from alluxiofs.testing.stand_in_workers import StandInCluster
 
@@ -65,18 +69,52 @@ def command(
         else:
             _describe(cluster)
         flush()
-        threading.Event().wait()
+        _watch(cluster)
+    click.get_current_context().exit(Code.FAILED)
+
+
+def _watch(cluster: Any) -> None:
+    """Until the last worker has ended, say of each that it has."""
+    left = len(cluster.workers)
+    for worker, code in cluster.deaths():
+        left -= 1
+        address = f"{worker.worker.host}:{worker.worker.http_port}"
+        others = f"{left} of {len(cluster.workers)} go on" if left else "none is left"
+        click.echo(f"alluxiofs: dev-cluster: worker {address} has ended ({_how(code)}): {others}", err=True)
+
+
+def _how(code: int) -> str:
+    if code < 0:
+        with suppress(ValueError):  # a signal without a name here
+            return signal.Signals(-code).name
+    return f"exit code {code}"
 
 
 def _describe(cluster: Any) -> None:
-    hosts = ",".join(f"{one.host}:{one.http_port}" for one in cluster.members)
-    write_line(f"under store   {cluster.url()}")
-    write_line(f"worker_hosts  {hosts}")
+    url = cluster.url()
+    arguments = _arguments(cluster)
+    write_line(f"under store   {url}")
+    write_line(f"worker_hosts  {arguments['worker_hosts']}")
     for worker in cluster.workers:
         write_line(
             f"{worker.worker.identity}  {worker.worker.host}:{worker.worker.http_port}  {worker.kept_pages()} pages"
         )
+    words = ["alluxiofs", "doctor", url]
+    for name, value in arguments.items():
+        words += ["-o", f"{name}={value}"]
+    write_line(f"look at them  {' '.join(map(shlex.quote, words))}")
     write_line("Press Ctrl-C to end them.")
+
+
+def _arguments(cluster: Any) -> Dict[str, str]:
+    """What other commands are told of the cluster, beside what is so by default."""
+    hosts = ",".join(f"{one.host}:{one.http_port}" for one in cluster.members)
+    if cluster.arguments["transport"]["dialect"] == "rest":  # each has a data port, for which text has no place
+        ports = ("host", "http_port", "data_port")
+        hosts = json.dumps([{name: one[name] for name in ports} for one in cluster.worker_hosts])
+    scheme, _, _ = cluster.url().partition("://")
+    options = {f"options.{name}": value for name, value in cluster.arguments["options"].items()}
+    return {"target_protocol": scheme, "worker_hosts": hosts, **options}
 
 
 def _under_store(store: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional
 from alluxiofs.cli.doctor.findings import Finding, Grade
 from alluxiofs.cli.doctor.page_store import examine_page_store
 from alluxiofs.cli.doctor.placement import examine_placement
-from alluxiofs.cli.doctor.stores import Files, examine_stores
+from alluxiofs.cli.doctor.stores import Files, examine_at_workers, examine_stores
 from alluxiofs.cli.doctor.workers import Answered, examine_workers, find_workers
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def examine(fs: AlluxioFileSystem, path: Optional[str]) -> Iterator[Finding]:
     yield from find_workers(gateway, workers)
     yield from examine_workers(gateway, workers, answered)
     yield from examine_stores(gateway, path, files)
+    if path is not None and answered and not gateway.parts.mounts:
+        yield examine_at_workers(gateway, path, files)
     yield from examine_page_store(gateway)
     if workers:
         yield from examine_placement(gateway, workers, answered, files)

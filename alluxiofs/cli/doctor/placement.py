@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from alluxiofs.cli.doctor.findings import Finding, Grade
 from alluxiofs.cli.doctor.workers import Answered
-from alluxiofs.errors import AlluxioFSError
+from alluxiofs.errors import AlluxioFSError, NotSupportedError
 from alluxiofs.interfaces import Deadline, Entry, Examined, Location, Worker
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = ["examine_placement"]
 _LIMIT = 5.0
 _FILES = 12  # that are asked for: one that two workers agree on by chance says little, many say it
 _USUAL = (2000, 5, 1000, 500, 200, 100, 50, 20, 10, 1)
+_RING = "consistent-hash"
 _PAGE_SIZE = "alluxio.worker.page.store.page.size"
 _NODES = "alluxio.user.worker.selection.policy.consistent.hash.virtual.node.count.per.worker"
 _Address = Tuple[str, int]
@@ -27,8 +29,7 @@ _Holders = Dict[str, Set[_Address]]
 
 def examine_placement(gateway: Gateway, workers: List[Worker], answered: Answered, files: Files) -> Iterator[Finding]:
     """Who holds the files, and whether they are those that this configuration would ask."""
-    asked = [(location, entry) for location, entry in files if entry.size][:_FILES]
-    if not answered or not asked:
+    if not answered or not any(entry.size for _, entry in files):
         yield Finding(
             "placement",
             Grade.TOLD,
@@ -38,14 +39,28 @@ def examine_placement(gateway: Gateway, workers: List[Worker], answered: Answere
         return
     holders: _Holders = {}
     sizes: Counter[int] = Counter()
-    for location, entry in asked:
-        for worker, examined in _ask(gateway, answered, location, entry):
-            if examined.owner is not None:
-                holders.setdefault(location.url, set()).add(examined.owner)
-            elif examined.holds:
-                holders.setdefault(location.url, set()).add((worker.host, worker.http_port))
-            if examined.page_size is not None:
-                sizes[examined.page_size] += 1
+    asked: Files = []
+    refused: List[NotSupportedError] = []
+    for location, entry in _spread(files):
+        try:
+            for worker, examined in _ask(gateway, answered, location, entry):
+                if examined.owner is not None:
+                    holders.setdefault(location.url, set()).add(examined.owner)
+                elif examined.holds:
+                    holders.setdefault(location.url, set()).add((worker.host, worker.http_port))
+                if examined.page_size is not None:
+                    sizes[examined.page_size] += 1
+        except NotSupportedError as error:
+            refused.append(error)
+            continue
+        asked.append((location, entry))
+        if len(asked) == _FILES:
+            break
+    if refused:
+        yield _names(gateway, refused, len(refused) + len(asked))
+    if not asked:
+        yield Finding("placement", Grade.TOLD, "not looked at: workers cannot be asked for any of the files")
+        return
     if not holders:
         yield Finding(
             "placement",
@@ -59,6 +74,30 @@ def examine_placement(gateway: Gateway, workers: List[Worker], answered: Answere
     yield from _virtual_nodes(gateway, holders, workers)
 
 
+def _spread(files: Files) -> Iterator[Tuple[Location, Entry]]:
+    """The files that have something in them, of each folder one, then of each another …: names are alike in one."""
+    folders: Dict[str, Files] = {}
+    for location, entry in files:
+        if entry.size:
+            folders.setdefault(location.url.rpartition("/")[0], []).append((location, entry))
+    for row in itertools.zip_longest(*folders.values()):
+        yield from (one for one in row if one is not None)
+
+
+def _names(gateway: Gateway, refused: List[NotSupportedError], looked_at: int) -> Finding:
+    """Files that are there, and that workers cannot be asked for."""
+    instead = (
+        "they are read from the under store" if gateway.parts.mounts else "they cannot be read: name an under store"
+    )
+    return Finding(
+        "names",
+        Grade.WARNING,
+        f"{len(refused)} of {looked_at} files are never read from workers, such as {refused[0]}",
+        f"{instead}. Partitions as Hive names them (month=1) and names with spaces need workers of dialect 'rest'",
+        {"files": looked_at, "refused": len(refused)},
+    )
+
+
 def _ask(gateway: Gateway, answered: Answered, location: Location, entry: Entry) -> Iterator[Tuple[Worker, Examined]]:
     transport = gateway.parts.transport
     for worker, _ in answered:
@@ -66,6 +105,8 @@ def _ask(gateway: Gateway, answered: Answered, location: Location, entry: Entry)
             examined = transport.examine(
                 worker, location, entry.size, Deadline.after(min(_LIMIT, gateway.limits.timeout))
             )
+        except NotSupportedError:
+            raise  # of the name, before any worker was asked
         except (OSError, AlluxioFSError):
             continue  # the others tell enough
         if examined is not None:
@@ -115,7 +156,9 @@ def _virtual_nodes(gateway: Gateway, holders: _Holders, workers: List[Worker]) -
     else:
         nodes, fits = better
         facts["virtual_nodes"] = nodes
-        advice = f"set options={{{_NODES!r}: {nodes}}}: {fits} of {count} fit with it"
+        # As a setting of the policy, for that works whatever is set: over another policy, and over the property.
+        policy = {"name": _RING, "virtual_nodes": nodes}
+        advice = f"set policy={policy}: {fits} of {count} fit with it (the cluster's {_NODES})"
     yield Finding("virtual nodes", Grade.WRONG if fit < count / 2 or better else Grade.WARNING, text, advice, facts)
 
 
@@ -134,5 +177,5 @@ def _better(holders: _Holders, workers: List[Worker], fit: int) -> Optional[Tupl
 def _fitting_with(nodes: int, holders: _Holders, workers: List[Worker]) -> int:
     from alluxiofs import make_policy
 
-    policy = make_policy("consistent-hash", workers, virtual_nodes=nodes)
+    policy = make_policy(_RING, workers, virtual_nodes=nodes)
     return _fitting(holders, lambda url: policy.rank(url, 1)[0])

@@ -97,7 +97,8 @@ def _data_port(worker: Worker) -> Iterator[Finding]:
             "worker",
             Grade.WARNING,
             f"{worker.host}:{worker.data_port}: the data port takes no connection: {error}",
-            "set worker_data_port to what the cluster has; until then files are read page by page, which is slower",
+            "set worker_data_port to what the cluster has, or name each worker's own: worker_hosts=[{'host': …, "
+            "'http_port': …, 'data_port': …}, …]; until then files are read page by page, which is slower",
         )
 
 

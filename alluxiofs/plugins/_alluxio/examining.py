@@ -8,7 +8,7 @@ from typing import Optional, Tuple
 from alluxiofs.errors import UnavailableError
 from alluxiofs.interfaces import Deadline, Examined, Location
 from alluxiofs.plugins._alluxio.entries import parse_object
-from alluxiofs.plugins._alluxio.names import file_id, quoted
+from alluxiofs.plugins._alluxio.names import file_id, quoted, raw_path
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
 from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
@@ -19,7 +19,15 @@ __all__ = ["examine"]
 def examine(
     peer: Peer, dialect: str, location: Optional[Location], length: Optional[int], deadline: Deadline
 ) -> Examined:
-    """Ask for the worker's health, and for what tells of the file without having anything loaded."""
+    """Ask for the worker's health, and for what tells of the file without having anything loaded.
+
+    Raises
+    ------
+    NotSupportedError
+        If a worker of its dialect cannot be asked for a name like the file's. Nothing was sent then.
+    """
+    if location is not None and dialect == "pages":
+        raw_path(location.url)
     _check_health(peer, deadline)  # over a connection that may be new
     began = time.perf_counter()
     _check_health(peer, deadline)

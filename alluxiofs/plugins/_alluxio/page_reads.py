@@ -15,7 +15,7 @@ from attrs import define
 from alluxiofs.errors import BadAnswerError, NotHeldError, OtherVersionError, is_a_directory, not_found
 from alluxiofs.interfaces import Deadline, Location, Version
 from alluxiofs.plugins._alluxio.loading import LoadOnMiss
-from alluxiofs.plugins._alluxio.names import file_id, raw_path
+from alluxiofs.plugins._alluxio.names import file_id
 from alluxiofs.plugins._alluxio.page_sizes import Length, check_page_size, is_proved, wrong_page_size
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
@@ -124,9 +124,8 @@ class PageReads:
             read = _Read(peer, location, version, note, first, last, deadline)
             raise self._remembered(read, error) from error.__cause__
 
-    @staticmethod
-    def _note_on(peer: Peer, url: str) -> _Note:
-        raw_path(url)  # of a name that cannot be asked for, no version can be made sure of
+    def _note_on(self, peer: Peer, url: str) -> _Note:
+        self._dialect.path_of(url)  # of a name that cannot be asked for, no version can be made sure of
         note = _Note(f"/v1/file/{file_id(url)}/page/")
         peer.notes.put(url, note, _NOTED)
         return note

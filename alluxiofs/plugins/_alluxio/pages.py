@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import Any, Dict, Iterator, List, Optional
 
-from alluxiofs.errors import BadAnswerError, NotHeldError, UnavailableError, not_found
+from alluxiofs.errors import BadAnswerError, NotHeldError, NotSupportedError, UnavailableError, not_found
 from alluxiofs.interfaces import Deadline, Entry, Location, TransportCapabilities
+from alluxiofs.logs import fields
 from alluxiofs.plugins._alluxio.entries import child_entries, entry_of, parse_entries
 from alluxiofs.plugins._alluxio.loading import LoadOnMiss
 from alluxiofs.plugins._alluxio.names import raw_path
@@ -29,18 +32,24 @@ class PagesDialect:
         Seconds that what a worker said of a file's version is believed.
     loading:
         Starts load jobs for what is not held; ``None``: nobody does.
+    logger:
+        Told of the first name that workers cannot be asked for.
     """
 
     name = "pages"
     capabilities = TransportCapabilities()
 
-    def __init__(self, page_size: int, version_age: float, loading: Optional[LoadOnMiss]) -> None:
+    def __init__(
+        self, page_size: int, version_age: float, loading: Optional[LoadOnMiss], logger: logging.Logger
+    ) -> None:
+        self._logger = logger
+        self._untold = threading.Lock()  # who gets it is the first, and tells; nobody gives it back
         reads = PageReads(self, page_size, version_age, loading)
         self.read_into = reads.read_into
 
     def stat(self, peer: Peer, location: Location, deadline: Deadline) -> Entry:
         """One request, if the file is there."""
-        target = f"/v1/info?path={raw_path(location.url)}"
+        target = f"/v1/info?path={self.path_of(location.url)}"
         try:
             answer = peer.http.ask(peer.get(target), deadline)
         except ClosedWithoutAnswerError as error:
@@ -68,8 +77,24 @@ class PagesDialect:
     def drop(self, peer: Peer, location: Location, deadline: Deadline) -> None:
         """Nothing: there is no end point for it. Versions keep what the worker holds from being read."""
 
+    def path_of(self, url: str) -> str:
+        """:func:`raw_path`, with a warning in the log for the first name that has none: a table whose folders are
+        named as Hive does it is never read from these workers, and nothing else shows it."""
+        try:
+            return raw_path(url)
+        except NotSupportedError as error:
+            if self._untold.acquire(blocking=False):
+                more = fields(path=url, component="alluxio")
+                self._logger.warning(
+                    "%s: it and all with such names are read from the under store, where there is one, and never from "
+                    "workers; those of dialect 'rest' can be asked for every name (this is said once)",
+                    error,
+                    extra=more,
+                )
+            raise
+
     def _files(self, peer: Peer, location: Location, deadline: Deadline) -> List[Dict[str, Any]]:
-        answer = peer.http.ask(peer.get(f"/v1/files?path={raw_path(location.url)}"), deadline)
+        answer = peer.http.ask(peer.get(f"/v1/files?path={self.path_of(location.url)}"), deadline)
         return parse_entries(_success(answer, location, peer), peer.where)
 
     def _absent(self, peer: Peer, location: Location, deadline: Deadline, cause: Exception) -> Exception:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import selectors
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from alluxiofs.interfaces import Worker, WorkerIdentity
 from alluxiofs.testing.stand_in_workers._core import Core, Plan
@@ -14,7 +15,7 @@ from alluxiofs.testing.stand_in_workers._dialects import DIALECTS
 from alluxiofs.testing.stand_in_workers._master import Master, Stage
 from alluxiofs.testing.stand_in_workers._paths import Root
 from alluxiofs.testing.stand_in_workers._ports import free_ports
-from alluxiofs.testing.stand_in_workers._process import start_processes
+from alluxiofs.testing.stand_in_workers._process import WorkerProcess, start_processes
 from alluxiofs.testing.stand_in_workers._registration import etcd_key, etcd_record
 from alluxiofs.testing.stand_in_workers._remote import RemoteMaster, Served
 from alluxiofs.testing.stand_in_workers._under_store import Stored, UnderFilesystem, UnderFolder, UnderStorage
@@ -124,7 +125,8 @@ class StandInCluster:
         self._jobs_take = (job_seconds, job_rest) if master else None
         self._master: Optional[Master] = None
         self._seen_master: Any = None
-        self._processes = processes
+        self._has_processes = processes
+        self._processes: List[WorkerProcess] = []
         self._running = contextlib.ExitStack()
         self._workers: List[StandInWorker] = []
 
@@ -151,7 +153,7 @@ class StandInCluster:
         self._policy = make_policy("consistent-hash", self._members, virtual_nodes=self._plan.virtual_nodes)
         if self._jobs_take is not None:
             self._master = Master(self._plan, self._load, *self._jobs_take)
-        calls = self._processes_started() if self._processes else self._threads_started()
+        calls = self._processes_started() if self._has_processes else self._threads_started()
         self._workers = [StandInWorker(member, call, self._key_of) for member, call in zip(self._members, calls)]
         for member, call in zip(self._members, calls):
             call("meet", self._members, calls)
@@ -175,17 +177,17 @@ class StandInCluster:
             self._seen_master = RemoteMaster(served.remote)
             self._running.callback(self._master.close)
             self._running.callback(served.close)
-        processes = start_processes(self._plan, len(self._members), key)
-        for process in processes:
+        self._processes = start_processes(self._plan, len(self._members), key)
+        for process in self._processes:
             self._running.callback(process.stop)
-        remotes = [process.call() for process in processes]
+        remotes = [process.call() for process in self._processes]
         for remote in remotes:
             self._running.callback(remote.close)
         return list(remotes)
 
     def stop(self) -> None:
         """Stop them; nothing that they held is left."""
-        self._workers = []
+        self._workers, self._processes = [], []
         self._running.close()
 
     def __enter__(self) -> StandInCluster:
@@ -294,6 +296,23 @@ class StandInCluster:
         """Count from zero."""
         for worker in self._workers:
             worker.forget_record()
+
+    def deaths(self) -> Iterator[Tuple[StandInWorker, int]]:
+        """Wait for workers whose processes end by themselves (``processes=True``), until there are no more.
+
+        Yields
+        ------
+        StandInWorker, int
+            Each as it ends, with the exit code of its process; less than 0: the signal that ended it.
+        """
+        with selectors.DefaultSelector() as selector:
+            for worker, process in zip(self._workers, self._processes):
+                selector.register(process.life, selectors.EVENT_READ, (worker, process))
+            while selector.get_map():
+                for key, _ in selector.select():
+                    selector.unregister(key.fileobj)
+                    worker, process = key.data
+                    yield worker, process.code()
 
     # --- load jobs ------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, List
+from typing import IO, TYPE_CHECKING, Any, List
 
 from alluxiofs.testing.stand_in_workers._core import Core
 from alluxiofs.testing.stand_in_workers._remote import Remote, Served
@@ -49,6 +49,16 @@ class WorkerProcess:
         except EOFError as error:
             raise RuntimeError("the process of a stand-in worker ended before it could be used") from error
         return remote
+
+    @property
+    def life(self) -> IO[bytes]:
+        """What is at its end when the process is; nothing comes out of it once the process can be called."""
+        assert self._running.stdout is not None
+        return self._running.stdout
+
+    def code(self) -> int:
+        """The exit code of a process that is at its end, less than 0 for the signal that ended it."""
+        return self._running.wait(_END)
 
     def stop(self) -> None:
         """Have it end."""
