@@ -372,6 +372,7 @@ def running(upstream: S3Server) -> Iterator[OssServer]:
     front = Front(upstream, server.key, server.secret, server._sessions)
     http_server = ThreadingHTTPServer((server.host, server.port), _handler(front))
     http_server.daemon_threads = True
+    http_server.socket.listen(128)  # many connect at a time
     http_server.block_on_close = False
     thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -6,9 +6,11 @@ import gc
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any, Callable, Iterator
 from uuid import uuid4
 
+import fsspec
 import pytest
 
 from alluxiofs.errors import ConfigurationError, FileChangedError, InvalidPathError, TemporaryError
@@ -17,6 +19,7 @@ from alluxiofs.plugins.under_store_hdfs import HdfsUnderStore
 from alluxiofs.testing import make_context
 from alluxiofs.testing.guards import no_io
 from tests.servers import HdfsServer, free_port
+from tests.understores.canary import Seen
 from tests.understores.needed import needed
 
 needed("hdfs_native", "hdfs", since=(3, 9))
@@ -207,3 +210,24 @@ def ended(work: Callable[[], bool]) -> bool:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return False
+
+
+def test_secrets_are_seen_nowhere(
+    hdfs_server: HdfsServer,
+    folder: str,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """HDFS asks for none of ours: what is given in Hadoop's settings, or is in a file of tokens, stays where it is."""
+    canary, seen = "canary-7f3a91", Seen(caplog)
+    (tmp_path / "tokens").write_text(f"{canary}-token")
+    monkeypatch.setenv("HADOOP_TOKEN_FILE_LOCATION", str(tmp_path / "tokens"))
+    for user in (None, "mallory"):
+        if user is not None:
+            monkeypatch.setenv("HADOOP_USER_NAME", user)
+        options = {**hdfs_server.options, "hadoop.security.credstore.password": f"{canary}-of-{user}"}
+        made = {"target_protocol": "hdfs", "target_options": options, "skip_instance_cache": True, "retries": 0}
+        seen.use(fsspec.filesystem("alluxiofs", page_store=None, deadline=20, **made), folder)
+    assert seen.errors == 3, "what is not there, twice, and what mallory may not write"
+    seen.check(canary)
