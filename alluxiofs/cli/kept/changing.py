@@ -31,9 +31,10 @@ def for_each(
     Returns
     -------
     dict
-        How many files and pages these were, and, where all of a file's pages are meant, their bytes.
+        How many files and pages these were; where all of a file's pages are meant, their bytes as well, and how many
+        of the pages are parts of others, with the bytes of those.
     """
-    totals = {"files": 0, "pages": 0} if pinned else {"files": 0, "pages": 0, "bytes": 0}
+    totals = dict.fromkeys(("files", "pages") if pinned else ("files", "pages", "bytes", "parts", "part_bytes"), 0)
     with telling("looking"):
         for version in kept_versions(opened):
             if not chosen.takes(version) or (pinned and not version.pinned):
@@ -49,6 +50,8 @@ def for_each(
                 totals["pages"] += version.pinned if pinned else version.pages
                 if not pinned:
                     totals["bytes"] += version.size
+                    totals["parts"] += version.parts
+                    totals["part_bytes"] += version.parts_size
     chosen.tell_passed_over(session)
     return totals
 
@@ -58,5 +61,15 @@ def write_totals(done: str, totals: Dict[str, int], as_json: bool) -> None:
     if as_json:
         write_json(totals)
     else:
-        what = f"{count_text(totals['files'], 'file')}, {count_text(totals['pages'], 'page')}"
-        write_line(f"{done} {what}" + (f" ({size_text(totals['bytes'])})" if "bytes" in totals else ""))
+        write_line(f"{done} {count_text(totals['files'], 'file')}, {_pages_text(totals)}")
+
+
+def _pages_text(totals: Dict[str, int]) -> str:
+    """Pages, and beside them parts of pages, which may be the same bytes: who adds them up is not told of a file that
+    is larger than it is."""
+    if "bytes" not in totals:
+        return count_text(totals["pages"], "page")
+    parts, part_bytes = totals["parts"], totals["part_bytes"]
+    text = f"{count_text(totals['pages'] - parts, 'page')} ({size_text(totals['bytes'] - part_bytes)})"
+    more = f"{count_text(parts, 'part')} of pages ({size_text(part_bytes)})"
+    return f"{text}, {more}" if parts else text

@@ -36,6 +36,9 @@ class KeptVersion:
         How many, and their bytes.
     pinned:
         How many of them are pinned.
+    parts, parts_size:
+        How many of them are parts of pages that are kept beside whole ones, and their bytes. A part that was there
+        before its page counts as well as the page.
     """
 
     name: Optional[KeptName]
@@ -43,6 +46,8 @@ class KeptVersion:
     pages: int
     size: int
     pinned: int
+    parts: int = 0
+    parts_size: int = 0
 
     @property
     def shown(self) -> str:
@@ -65,12 +70,15 @@ def kept_versions(opened: Sequence[OpenedStore]) -> Iterator[KeptVersion]:
         key, counts = counted.popitem()
         name = _name_of(opened, key)
         keys: Tuple[Tuple[bytes, Optional[int]], ...] = ((key, None if name is None else name.page_size),)
-        if key in parts:
-            part, more = part_key(key), parts.pop(key)
-            keys = (*keys, (part, PART))
-            name = name or _name_of(opened, part)
-            counts = _Counts(counts.pages + more.pages, counts.size + more.size, counts.pinned + more.pinned)
-        yield KeptVersion(name, keys, counts.pages, counts.size, counts.pinned)
+        more = parts.pop(key, None)
+        if more is None:
+            yield KeptVersion(name, keys, counts.pages, counts.size, counts.pinned)
+            continue
+        part = part_key(key)
+        keys = (*keys, (part, PART))
+        name = name or _name_of(opened, part)
+        pages, size, pinned = counts.pages + more.pages, counts.size + more.size, counts.pinned + more.pinned
+        yield KeptVersion(name, keys, pages, size, pinned, more.pages, more.size)
 
 
 def _parts_taken_out(counted: Dict[bytes, _Counts]) -> Dict[bytes, _Counts]:

@@ -13,6 +13,7 @@ from typing import Iterator
 
 import pytest
 
+from alluxiofs.filesystem import AlluxioFileSystem
 from tests.cli.cache.conftest import PAGE, SIZES, Kept, content, write
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the page store on disk needs Linux or macOS")
@@ -80,6 +81,20 @@ def test_a_file_that_changed_a_moment_ago_is_pinned_once_it_is_settled(kept: Kep
 
 
 # --- dropping ---------------------------------------------------------------------------------------------------
+
+
+def test_parts_of_pages_are_told_apart_from_pages(kept: Kept) -> None:
+    write(kept.files / "parted", content("parted", 4 << 20))
+    fs = AlluxioFileSystem(**{**kept.arguments(), "options": {"alluxio.worker.page.store.page.size": "1MB"}})
+    with fs.open(f"{kept.files}/parted", block_size=1, cache_type="none") as file:
+        for offset in (1 << 20, 3 << 20):
+            file.seek(offset + 5)
+            file.read(10)
+        file.seek(0)
+        file.read()
+    evict = ("evict", f"{kept.url}/parted")
+    assert kept(*evict).lines == ["dropped 1 file, 4 pages (4.0M), 2 parts of pages (128K)"]
+    assert kept(*evict, "--json").json() == {"files": 0, "pages": 0, "bytes": 0, "parts": 0, "part_bytes": 0}
 
 
 def test_evict(kept: Kept) -> None:

@@ -136,6 +136,20 @@ def test_stats(kept: Kept) -> None:
     assert "hits" not in kept("stats", "--json").output.decode()
 
 
+@pytest.mark.parametrize("below", [True, False], ids=["below a prefix", "anywhere"])
+def test_ls_says_that_nothing_is_kept(kept: Kept, below: bool) -> None:
+    kept.read("one")
+    words = [f"{kept.url}/sub"] if below else []
+    if not below:
+        kept("clear", "--yes")
+        kept.store().put_note(bytes(16), b"no name")  # a store with nothing in it
+    nothing = kept("ls", *words)
+    assert (nothing.code, nothing.output) == (0, b"")
+    assert nothing.error_lines == ["alluxiofs: nothing is kept" + f" below {kept.url}/sub" * below]
+    as_json = kept("ls", "--json", *words)
+    assert (as_json.code, as_json.json(), as_json.errors) == (0, [], ""), "who reads JSON sees that the array is empty"
+
+
 def test_ls(kept: Kept) -> None:
     kept.read()
     heading, *lines = kept("ls").lines
@@ -190,7 +204,13 @@ def test_pages_of_unknown_files_are_listed_by_their_key(kept: Kept) -> None:
         "dropped 1 file, 1 page (1)"
     ]  # how old the other is is unknown
     assert list(kept.listed()) == ["None"]
-    assert kept("evict", key, "--json").json() == {"files": 1, "pages": 11, "bytes": SIZES["large"]}
+    assert kept("evict", key, "--json").json() == {
+        "files": 1,
+        "pages": 11,
+        "bytes": SIZES["large"],
+        "parts": 0,
+        "part_bytes": 0,
+    }
     assert kept.listed() == {}
 
 

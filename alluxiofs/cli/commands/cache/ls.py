@@ -10,7 +10,7 @@ from alluxiofs.cli.completing import PathType
 from alluxiofs.cli.kept.chosen import Chosen, prefix_of
 from alluxiofs.cli.kept.stores import open_stores, path_option
 from alluxiofs.cli.kept.tally import KeptVersion, kept_versions
-from alluxiofs.cli.output import as_utc, size_text, write_json_array, write_line
+from alluxiofs.cli.output import as_utc, printable, size_text, write_json_array, write_line
 from alluxiofs.cli.progress import telling
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
 
@@ -39,9 +39,12 @@ def command(session: Session, prefix: Optional[str], folders: Tuple[str, ...], a
         versions = sorted(filter(chosen.takes, kept_versions(opened)), key=_order)
     if as_json:
         write_json_array(map(_data, versions))
-    else:
+    elif versions:
         for line in _lines(versions):
             write_line(line)
+    else:
+        where = "".join(f" below {printable(one)}" for one in chosen.prefixes)
+        click.echo(f"alluxiofs: nothing is kept{where}", err=True)
 
 
 def _order(version: KeptVersion) -> Tuple[bool, str, int]:
@@ -65,10 +68,9 @@ def _data(version: KeptVersion) -> Dict[str, Any]:
 
 def _lines(versions: List[KeptVersion]) -> Iterator[str]:
     """Columns as wide as what is in them."""
-    widths = [max(map(len, cells)) for cells in zip(_HEADINGS, *map(_cells, versions))] if versions else []
+    widths = [max(map(len, cells)) for cells in zip(_HEADINGS, *map(_cells, versions))]
     for cells, shown in ((_HEADINGS, "FILE"), *((_cells(version), version.shown) for version in versions)):
-        if versions:
-            yield "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths)) + f"  {shown}"
+        yield "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths)) + f"  {shown}"
 
 
 def _cells(version: KeptVersion) -> Tuple[str, ...]:
