@@ -20,6 +20,7 @@ __all__ = ["Files", "examine_at_workers", "examine_stores"]
 _LIMIT = 20.0  # seconds: clients try several times before they give up
 _LOOKED_AT = 200  # entries of a folder that was named
 _FOLDERS, _OF_EACH = 20, 20  # that are looked at below it, and entries of each
+_ADVICE_OF_NAMES = "name the under store with {}: it can be asked for every name"
 
 Files = List[Tuple[Location, Entry]]
 
@@ -125,11 +126,14 @@ def _look(gateway: Gateway, asked: _Asked, location: Location, files: Files, wha
     below = _descend(gateway, asked, folders, files)
     text = f"{text}, {len(folders)} of them folders"
     if files:
-        return Finding(what, Grade.OK, f"{text}; {len(files)} files were found, with {below.folders} folders below")
+        return Finding(what, Grade.OK, f"{text}; {len(files)} files were found in it and {below.folders} folders below")
     text = f"{text}; no file was found in {below.folders} folders below"
     if below.failure is None:
         return Finding(what, Grade.OK, text, "name a file, or a folder with files in it")
-    return Finding(what, Grade.WARNING, f"{text}: {below.failure}", "name a file, or a folder that can be listed")
+    advice = "name a file, or a folder that can be listed"
+    if isinstance(below.failure, NotSupportedError):
+        advice = _ADVICE_OF_NAMES.format(_protocol_of(shown))
+    return Finding(what, Grade.WARNING, f"{text}: {below.failure}", advice)
 
 
 def _descend(gateway: Gateway, asked: _Asked, folders: List[Location], files: Files) -> _Below:
