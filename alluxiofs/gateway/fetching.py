@@ -31,11 +31,9 @@ class _Together:
         self._kept = kept
         self._there: Set[object] = {None}
 
-    def join(self) -> object:
-        """One more; what stands for it."""
-        member = object()
+    def join(self, member: object) -> None:
+        """One more, and what stands for it."""
         self._there.add(member)
-        return member
 
     def leave(self, member: object = None) -> None:
         """One less: without ``member`` who made the claims. To do so again does no harm."""
@@ -142,7 +140,7 @@ class FetchingFile:
 
     def _submit(self, kept: KeptVersion, need: Need, together: _Together) -> bool:
         """Have another thread fetch something; ``False`` if enough is under way."""
-        member = together.join()
+        member = object()
 
         def fetch() -> None:
             try:
@@ -151,8 +149,14 @@ class FetchingFile:
                 together.leave(member)
 
         submitted = False
+        # Whatever an interrupt leaves out of the first, the second one does.
         try:
-            submitted = threads.try_submit(fetch, need.missing(self.size))
+            try:
+                together.join(member)
+                submitted = threads.try_submit(fetch, need.missing(self.size))
+            finally:
+                if not submitted:
+                    together.leave(member)
         finally:
             if not submitted:
                 together.leave(member)

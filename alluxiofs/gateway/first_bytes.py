@@ -134,7 +134,6 @@ class Opening:
     """Which files are being opened for the first time, and which were opened before. Used by any number of threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._under_way: Dict[str, threading.Event] = {}
         # By hash: whoever shares a place with another file costs two requests, and nothing else happens.
         self._opened: Optional[bytearray] = None
@@ -153,17 +152,20 @@ class Opening:
     @contextlib.contextmanager
     def turn(self, url: str, deadline: Deadline) -> Iterator[bool]:
         """Whether this thread is the one to ask. For the others the turn begins when that one has its answer."""
-        with self._lock:
-            other = self._under_way.get(url)
-            if other is None:
-                own = self._under_way[url] = threading.Event()
-        if other is not None:
-            other.wait(deadline.remaining())
-            yield False
-            return
+        own = threading.Event()
+        # No lock, and no step outside of the ``try``: an interrupt (Ctrl-C) leaves nothing that others would wait for.
         try:
-            yield True
+            try:
+                first = self._under_way.setdefault(url, own)
+                if first is not own:
+                    first.wait(deadline.remaining())
+                yield first is own
+            finally:
+                self._end(url, own)
         finally:
-            with self._lock:
-                del self._under_way[url]
-            own.set()
+            self._end(url, own)  # again, if that was interrupted
+
+    def _end(self, url: str, own: threading.Event) -> None:
+        if self._under_way.get(url) is own:
+            self._under_way.pop(url, None)
+        own.set()

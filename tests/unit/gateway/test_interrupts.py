@@ -9,8 +9,9 @@ from types import FrameType
 from typing import Any, Callable, Iterator, List
 
 import pytest
+from attrs import evolve
 
-from alluxiofs.gateway import OpenFile
+from alluxiofs.gateway import Gateway, Limits, OpenFile
 from alluxiofs.interfaces import Claim, Deadline, KeptFile, PageStore
 from alluxiofs.pagestores.disk import DiskPageStore
 from alluxiofs.pagestores.memory import MemoryPageStore
@@ -22,7 +23,15 @@ PAGES = 8
 KEPT = 3  # so that what is missing is two runs, fetched side by side
 DATA = os.urandom(PAGES * PAGE)
 # Where the interrupts come: all that has to do with claims. What is held for a few steps by C is none of Python's.
-WATCHED = ("gateway/pages.py", "gateway/threads.py", "interfaces/claims.py", "ondisk/claims.py", "disk_file.py")
+WATCHED = (
+    "gateway/pages.py",
+    "gateway/fetching.py",
+    "gateway/first_bytes.py",
+    "gateway/threads.py",
+    "interfaces/claims.py",
+    "ondisk/claims.py",
+    "disk_file.py",
+)
 
 
 def memory(folder: Path) -> PageStore:
@@ -123,3 +132,19 @@ def test_no_claim_outlives_an_interrupt(
     assembled.store.calls.clear()
     assert read(opened) == DATA
     assert sum(call[3] for call in assembled.store.reads()) == len(DATA)
+
+
+def test_nobody_waits_for_who_was_interrupted_while_he_opened_a_file(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble()
+    assembled.store.capabilities = evolve(assembled.store.capabilities, stat_and_read=True)
+    assembled.store.put("f", DATA)
+    line = 0
+    interrupt = Interrupt(1)
+    while interrupt.came or not line:
+        line += 1
+        interrupt = Interrupt(line)
+        gateway = Gateway(assembled.gateway.parts, Limits(deadline=0.5, metadata_ttl=0.0))
+        interrupt.during(lambda: gateway.open_to_read(gateway.locate("f")))
+        with gateway.opening.turn(gateway.locate("f").url, Deadline.after(0.5)) as own:
+            assert own, f"after an interrupt at line {line}"
+    assert line > 10
