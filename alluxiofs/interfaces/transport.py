@@ -167,5 +167,10 @@ class Transport(Component, ABC):
         -------
         Examined or None
             ``None``: this transport cannot tell more than that the operations work.
+
+        Raises
+        ------
+        NotSupportedError
+            If workers cannot be asked for a file of this name; nothing was sent then.
         """
         return None
