@@ -12,7 +12,7 @@ import pytest
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._http.answers import Answer
-from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError, Target
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError, Connection, Target
 from alluxiofs.plugins._http.pool import Pool
 from tests.faults import (
     Fault,
@@ -162,6 +162,37 @@ def test_a_slow_drip_ends_with_the_deadline(server: FaultServer, pool: Pool) -> 
     with pytest.raises(DeadlineExceededError):
         ask(pool, seconds=0.5)
     assert time.monotonic() - began < 2
+
+
+def test_one_that_takes_a_long_request_bit_by_bit_ends_with_the_deadline() -> None:
+    listener, done = listen(), threading.Event()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    def take() -> None:
+        accepted, _ = listener.accept()
+        with accepted:
+            while not done.wait(0.05) and accepted.recv(1024):
+                pass
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    connection = Connection(listener.getsockname(), None, "worker", Deadline.after(0.5))
+    try:
+        with pytest.raises(DeadlineExceededError, match="takes no requests"):
+            connection.send(bytes(16 * 2**20), Deadline.after(0.5))
+    finally:
+        done.set()
+        connection.close()
+        thread.join()
+        listener.close()
+
+
+def test_a_request_over_a_connection_that_is_no_more_is_a_failure_and_no_answer() -> None:
+    with FaultServer() as server:
+        connection = Connection((server.host, server.port), None, server.host, Deadline.after(10))
+        connection.close()
+        with pytest.raises(UnavailableError):
+            connection.send(get(), Deadline.after(10))
 
 
 def test_nobody_listens(server: FaultServer) -> None:

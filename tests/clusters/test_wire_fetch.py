@@ -100,6 +100,23 @@ def test_a_whole_file_in_place_of_a_range(server: FaultServer, pool: Pool, data:
             fetch(pool, len(data) - 1, (1, said), repeatable=True)
 
 
+def test_a_known_head_is_checked_for_who_cannot_say_what_the_range_must_be(server: FaultServer, pool: Pool) -> None:
+    """Who does not know how long the file is: the whole of one as long as the range is no answer."""
+    server.route(PATH, lambda _: Reply(200, b"abc"))
+    assert fetch(pool, 3) == b"abc"
+    buffer = bytearray(3)
+    for _ in range(2):
+        with pytest.raises(BadAnswerError, match="another range"):
+            pool.fetch(
+                f"GET {PATH} HTTP/1.1\r\nhost: worker\r\nrange: bytes=7-9\r\n\r\n".encode(),
+                memoryview(buffer),
+                Deadline.after(10),
+                statuses=(200, 206),
+                check=_is("bytes 7-9/*"),
+            )
+    assert bytes(buffer) == bytes(3)
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

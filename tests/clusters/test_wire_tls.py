@@ -18,11 +18,12 @@ from tests.clusters.certificates import Authority, Certificate
 from tests.faults import FaultServer, listen
 
 DATA = bytes(range(256)) * 64
+OTHER = DATA[::-1]
 
 
-def ask(pool: Pool) -> bytes:
+def ask(pool: Pool, path: str = "/") -> bytes:
     buffer = bytearray(len(DATA))
-    pool.ask(b"GET / HTTP/1.1\r\nhost: worker\r\n\r\n", Deadline.after(10), Target(memoryview(buffer)))
+    pool.ask(f"GET {path} HTTP/1.1\r\nhost: worker\r\n\r\n".encode(), Deadline.after(10), Target(memoryview(buffer)))
     return bytes(buffer)
 
 
@@ -33,7 +34,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def tls_server(authority: Authority) -> Iterator[Callable[[Certificate], Tuple[str, int]]]:
-    """Starts a server of two answers a connection with a certificate."""
+    """Starts a server with a certificate. It answers ``/`` with data, and ``/two`` with others behind them."""
     listeners: List[socket.socket] = []
     threads: List[threading.Thread] = []
 
@@ -56,8 +57,12 @@ def tls_server(authority: Authority) -> Iterator[Callable[[Certificate], Tuple[s
                 return
             try:
                 with context.wrap_socket(bare, server_side=True) as connection:
-                    while connection.recv(65536):
-                        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(DATA) + DATA)
+                    asked = connection.recv(65536)
+                    while asked:
+                        bodies = (DATA, OTHER) if asked.startswith(b"GET /two ") else (DATA,)
+                        head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(DATA)
+                        connection.sendall(b"".join(head + body for body in bodies))
+                        asked = connection.recv(65536)
             except OSError:
                 bare.close()
 
@@ -76,6 +81,16 @@ def test_tls_with_a_certificate_that_is_trusted(
     for _ in range(5):
         assert ask(pool) == DATA
     assert pool.lost == 0, "the same connection each time"
+    pool.close()
+
+
+def test_what_came_behind_an_answer_is_not_the_next_one(
+    authority: Authority, tls_server: Callable[[Certificate], Tuple[str, int]]
+) -> None:
+    pool = Pool(tls_server(authority.certificate("127.0.0.1")), ssl.create_default_context(cafile=authority.ca), 1)
+    assert ask(pool, "/two") == DATA
+    assert ask(pool) == DATA, "what TLS has decrypted of the other answer, and nobody has taken, is given up with it"
+    assert pool.lost == 1
     pool.close()
 
 

@@ -117,12 +117,18 @@ class Connection(Incoming):
         """
         try:
             self._limit(deadline)
-            self._socket.sendall(request)
-        except TIMEOUTS as error:
+            sent = self._socket.send(request)
+            if sent != len(request):
+                # The system's limit is one of each wait: who takes it bit by bit must not outlast the deadline.
+                view = memoryview(request)
+                while sent < len(view):
+                    self._limit(deadline)
+                    sent += self._socket.send(view[sent:])
+        except (DeadlineExceededError, *TIMEOUTS) as error:
             raise DeadlineExceededError(f"{self._where} takes no requests") from error
         except ConnectionError as error:
             raise ClosedWithoutAnswerError(f"{self._where} closed the connection") from error
-        except ssl.SSLError as error:
+        except OSError as error:  # no way to the host any more, TLS …
             raise UnavailableError(f"{self._where}: {error}") from error
 
     def receive(self, deadline: Deadline, target: Optional[Target] = None, to_head: bool = False) -> Answer:

@@ -63,6 +63,8 @@ class Incoming:
         """Whether the other side has closed it meanwhile, or sent what nobody has asked for."""
         if self._begin != self._end:
             return True
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():  # decrypted: the system has given it up
+            return True
         if self._ready is not None:
             return bool(self._ready.poll(0))
         return bool(select.select([self._socket], [], [], 0)[0])

@@ -121,8 +121,8 @@ class Pool:
         view, statuses, check:
             See :class:`Target`.
         said:
-            What the answer must say of its range; with nothing it has none. One that says just that, and is like the
-            last one otherwise, is not checked.
+            What the answer must say of its range. One that says just that, and is like the last one otherwise, is not
+            checked. With nothing it has no range, and each one is checked if there is a ``check``.
 
         Returns
         -------
@@ -134,7 +134,7 @@ class Pool:
         try:
             try:
                 connection.send(request, deadline)
-                if connection.fill(view, deadline, said):
+                if (said or check is None) and connection.fill(view, deadline, said):
                     connection.check_end()
                     stays = True
                     return None
