@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
 
 from alluxiofs import AlluxioFileSystem
+from alluxiofs.errors import BadAnswerError
 from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 from tests.clusters.transports import DATA, MakeCluster, make_cluster
+from tests.faults import listen
 
 __all__ = ["make_cluster"]
 
@@ -148,6 +151,48 @@ def test_one_that_takes_no_connection_is_passed_over(make_cluster: MakeCluster, 
     cluster.in_charge("b.bin").kill()
     assert fs.pipe_file(path, b"new")
     assert (tmp_path / "b.bin").read_bytes() == b"new"
+
+
+def test_what_one_that_took_no_connection_cannot_have_done_is_not_taken_for_done(
+    make_cluster: MakeCluster, tmp_path: Path
+) -> None:
+    cluster = make_cluster("rest", workers=2)
+    fs, path = through(cluster), cluster.url("b.bin")
+    fs.info(path)
+    fs.pipe_file(cluster.url("kept.bin"), b"kept")
+    (tmp_path / "folder").mkdir()
+    for name in ("folder", "none"):
+        cluster.recover()
+        cluster.in_charge(name).kill()
+        if name == "folder":
+            with pytest.raises(FileExistsError):
+                fs.mkdir(cluster.url("folder"))
+        else:
+            with pytest.raises(FileNotFoundError):
+                fs.gateway.move(fs.gateway.locate(cluster.url("none")), fs.gateway.locate(cluster.url("kept.bin")))
+    assert (tmp_path / "kept.bin").read_bytes() == b"kept"
+
+
+def test_one_that_says_that_it_is_written_and_did_not_take_it_has_failed() -> None:
+    listener = listen()
+
+    def lie() -> None:
+        with listener.accept()[0] as accepted:
+            accepted.recv(100)
+            accepted.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        # What was sent, and was not taken, resets the connection.
+
+    thread = threading.Thread(target=lie)
+    thread.start()
+    fs = AlluxioFileSystem(
+        skip_instance_cache=True,
+        worker_hosts=f"127.0.0.1:{listener.getsockname()[1]}",
+        transport={"name": "alluxio", "dialect": "rest"},
+    )
+    with pytest.raises(BadAnswerError, match="did not take it"):
+        fs.pipe_file("file:///b.bin", b"new" * 2**23)
+    thread.join()
+    listener.close()
 
 
 def test_who_refuses_is_heard(make_cluster: MakeCluster) -> None:

@@ -9,7 +9,14 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Callable, Iterator, List, Optional, Tuple, Type
 
-from alluxiofs.errors import DeadlineExceededError, NotSupportedError, UnavailableError, exists, is_a_directory
+from alluxiofs.errors import (
+    BadAnswerError,
+    DeadlineExceededError,
+    NotSupportedError,
+    UnavailableError,
+    exists,
+    is_a_directory,
+)
 from alluxiofs.interfaces import Context, Deadline, Entry, Location, Target, UnderStore, Version, Worker, Writer
 from alluxiofs.interfaces.transport import AskWorkers
 from alluxiofs.plugins._alluxio.names import file_id, quoted
@@ -179,16 +186,20 @@ class StorageBehindWorkers(UnderStore):
             if silent:
                 raise NotSupportedError("nobody else is asked")
             peer = self._peer_of(worker, deadline)
-            asked.append(peer)
             # Of its own: it is closed in the middle if something goes wrong, and kept ones are for reads.
             connection = Connection(peer.http.address, self._tls(), peer.host, deadline)
+            asked.append(peer)  # one that took no connection has made no change
             try:
-                _send(connection, peer, target, body, deadline)
+                cut = _send(connection, peer, target, body, deadline)
                 try:
-                    _check(connection.receive(deadline), name, peer)
+                    answer = connection.receive(deadline)
                 except TimeoutError as error:
                     silent.append(error)
                     raise
+                _check(answer, name, peer)
+                if cut is not None:
+                    message = f"{peer.where} says that it has all of {name}, and did not take it"
+                    raise BadAnswerError(message) from cut
             except done:
                 if len(asked) == 1:
                     raise
@@ -232,11 +243,13 @@ def _named(name: str) -> str:
     return f"{file_id(name)}?ufsFullPath={quoted(name)}"
 
 
-def _send(connection: Connection, peer: Peer, target: str, body: Optional[Spool], deadline: Deadline) -> None:
-    """Send a request; without an error also where a worker takes no more of it, for it may say why."""
+def _send(
+    connection: Connection, peer: Peer, target: str, body: Optional[Spool], deadline: Deadline
+) -> Optional[UnavailableError]:
+    """Send a request. Where a worker takes no more of it that is returned, not raised: it may say why."""
     if body is None:
         connection.send(peer.post(target), deadline)
-        return
+        return None
     try:
         connection.send(peer.post_in_chunks(target), deadline)
         for block in body.blocks():
@@ -247,8 +260,9 @@ def _send(connection: Connection, peer: Peer, target: str, body: Optional[Spool]
                 connection.send(b"\r\n", deadline)
                 deadline.moved(len(piece))
         connection.send(b"0\r\n\r\n", deadline)
-    except UnavailableError:
-        pass
+    except UnavailableError as error:
+        return error
+    return None
 
 
 def _check(answer: Answer, name: str, peer: Peer) -> None:
