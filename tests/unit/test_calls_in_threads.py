@@ -70,6 +70,18 @@ def test_a_thread_with_nothing_to_do_ends_in_a_while_and_the_next_call_has_anoth
     assert threads.run(lambda: 7, soon()) == 7
 
 
+def test_where_the_system_has_no_thread_to_give_no_place_is_lost() -> None:
+    threads, before = Threads(limit=1), threading.stack_size(2**47)  # more than there are addresses
+    try:
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="start new thread"):
+                threads.run(int, Deadline.after(0.5))
+    finally:
+        threading.stack_size(before)
+    assert threads.run(lambda: 7, soon()) == 7
+    threads.close()
+
+
 def test_closing_ends_threads_and_calls_go_on_to_be_made() -> None:
     threads = Threads(limit=1)
     first = threads.run(threading.current_thread, soon())

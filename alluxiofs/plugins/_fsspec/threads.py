@@ -6,6 +6,7 @@ import contextlib
 import os
 import queue
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from typing import Any, Callable, Deque, Optional, Tuple, TypeVar
@@ -39,7 +40,8 @@ class Threads:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._renew()
+        self.renew()
+        _of_this_process.add(self)
 
     def run(self, call: Callable[[], T], deadline: Deadline, destination: Optional[Destination] = None) -> T:
         """What ``call`` returns, or :class:`~alluxiofs.errors.DeadlineExceededError`; it goes on then.
@@ -60,19 +62,26 @@ class Threads:
     def start(self, call: Callable[[], T], deadline: Deadline) -> Future[T]:
         """Begin ``call``; :func:`~alluxiofs.plugins._fsspec.waiting.result` waits for what it returns. The deadline is
         for the place to do it in."""
-        if self._process != os.getpid():
-            self._renew()
         if not self._places.acquire(timeout=deadline.wait()):
             raise DeadlineExceededError("an earlier call to the same client has not come back")
-        future: Future[T] = Future()
         try:
-            jobs = self._idle.pop()
-        except IndexError:
-            jobs = _Jobs()
-            work = _Work(jobs, self._idle, self._places)
-            threading.Thread(target=work.run, name="alluxiofs-under-store", daemon=True).start()
+            jobs = self._waiting()
+        except BaseException:  # the system has no thread to give, or somebody has interrupted this
+            self._places.release()
+            raise
+        future: Future[T] = Future()
         jobs.put((future, call))
         return future
+
+    def _waiting(self) -> queue.SimpleQueue[_Job]:
+        """The calls of a thread that waits for one; of a new one if there is none."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            jobs: queue.SimpleQueue[_Job] = _Jobs()
+            work = _Work(jobs, self._idle, self._places)
+            threading.Thread(target=work.run, name="alluxiofs-under-store", daemon=True).start()
+            return jobs
 
     def close(self) -> None:
         """Have the threads that wait for a call end at once, and not in a while."""
@@ -80,9 +89,8 @@ class Threads:
             while True:
                 self._idle.pop().put(None)
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """Begin anew: a forked child has none of its parent's threads."""
-        self._process = os.getpid()
         self._places = threading.BoundedSemaphore(self._limit)
         self._idle: Deque[queue.SimpleQueue[_Job]] = deque()
 
@@ -135,3 +143,16 @@ class _Work:
         """Be there for the next call before the caller knows of this one: it may be the one who calls next."""
         self._idle.append(self._jobs)
         self._places.release()
+
+
+_of_this_process: weakref.WeakSet[Threads] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """At once, and not at the first call: a child may make its first two side by side."""
+    for threads in list(_of_this_process):
+        threads.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
