@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -144,7 +145,8 @@ def test_nobody_waits_for_who_was_interrupted_while_he_opened_a_file(assemble: C
         line += 1
         interrupt = Interrupt(line)
         gateway = Gateway(assembled.gateway.parts, Limits(deadline=0.5, metadata_ttl=0.0))
-        interrupt.during(lambda: gateway.open_to_read(gateway.locate("f")))
-        with gateway.opening.turn(gateway.locate("f").url, Deadline.after(0.5)) as own:
+        location = gateway.locate("f")
+        interrupt.during(functools.partial(gateway.open_to_read, location))
+        with gateway.opening.turn(location.url, Deadline.after(0.5)) as own:
             assert own, f"after an interrupt at line {line}"
     assert line > 10
