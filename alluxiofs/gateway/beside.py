@@ -14,6 +14,7 @@ __all__ = ["Beside"]
 _MOST = 64
 _FEWEST = 16
 _UNPROVEN = 64  # that may wait to be of use where none has been so far: looking for so many takes some 2 ms
+_MOST_UNPROVEN = 4096  # the same where many have been: each is remembered by its URL
 _SKIPPED = 2  # looks in a directory before any is read along: who opens a file or two needs no others
 _PAUSE = 16  # looks without any, after too many that were of no use
 _DIRECTORIES = 256
@@ -57,11 +58,12 @@ class Beside:
         if place.pause:
             place.pause -= 1
             return 0
-        if len(place.waiting) >= _UNPROVEN + place.used:
+        most = min(_UNPROVEN + place.used, _MOST_UNPROVEN)
+        if len(place.waiting) >= most:
             waiting = [url for url in place.waiting if not self._was_used(url)]
             place.used += len(place.waiting) - len(waiting)
             place.waiting = waiting
-            if len(waiting) >= _UNPROVEN + place.used:
+            if len(waiting) >= min(_UNPROVEN + place.used, _MOST_UNPROVEN):
                 place.pause = _PAUSE
                 return 0
         place.under_way = True

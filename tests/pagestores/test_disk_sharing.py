@@ -143,7 +143,7 @@ def test_processes_that_are_killed_at_any_moment_leave_nothing_to_repair(
     for victim in victims:
         victim.kill()
         victim.communicate()
-    hits, corrupt, _ = map(int, steady.communicate(timeout=100)[0].split()[1:])
+    hits, corrupt, _ = map(int, steady.communicate(timeout=300)[0].split()[1:])
     assert (steady.returncode, corrupt) == (0, 0)
     assert hits > 0
     store = make_disk_store(CAPACITY)

@@ -125,3 +125,16 @@ def test_what_is_of_use_is_read_in_larger_steps() -> None:
         if told[-1]:
             beside.done("d", ["url"] * told[-1])
     assert max(told) == told[-1] == 64
+
+
+def test_however_many_were_of_use_few_are_remembered() -> None:
+    asked: List[str] = []
+    beside = Beside(lambda url: not asked.append(url))  # type: ignore[func-returns-value]  # each is asked for, and used
+    most = 0
+    for _ in range(2000):
+        number = beside.number("d")
+        most = max(most, len(asked))
+        asked.clear()
+        if number:
+            beside.done("d", ["url"] * number)
+    assert 64 < most < 5000
