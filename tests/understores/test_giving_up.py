@@ -44,3 +44,25 @@ def test_clearing_up_is_not_waited_for_for_long(
         behind.close()
     assert get(store, old) == b"old"
     store.close()
+
+
+@pytest.mark.parametrize("protocol", SERVERS)
+def test_a_file_that_a_write_has_failed_of_is_given_up(request: pytest.FixtureRequest, protocol: str) -> None:
+    server = request.getfixturevalue(SERVERS[protocol])
+    store, bucket = make_store(protocol, server.options), f"test-{uuid4().hex[:12]}"
+    store.make_directory(bucket, soon())
+    old = put(store, f"{bucket}/file", b"old")
+    with FaultProxy(server.host, server.port) as proxy:
+        behind = make_store(protocol, server.options_at(f"http://{proxy.host}:{proxy.port}"))
+        made, block = behind.create(old.name), memoryview(bytes(4 * MIB))
+        proxy.fault(status(403), method="POST")  # the beginning of an upload
+        with pytest.raises(PermissionError):
+            for _ in range(20):
+                made.write(block)
+        with pytest.raises(ValueError, match="given up"):
+            made.write(block)
+        with pytest.raises(ValueError, match="committed once"):
+            made.commit()
+        behind.close()
+    assert get(store, old) == b"old"
+    store.close()

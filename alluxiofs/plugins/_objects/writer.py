@@ -67,17 +67,11 @@ class ObjectWriter(Writer):
         if self._ended:
             raise ValueError("write to a file that was committed or given up")
         view = data.cast("B") if data.nbytes else data
-        self._size += len(view)
-        if not self._in_parts and self._size > self._whole:
-            self._in_parts = True
-            self._send_held()
-        while view:
-            room = self._room - self._part.tell()
-            if not room:  # only now: the last part is not empty
-                self._turn()
-                continue
-            self._part.write(view[:room])
-            view = view[room:]
+        try:
+            self._take(view)
+        except BaseException:  # a part may be lost: without it there is no file
+            self.abort()
+            raise
 
     def commit(self) -> None:
         if self._ended:
@@ -126,6 +120,19 @@ class ObjectWriter(Writer):
     def _wait(self) -> Deadline:
         """For one request; for all of them together when it is given up."""
         return self._giving_up or one_wait(self, self._timeout)
+
+    def _take(self, view: memoryview) -> None:
+        self._size += len(view)
+        if not self._in_parts and self._size > self._whole:
+            self._in_parts = True
+            self._send_held()
+        while view:
+            room = self._room - self._part.tell()
+            if not room:  # only now: the last part is not empty
+                self._turn()
+                continue
+            self._part.write(view[:room])
+            view = view[room:]
 
     def _turn(self) -> None:
         self._held.append(self._part)
