@@ -170,15 +170,20 @@ class MetadataCache:
         most = self._capacity // 2
         weight = _place(url) + _POINTER * len(listing)
         if weight + LEAST * len(listing) > most:
-            return  # to weigh a hundred thousand entries takes as long as to make them
-        for entry in listing:
-            weight += weight_of(entry)
-            if weight > most:
-                return
+            weight += LEAST * len(listing)  # to weigh a hundred thousand entries takes as long as to make them
+        else:
+            for entry in listing:
+                weight += weight_of(entry)
+                if weight > most:
+                    break
         with self._lock:
-            if self.epoch(url) == epoch:
-                self._listings.put(url, self._until(until), listing, weight)
-                self._make_room()
+            if self.epoch(url) != epoch:
+                return
+            if weight > most:
+                self._listings.pop(url)  # what was said before is not so any more
+                return
+            self._listings.put(url, self._until(until), listing, weight)
+            self._make_room()
 
     def put_children(
         self, urls: Sequence[str], entries: Sequence[Entry], changes: int, until: Optional[float] = None

@@ -89,8 +89,10 @@ def test_what_this_process_has_forgotten_is_not_believed(process: Process) -> No
     forgotten = other.gateway.locate(FILES[5])
     other.gateway.forget(forgotten)
     read(other, FILES[:5])
-    assert other.gateway.metadata.entry(other.gateway.locate(FILES[6]).url) is not None
-    assert other.gateway.metadata.entry(forgotten.url) is None
+    entry, locate = other.gateway.metadata.entry, other.gateway.locate
+    # One of them may be forgotten along with it: these things are told apart by 1,024 hashes.
+    assert any(entry(locate(name).url) is not None for name in FILES[6:12])
+    assert entry(forgotten.url) is None
 
 
 def test_what_others_were_told_with_other_credentials_is_not_believed(process: Process) -> None:

@@ -126,3 +126,14 @@ def test_the_description_shows_it(assemble: Callable[..., Assembled]) -> None:
     assembled.store.put("f", b"x")
     assembled.data("f")
     assert 0 < assembled.gateway.describe()["metadata"]["bytes"] < 2000
+
+
+def test_a_listing_that_finds_no_room_leaves_no_older_one_to_be_believed() -> None:
+    cache = MetadataCache(1000.0, 64 * 1024)
+    for longer in (50, 1000):
+        cache.put_listing("d", (Entry("d/1", "file", 1),), cache.epoch("d"))
+        assert cache.listing("d") is not None
+        listing = tuple(Entry(f"d/{number}-{'x' * 1000}", "file", number) for number in range(longer))
+        cache.put_listing("d", listing, cache.epoch("d"))
+        assert cache.listing("d") is None
+    assert cache.weight() == 0
