@@ -35,6 +35,7 @@ DOCUMENTS = [
     "docs/page-store.md",
     "docs/plugins.md",
     "docs/quickstart.md",
+    "docs/sizing.md",
 ]
 
 
