@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FileWriter"]
 
+_NEAR = 64 * 2**10  # bytes from which on a call of the operating system costs less than a copy
+
 _DROPPED = "%r was opened for writing and %s: nothing of it was written; use `with`, or close it"
 
 
@@ -40,7 +42,8 @@ class FileWriter(AlluxioFile):
     mode:
         ``"wb"`` anew, ``"ab"`` to the end, ``"xb"`` anew where nothing is.
     block_size:
-        Bytes that are collected before they are handed to the under store's writer.
+        Bytes that are collected before they are handed to the under store's writer. Unless told, a store on this
+        machine gets them as they come, but for small pieces.
     autocommit:
         ``False``: closing does not make the file appear, :meth:`commit` does.
     size_hint:
@@ -65,6 +68,7 @@ class FileWriter(AlluxioFile):
         self._committed = False
         self._collected = bytearray()
         gateway = fs.gateway
+        self._enough = min(self.blocksize, _NEAR) if block_size is None and gateway.near(location) else self.blocksize
         if mode == "ab":
             self.loc = _length(fs, location)
             self._writer = gateway.append(location)
@@ -84,9 +88,9 @@ class FileWriter(AlluxioFile):
                 return 0
             # What is not in one piece in memory has to be made so first.
             with given.cast("B") if given.c_contiguous else memoryview(given.tobytes()) as view:
-                if len(self._collected) + count > self.blocksize:
+                if len(self._collected) + count > self._enough:
                     self._hand_on_collected()
-                if count >= self.blocksize:
+                if count >= self._enough:
                     self._hand_on(view)
                 else:
                     self._collected += view

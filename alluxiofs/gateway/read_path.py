@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Dict, Optional, Set
+from typing import Any, Callable, Dict, Optional, Set, TypeVar
 
 from alluxiofs.errors import (
+    BadAnswerError,
     FileChangedError,
     NotSupportedError,
     is_a_directory,
@@ -23,6 +24,8 @@ from alluxiofs.gateway.reading import OpenFile
 from alluxiofs.interfaces import Deadline, Entry, Location, Version
 
 __all__ = ["ReadPath"]
+
+T = TypeVar("T")
 
 
 class ReadPath(Looking):
@@ -147,23 +150,42 @@ class ReadPath(Looking):
     def fetch(self, location: Location, version: Version, offset: int, view: memoryview) -> None:
         """Fill ``view`` over the wire: from the workers in their rank, then from the under store."""
 
-        def question(side: Side, deadline: Deadline) -> None:
+        def read(side: Side, deadline: Deadline) -> None:
             worker, transport = side.worker, self.parts.transport
             if worker is None and transport.capabilities.workers:
                 self.store_of(location).read_into(location.name, version, offset, view, deadline)
             else:
                 transport.read_into(worker, location, version, offset, view, deadline)
+
+        self._fetch(location, len(view), read)
+
+    def fetch_bytes(self, location: Location, version: Version, offset: int, size: int) -> bytes:
+        """The same as an object of its own, from an under store that no workers stand before."""
+        store = self.store_of(location)
+
+        def read(_side: Side, deadline: Deadline) -> bytes:
+            data = store.read(location.name, version, offset, size, deadline)
+            if len(data) != size:
+                raise BadAnswerError(f"{location.url}: {len(data)} of {size} bytes at {offset}")
+            return data
+
+        return self._fetch(location, size, read)
+
+    def _fetch(self, location: Location, size: int, read: Callable[[Side, Deadline], T]) -> T:
+        def question(side: Side, deadline: Deadline) -> T:
+            answer = read(side, deadline)
             with self._counting:
-                self._counted["bytes_from_under_stores" if worker is None else "bytes_from_workers"] += len(view)
+                self._counted["bytes_from_under_stores" if side.worker is None else "bytes_from_workers"] += size
+            return answer
 
         deadline = self.new_deadline()
         try:
-            self.line.ask(
+            return self.line.ask(
                 "read",
                 self._sides(location, "read", deadline),
                 question,
                 about=location.url,
-                size=len(view),
+                size=size,
                 known_to_exist=self._under_store_decides(location),
                 deadline=deadline,
             )
@@ -184,6 +206,13 @@ class ReadPath(Looking):
         if self.parts.transport.capabilities.workers or mount is None:
             return True
         return mount.store.capabilities.parallel_ranges and mount.store.capabilities.remote
+
+    def near(self, location: Location) -> bool:
+        """Whether files come straight from this machine, which has all of a range at once."""
+        mount = self.locations.mount_of(location)
+        if self.parts.transport.capabilities.workers or mount is None:
+            return False
+        return not mount.store.capabilities.remote
 
     # --- about itself -----------------------------------------------------------------------------------------
 

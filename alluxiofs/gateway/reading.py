@@ -40,6 +40,7 @@ class OpenFile:
         "_in_parts",
         "_kept_read",
         "_lock",
+        "_near",
         "_page_size",
         "_piece",
         "_pinned",
@@ -63,6 +64,7 @@ class OpenFile:
         self._piece: Optional[Piece] = None
         self._size = pinned.size
         self._page_size = pinned.gateway.page_size
+        self._near = pinned.kept is None and pinned.gateway.near(pinned.location)
         self._kept_read = pinned.kept.pages.read if pinned.kept is not None else _nothing_kept
 
     @property
@@ -227,6 +229,15 @@ class OpenFile:
 
     def _read(self, offset: int, size: int) -> bytes:
         wanted = max(0, min(size, self._size - offset))
+        if self._near and wanted and self._piece is None and self._generation == threads.forks:
+            pinned = self._pinned
+            try:
+                return pinned.gateway.fetch_bytes(pinned.location, pinned.entry.version, offset, wanted)
+            except FileChangedError:
+                pinned.gateway.forget(pinned.location)
+                if self._served_in != _NEVER:
+                    raise
+                # Nobody has seen anything of it yet: what follows meets the change, too, and opens it anew.
         room = Room(offset, wanted)
         if self._fill(offset, room.whole, room):
             return room.data()

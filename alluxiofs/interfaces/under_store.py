@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Iterator, Mapping, Optional, Tuple
 
@@ -214,6 +215,14 @@ class UnderStore(Component, ABC):
         BadAnswerError
             For a body that is short, long or of another range.
         """
+
+    def read(self, name: str, version: Version, offset: int, size: int, deadline: Deadline) -> bytes:
+        """The bytes that :meth:`read_into` would fill a view of ``size`` with, as an object of their own; raises the
+        same. For a store that has them so already: then no memory is cleared first to be filled."""
+        holder = io.BytesIO(bytes(size))  # its buffer is handed out, and back, without a copy
+        with holder.getbuffer() as view:
+            self.read_into(name, version, offset, view, deadline)
+        return holder.getvalue()
 
     # --- writing; a store that cannot leaves these as they are --------------------------------------------------
 

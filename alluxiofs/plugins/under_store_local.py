@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import sys
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional, TypeVar
 
 from alluxiofs.errors import (
     BadAnswerError,
@@ -33,6 +33,8 @@ except ImportError:  # Windows
     grp = pwd = None  # type: ignore[assignment]
 
 __all__ = ["LocalUnderStore"]
+
+T = TypeVar("T")
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _OPTIONS = COMMON_OPTIONS | {"auto_mkdir"}
@@ -103,13 +105,10 @@ class LocalUnderStore(UnderStore):
                     yield _entry(below, found, is_link=child.is_symlink(), tells_size=told)
 
     def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
-        descriptor = os.open(name, _READ)
-        try:
-            _check_version(name, version, os.fstat(descriptor))
-            _fill(descriptor, name, offset, view)
-            _check_version(name, version, os.fstat(descriptor))
-        finally:
-            os.close(descriptor)
+        _of_version(name, version, lambda descriptor: _fill(descriptor, name, offset, view))
+
+    def read(self, name: str, version: Version, offset: int, size: int, deadline: Deadline) -> bytes:
+        return _of_version(name, version, lambda descriptor: _read(descriptor, name, offset, size))
 
     # --- writing ----------------------------------------------------------------------------------------------
 
@@ -314,6 +313,42 @@ def _check_version(name: str, version: Version, found: os.stat_result) -> None:
         raise is_a_directory(name)
     if version.same_as(_version(found)) is False:
         raise FileChangedError("the file has changed since it was opened", name)
+
+
+def _of_version(name: str, version: Version, read: Callable[[int], T]) -> T:
+    """What is read of an open file, if it is of this version.
+
+    It is looked at once, after the read: what was another version before is another one still, for no time of change
+    is ever had twice.
+    """
+    descriptor = os.open(name, _READ)
+    try:
+        try:
+            found = read(descriptor)
+        finally:  # also of what could not be read: of a file that has become shorter that is what matters
+            _check_version(name, version, os.fstat(descriptor))
+        return found
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, name: str, offset: int, size: int) -> bytes:
+    data = _read_at(descriptor, size, offset)
+    if len(data) == size:
+        return data
+    rest = bytearray(size - len(data))  # a call gives two GiB at most; or the file has ended
+    with memoryview(rest) as view:
+        _fill(descriptor, name, offset + len(data), view)
+    return data + rest
+
+
+def _read_by_seeking(descriptor: int, size: int, offset: int) -> bytes:
+    """For systems without ``pread``."""
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+_read_at = os.pread if hasattr(os, "pread") else _read_by_seeking
 
 
 def _fill_in_place(descriptor: int, name: str, offset: int, view: memoryview) -> None:

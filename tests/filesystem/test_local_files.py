@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import fsspec
 import pytest
@@ -88,3 +88,42 @@ def test_a_child_forked_while_threads_read_reads_on(tmp_path: Path, page_store: 
             stop.set()
             for reader in readers:
                 reader.join()
+
+
+@pytest.mark.parametrize("how", ["longer", "shorter", "other bytes", "replaced", "gone", "a directory"])
+@pytest.mark.parametrize("into", [False, True], ids=["bytes", "buffer"])
+def test_what_is_not_the_version_that_was_opened_is_never_given_out(tmp_path: Path, how: str, into: bool) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"A" * 3_000_000)
+    changes: Dict[str, List[Callable[[], object]]] = {
+        "longer": [lambda: path.write_bytes(b"A" * 3_000_001)],
+        "shorter": [lambda: path.write_bytes(b"A" * 1_500_000)],
+        "other bytes": [lambda: path.write_bytes(b"B" * 3_000_000)],
+        "replaced": [path.unlink, lambda: path.write_bytes(b"B" * 3_000_000)],
+        "gone": [path.unlink],
+        "a directory": [path.unlink, path.mkdir],
+    }
+    buffer = bytearray(1_000_000)
+    with _fs(None).open(str(path)) as file:
+        assert file.read(1_000_000) == b"A" * 1_000_000
+        before = path.stat().st_ctime_ns
+        clock = tmp_path / "clock"
+        clock.touch()
+        while clock.stat().st_ctime_ns <= before:  # the clock that stamps files ticks now and then
+            os.utime(clock)
+        for change in changes[how]:
+            change()
+        expected = {"gone": FileNotFoundError, "a directory": IsADirectoryError}.get(how, FileChangedError)
+        with pytest.raises(expected):
+            file.readinto(buffer) if into else file.read(1_000_000)
+
+
+def test_large_pieces_are_in_the_file_that_is_to_be_before_the_next_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    with _fs(None).open(str(path), "wb") as file:
+        for number in range(1, 4):
+            file.write(bytes(1_000_000))
+            (partial,) = tmp_path.iterdir()
+            assert partial.stat().st_size == number * 1_000_000
+            assert not path.exists()
+    assert path.stat().st_size == 3_000_000
