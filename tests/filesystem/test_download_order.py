@@ -29,9 +29,10 @@ def test_of_two_plain_names_the_first_is_the_local_one(files: AlluxioFileSystem,
         assert files.download(first, second) is True
         assert (source.read_bytes(), target.read_bytes()) == (b"data", b"data")
     by_name: Dict[str, Any] = {"lpath": str(target)}
-    for call in (lambda: files.download(rpath=str(source), **by_name), lambda: files.download(str(source), **by_name)):
+    for by_position in ((), (str(source),)):  # the second as fsspec's documentation writes it
         target.write_bytes(b"old")
-        assert call() is True  # the second as fsspec's documentation writes it
+        more = {} if by_position else {"rpath": str(source)}
+        assert files.download(*by_position, **more, **by_name) is True
         assert (source.read_bytes(), target.read_bytes()) == (b"data", b"data")
 
 

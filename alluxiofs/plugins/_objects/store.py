@@ -289,7 +289,8 @@ class ObjectStore(UnderStore):
             raise exists(name)
 
     def move(self, source: str, target: str, deadline: Deadline) -> None:
-        """Copy, then remove: all is there before anything is gone here."""
+        """Copy, then remove what was copied: all is there before anything is gone here, and what others put below the
+        directory meanwhile stays."""
         entry = self.stat(source, deadline)
         if source == target:
             return
@@ -299,9 +300,18 @@ class ObjectStore(UnderStore):
             return
         if f"{target}/".startswith(f"{source}/"):
             raise OSError(errno.EINVAL, "a directory cannot be moved into itself", source)
-        for file in self.list(source, deadline, recursive=True):
-            self._copy(file, target + file.name[len(source) :], deadline)
-        self.remove_directory(source, deadline, recursive=True)
+        bucket, key = self._split(source)
+        copied: List[str] = []
+        for item in self._listed(Keys(bucket, f"{key}/" if key else ""), deadline):
+            if isinstance(item, Entry):
+                if item.size or not item.name.endswith("/"):  # what only marks a directory is no content
+                    self._copy(item, target + item.name[len(source) :], deadline)
+                copied.append(self._split(item.name)[1])
+        for start in range(0, len(copied), _KEYS_AT_ONCE):
+            self._remove_keys(bucket, copied[start : start + _KEYS_AT_ONCE], deadline)
+        if not key:
+            self._remove_bucket(bucket, deadline)
+        self._forget(source)
 
     def copy(self, source: str, target: str, deadline: Deadline, preserve: bool = True) -> None:
         entry = self.stat(source, deadline)
