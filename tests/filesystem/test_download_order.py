@@ -29,11 +29,12 @@ def test_of_two_plain_names_the_first_is_the_local_one(files: AlluxioFileSystem,
         assert files.download(first, second) is True
         assert (source.read_bytes(), target.read_bytes()) == (b"data", b"data")
     by_name: Dict[str, Any] = {"lpath": str(target)}
-    for by_position in ((), (str(source),)):  # the second as fsspec's documentation writes it
-        target.write_bytes(b"old")
-        more = {} if by_position else {"rpath": str(source)}
-        assert files.download(*by_position, **more, **by_name) is True
-        assert (source.read_bytes(), target.read_bytes()) == (b"data", b"data")
+    target.write_bytes(b"old")
+    assert files.download(rpath=str(source), **by_name) is True
+    assert (source.read_bytes(), target.read_bytes()) == (b"data", b"data")
+    target.write_bytes(b"old")
+    assert files.download(str(source), **by_name) is True  # as fsspec's documentation writes it
+    assert (source.read_bytes(), target.read_bytes()) == (b"data", b"data")
 
 
 def test_what_is_not_found_in_one_order_and_is_there_in_the_other_is_told(
