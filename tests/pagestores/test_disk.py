@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, List
 
 import pytest
 
@@ -51,6 +52,28 @@ def test_nothing_is_made_before_the_first_page_is_kept(make_disk_store: MakeDisk
     store.counters()
     store.describe()
     assert not folder.exists()
+
+
+def test_a_store_that_another_thread_makes_between_two_looks_is_there(
+    make_disk_store: MakeDiskStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_disk_store()
+    look = os.path.lexists
+    looks: List[str] = []
+
+    def seldom_fast(path: str) -> bool:
+        found = look(path)
+        if not found and not looks:
+            looks.append(path)
+            other = threading.Thread(target=keep, args=(store.file(key_of(1), PAGE), 0))
+            other.start()
+            other.join()
+        return found
+
+    monkeypatch.setattr(os.path, "lexists", seldom_fast)
+    keep(store.file(key_of(0), PAGE), 0)
+    assert looks == [str(folder / LAYOUT)]
+    assert all(read_whole(store.file(key_of(number), PAGE), 0) for number in range(2))
 
 
 def test_files_and_folders_are_for_their_owner_only(make_disk_store: MakeDiskStore, tmp_path: Path) -> None:

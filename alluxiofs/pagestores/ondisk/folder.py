@@ -172,7 +172,10 @@ class Folder:
 
     def _make(self) -> Optional[Files]:
         if self._made:
-            raise FileNotFoundError(errno.ENOENT, "the folder is gone", self.layout)
+            found = self.files()  # another thread may have made it since this one looked
+            if found is None:
+                raise FileNotFoundError(errno.ENOENT, "the folder is gone", self.layout)
+            return found
         missing, path = [], self.path
         while not os.path.isdir(path):
             missing.append(path)
