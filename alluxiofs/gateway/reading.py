@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from typing import TYPE_CHECKING, Optional, Tuple
 
@@ -13,6 +12,7 @@ from alluxiofs.gateway.keeping import PART
 from alluxiofs.gateway.pages import PinnedFile
 from alluxiofs.gateway.room import Room
 from alluxiofs.interfaces import Entry, Location, Version
+from alluxiofs.interfaces.memory import NewBytes
 
 if TYPE_CHECKING:
     from alluxiofs.gateway.read_path import ReadPath
@@ -221,7 +221,7 @@ class OpenFile:
 
     def _read_kept(self, offset: int, size: int) -> Optional[bytes]:
         wanted = max(0, min(size, self._size - offset))
-        holder = io.BytesIO(bytes(wanted))
+        holder = NewBytes(wanted)
         with holder.getbuffer() as view:
             if not self._current().fill_kept(offset, view):
                 return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from alluxiofs.interfaces.memory import NewBytes
 
 __all__ = ["Room"]
 
@@ -26,8 +26,7 @@ class Room:
         self._offset = self._begin = offset
         self._end = offset + size
         self._size = size
-        # A bytes object filled in place: BytesIO hands its buffer out, and back, without a copy.
-        self._holder = io.BytesIO(bytes(size))
+        self._holder = NewBytes(size)
         self.whole = self._holder.getbuffer()
         """All of it: what is read, as long as it was not widened."""
 
@@ -48,7 +47,7 @@ class Room:
         out before are not of the room any more."""
         before, first = self.whole, self._begin
         self._begin, self._end = min(begin, self._begin), max(end, self._end)
-        self._holder = io.BytesIO(bytes(self._end - self._begin))
+        self._holder = NewBytes(self._end - self._begin)
         self.whole = self._holder.getbuffer()
         if not empty:
             self.part(first, first + len(before))[:] = before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Iterator, Mapping, Optional, Tuple
 
@@ -11,6 +10,7 @@ from attrs import define
 
 from alluxiofs.errors import NotSupportedError
 from alluxiofs.interfaces.component import Component, Context, Deadline
+from alluxiofs.interfaces.memory import NewBytes
 from alluxiofs.interfaces.values import Entry, Version
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class UnderStore(Component, ABC):
     def read(self, name: str, version: Version, offset: int, size: int, deadline: Deadline) -> bytes:
         """The bytes that :meth:`read_into` would fill a view of ``size`` with, as an object of their own; raises the
         same. For a store that has them so already: then no memory is cleared first to be filled."""
-        holder = io.BytesIO(bytes(size))  # its buffer is handed out, and back, without a copy
+        holder = NewBytes(size)
         with holder.getbuffer() as view:
             self.read_into(name, version, offset, view, deadline)
         return holder.getvalue()

@@ -17,11 +17,6 @@ from alluxiofs.testing.stand_in_workers import StandInCluster
 from tests.servers import program
 from tests.telemetry.test_prometheus import page, series
 
-# Python 3.13.0 complains of a BytesIO that is collected together with a view of it.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <_io.BytesIO:pytest.PytestUnraisableExceptionWarning"
-)
-
 _RULES = Path(__file__).parents[2] / "contrib" / "monitoring" / "rules"
 _HELD, _COLD = 6, 3
 _STEP = "30s"

@@ -104,8 +104,6 @@ def read_ahead(opened: OpenFile) -> bytes:
     return opened.read(0, len(DATA))
 
 
-# The buffer of a read that was interrupted may go before the views of it do, which Python 3.13 tells of.
-@pytest.mark.filterwarnings("ignore:.*BytesIO:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("read", [read_all, read_ahead])
 def test_no_claim_outlives_an_interrupt(
     assemble: Callable[..., Assembled], make_store: Callable[[], PageStore], read: Callable[[OpenFile], bytes]

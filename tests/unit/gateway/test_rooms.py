@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 import weakref
 from typing import Any, Callable, List, Tuple
 
@@ -132,3 +133,15 @@ def test_a_room_gives_what_is_read_while_somebody_holds_a_part_of_it() -> None:
     data = room.data()
     held[:] = bytes(128)
     assert data == DATA[36:86]
+
+
+def test_what_a_read_that_failed_has_left_is_collected_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: List[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    for _ in range(10):
+        room = Room(0, 100)
+        left: List[Any] = [room.part(0, 100), room]
+        left.append(left)
+        del room, left
+        gc.collect()
+    assert told == []
