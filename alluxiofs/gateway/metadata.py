@@ -30,11 +30,13 @@ class _Process:
         self._caches: weakref.WeakSet[MetadataCache] = weakref.WeakSet()
         self._forgotten = [-math.inf] * _EPOCHS
         self._cleared = -math.inf
-        self.reset_lock()
-
-    def reset_lock(self) -> None:
-        """In a forked child a thread that does not exist may hold it."""
         self._lock = threading.Lock()
+
+    def begin_in_child(self) -> None:
+        """In a forked child threads that do not exist may hold any of the locks."""
+        self._lock = threading.Lock()
+        for cache in list(self._caches):
+            cache.begin_in_child()
 
     def add(self, cache: MetadataCache) -> None:
         with self._lock:
@@ -60,7 +62,7 @@ class _Process:
 
 _process = _Process()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_process.reset_lock)
+    os.register_at_fork(after_in_child=_process.begin_in_child)
 
 
 def forgotten_since(url: str, moment: float) -> bool:
@@ -122,13 +124,22 @@ class MetadataCache:
     def __init__(self, ttl: float, capacity: int) -> None:
         self._ttl = ttl
         self._capacity = capacity
-        self._lock = threading.Lock()
-        self._entries: _Table[Entry] = _Table()
-        self._listings: _Table[Tuple[Entry, ...]] = _Table()
         self._epochs = [0] * _EPOCHS
         self._clears = 0
         self._changes = 0
+        self._begin()
         _process.add(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: _Table[Entry] = _Table()
+        self._listings: _Table[Tuple[Entry, ...]] = _Table()
+
+    def begin_in_child(self) -> None:
+        """In a forked child: who was changing this is not there, and what he has left half done is not believed."""
+        self._begin()
+        self._clears += 1
+        self._changes += 1
 
     def epoch(self, url: str) -> int:
         """What :meth:`put_entry` and :meth:`put_listing` must be told, read before the source is asked."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from typing import Any, Callable, Optional
 
 import pytest
 
 from alluxiofs.errors import PageStoreError
+from alluxiofs.gateway.metadata import MetadataCache
 from alluxiofs.interfaces import KeptFile, Location
 from alluxiofs.pagestores.memory import MemoryPageStore
 from alluxiofs.settings.types import Size
@@ -32,6 +36,31 @@ def test_own_writes_are_read_back_at_once(assemble: Callable[..., Assembled]) ->
         assembled.gateway.stat(location)
     with pytest.raises(FileNotFoundError):
         assembled.gateway.list(assembled.gateway.locate("d"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_writes_though_the_parent_was_forgetting_something(assemble: Callable[..., Assembled]) -> None:
+    assembled = assemble(metadata_ttl=1000.0)
+    others = MetadataCache(1000.0, 2**20)  # of another filesystem of this process
+    busy, over = threading.Event(), threading.Event()
+
+    def forget() -> None:
+        with others._lock:
+            busy.set()
+            over.wait(30)
+
+    thread = threading.Thread(target=forget)
+    thread.start()
+    busy.wait(30)
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # nobody else would end it
+        write(assembled, "f", b"of the child")
+        os._exit(0)
+    over.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_move_is_seen_at_both_ends(assemble: Callable[..., Assembled]) -> None:
