@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import weakref
 from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional
@@ -249,3 +250,12 @@ def _instruments_of(provider: Any) -> _Instruments:
         if found is None:
             found = _by_provider[provider] = _Instruments(provider)
         return found
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # a thread that is only the parent's may have it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
 import pickle
 import random
+import signal
 import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
@@ -226,3 +228,34 @@ def test_pages_stay_in_one_folder_whatever_the_working_directory(
     assert list(elsewhere.iterdir()) == []
     assert fs.cat_file(local.path("file")) == DATA
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("held", ["writers", "telemetry"])
+def test_a_forked_child_waits_for_no_lock_that_a_thread_of_its_parent_has(held: str) -> None:
+    if held == "telemetry":
+        pytest.importorskip("opentelemetry.metrics")
+    module = importlib.import_module(
+        {"writers": "alluxiofs.plugins._fsspec.writers", "telemetry": "alluxiofs.plugins.telemetry_otel"}[held]
+    )
+    lock = module.CollectingWriter._one_at_a_time if held == "writers" else module._lock
+    busy, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            busy.set()
+            over.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    busy.wait(30)
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # nobody else would end it
+        telemetry = "otel" if held == "telemetry" else None
+        fs = fsspec.filesystem("alluxiofs", target_protocol="memory", telemetry=telemetry, skip_instance_cache=True)
+        fs.pipe_file("/of-the-child", b"x")
+        os._exit(0)
+    over.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Optional
@@ -163,3 +164,11 @@ class CollectingWriter(BufferedWriter):
 
     def _discard(self) -> None:
         self._blocks = bytearray()
+
+
+def _after_fork() -> None:
+    CollectingWriter._one_at_a_time = threading.Lock()  # a thread that is only the parent's may have it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
