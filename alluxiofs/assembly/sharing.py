@@ -92,7 +92,7 @@ class Shared:
         for component in unused:
             try:
                 component.close()
-            except Exception as error:
+            except Exception as error:  # whatever a plugin's raises: the others are closed all the same
                 more = fields(component=component.name, reason="failed")
                 component.context.logger.warning("%r could not be closed", component.name, exc_info=error, extra=more)
 

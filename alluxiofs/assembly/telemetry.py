@@ -32,7 +32,7 @@ class JoinedTelemetry(Telemetry):
         for member in self._members:
             try:
                 member.record_call(call)
-            except Exception as error:
+            except Exception as error:  # here and below: a plugin that fails at telling is dropped, and no read fails
                 self._drop(member, error)
 
     def record_event(self, event: Event) -> None:

@@ -59,7 +59,7 @@ def _run(words: List[str], session: Session) -> int:
         return Code.FAILED
     except click.ClickException as error:
         return _misused(error)
-    except Exception as error:
+    except Exception as error:  # the last resort of a command: told in a line, with --debug as a traceback
         session.failures.tell(error)
         return session.failures.code
     return code if isinstance(code, int) else Code.OK
