@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import pkgutil
 
-_MODULES = (
+import alluxiofs
+
+_OTHERS = (
     "fsspec.implementations.cached",
     "fsspec.implementations.local",
     "s3fs",
@@ -13,16 +16,17 @@ _MODULES = (
     "pyarrow.dataset",
     "pyarrow.fs",
     "pyarrow.parquet",
-    "alluxiofs.filesystem",
-    "alluxiofs.assembly",
-    "alluxiofs.plugins.under_store_s3",
-    "alluxiofs.pagestores.tiered",
-    "alluxiofs.pagestores.disk",
-    "alluxiofs.pagestores.memory",
     "benchmarks.processes",
     "benchmarks.work",
 )
+_NOT_USED = ("alluxiofs.__main__", "alluxiofs.cli", "alluxiofs.testing")
+# What is imported at the first need is imported here too: who measures reads does not measure the compiler.
+_OWN = [
+    module.name
+    for module in pkgutil.walk_packages(alluxiofs.__path__, "alluxiofs.")
+    if not module.name.startswith(_NOT_USED)
+]
 
-for _module in _MODULES:
-    with contextlib.suppress(ImportError):  # PyArrow is needed by some benchmarks only, and they say so
+for _module in (*_OTHERS, *_OWN):
+    with contextlib.suppress(ImportError):  # what an extra brings, or PyArrow: the benchmarks that need it say so
         importlib.import_module(_module)

@@ -134,7 +134,8 @@ class KeptAhead(Source):
         if sent:
             self._sent.append((begin, self._ready, sent))
         # What was refused may be had a little later.
-        self._trigger = max(self._ready - ahead // 2, end + 1) if self._ready >= min(goal, length) else end + page
+        enough = self._ready >= min(goal, length)
+        self._trigger = max(self._ready - ahead + _step(ahead), end + 1) if enough else end + page
 
     def _settle(self, position: int, gone: bool = False) -> None:
         """Count what was fetched ahead and has been read by now or, as the reader is ``gone``, never will be."""
@@ -146,6 +147,12 @@ class KeptAhead(Source):
         if used or wasted:
             self._pace.told(used, wasted)
             self._opened.count_ahead(used, wasted)
+
+
+def _step(ahead: int) -> int:
+    """Bytes that must be missing of what is to be ahead before they are sent for: few, or the way to the store is empty
+    while the reader uses up what has come; not too few, for each time is a request."""
+    return min(_UNIT, ahead // 2)
 
 
 class _Room:
@@ -308,7 +315,7 @@ class MemoryAhead(Source):
         ahead = self._pace.fixed or max(_LEAST, self._pace.ahead(end - self._begin))
         if end - ready >= min(ahead, _LEAST):
             ready = end  # large enough to be read straight to where it is wanted
-        if ready - end >= ahead // 2:
+        if ready - end > ahead - _step(ahead):
             return
         goal = min(ready + ahead if self._pace.fixed else end + ahead, self._opened.length)
         while ready < goal:

@@ -82,14 +82,20 @@ class FetchingFile:
         if kept is None or end <= offset or not self.gateway.keeper.keeping:
             return end, 0
         wanted = self._pages_of(offset, end)
-        missing = sorted(set(wanted).difference(kept.pages.held(wanted)))
+        at_once = max(1, _UNIT_AHEAD // self._page_size)
         sent = 0
-        for run in runs_of(missing, max(1, _UNIT_AHEAD // self._page_size)):
-            begin, stop = run.start * self._page_size, min(run.stop * self._page_size, self.size)
-            _, size_sent = self._send_for(kept, run, [(begin, stop)], exact=False)
-            if size_sent is None:
-                return max(offset, begin), sent
-            sent += size_sent
+        for first in range(wanted.start, wanted.stop, at_once):
+            unit = wanted[first - wanted.start :][:at_once]
+            # A reader comes again and again while enough is under way: what is kept is looked up when there is room.
+            if not threads.has_room(len(unit) * self._page_size):
+                return max(offset, first * self._page_size), sent
+            missing = set(unit).difference(kept.pages.held(unit))
+            for run in runs_of(sorted(missing), at_once):
+                begin, stop = run.start * self._page_size, min(run.stop * self._page_size, self.size)
+                _, size_sent = self._send_for(kept, run, [(begin, stop)], exact=False)
+                if size_sent is None:
+                    return max(offset, begin), sent
+                sent += size_sent
         return end, sent
 
     def fetch_chunks(self, chunks: Sequence[Chunk]) -> None:
@@ -134,7 +140,7 @@ class FetchingFile:
         """What a range needs of these pages, in pieces for a request each."""
         runs = runs_of(sorted(pages.intersection(self._pages_of(begin, end))), max(1, _UNIT_AHEAD // self._page_size))
         bounds = [(max(begin, run.start * self._page_size), min(end, run.stop * self._page_size)) for run in runs]
-        parts = None if self.kept is None else self.kept.parts()
+        parts = None if self.kept is None or not exact else self.kept.parts()
         needs = [need_of(run, self._page_size, self.size, *each, parts, exact) for run, each in zip(runs, bounds)]
         return [need for need in needs if need.missing(self.size)]
 

@@ -7,7 +7,7 @@ import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, Dict, List, Optional, Sequence
 
-__all__ = ["forks", "run_all", "try_submit"]
+__all__ = ["forks", "has_room", "run_all", "try_submit"]
 
 _THREADS = 16  # each may hold a unit in memory
 # What nobody waits for yet has threads of its own: it never stands before what somebody does wait for, and leaves
@@ -41,6 +41,12 @@ forks = 0
 """How many forks lie between the first process and this one: differs from a parent's, in its child."""
 
 
+def has_room(size: int) -> bool:
+    """Whether a task that nobody waits for, and that fetches so many bytes, would be run."""
+    ahead = tuple(_process.ahead.values())
+    return not ahead or (len(ahead) < _TASKS_AHEAD and sum(ahead) + size <= _BYTES_AHEAD)
+
+
 def try_submit(task: Callable[[], None], size: int) -> bool:
     """Run a task that nobody waits for on another thread; ``False`` if enough of those are under way.
 
@@ -53,9 +59,7 @@ def try_submit(task: Callable[[], None], size: int) -> bool:
     """
     process, running = _process, object()
     try:
-        ahead = tuple(process.ahead.values())
-        # Threads that look at the same time may be a few more.
-        if ahead and (len(ahead) >= _TASKS_AHEAD or sum(ahead) + size > _BYTES_AHEAD):
+        if not has_room(size):  # threads that look at the same time may be a few more
             return False
         process.ahead[running] = size
         future = process.executor("ahead", _THREADS_AHEAD).submit(contextvars.copy_context().run, task)
