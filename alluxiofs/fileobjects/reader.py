@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import operator
 import sys
+from operator import index
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError
@@ -166,8 +166,9 @@ class FileReader(AlluxioFile):
         ValueError
             For a place before the beginning.
         """
-        self._check_open()
-        offset = operator.index(offset)
+        if self.closed:  # not by the method for it: readers of small pieces seek before each of them
+            raise closed_error(self.path)
+        offset = index(offset)
         if whence == 0:
             position = offset
         elif whence == 1:

@@ -145,7 +145,7 @@ class OpenFile:
             stop = start + size
             if stop <= self._page_size and offset + size <= self._size:
                 in_parts = self._in_parts
-                if index in in_parts:
+                if in_parts and index in in_parts:
                     data = self._read_part(offset, size)
                     if data is not None:
                         return data
