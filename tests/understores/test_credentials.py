@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
-from urllib.parse import parse_qs
 from uuid import uuid4
 
 import fsspec
@@ -20,9 +18,10 @@ from alluxiofs.plugins.under_store_oss import OssUnderStore
 from alluxiofs.testing import make_context
 from alluxiofs.testing._files import content, get, put, soon
 from alluxiofs.testing.guards import at_once
-from tests.faults import FaultProxy, FaultServer, Reply, Request, status
+from tests.faults import FaultProxy, FaultServer, Request, status
 from tests.oss_front import OssServer, Session
 from tests.servers import GcsServer, S3Server
+from tests.understores.accounts import service_account, tokens_of_accounts
 from tests.understores.failing import make_store
 from tests.understores.needed import needed
 
@@ -238,27 +237,6 @@ def test_s3_credentials_of_the_environment_are_put_right(
 
 
 # --- GCS: the key file that the environment names, put right while fsspec keeps the filesystem ---------------------
-
-
-def service_account(name: str, token_uri: str, file: Path) -> str:
-    """Where the key of a service account is."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    key = rsa.generate_private_key(65537, 2048).private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-    account = {"type": "service_account", "project_id": "test", "client_email": name, "private_key": key.decode()}
-    file.write_text(json.dumps({**account, "token_uri": token_uri}))
-    return str(file)
-
-
-def tokens_of_accounts(request: Request) -> Reply:
-    """A token service: one account is gone, the others have tokens of their names."""
-    assertion = parse_qs(request.body.decode())["assertion"][0].split(".")[1]
-    account = json.loads(base64.urlsafe_b64decode(assertion + "=="))["iss"]
-    said = {"access_token": f"token-of-{account}", "expires_in": 3600, "token_type": "Bearer"}
-    gone = account == "gone"
-    return Reply(400 if gone else 200, json.dumps({"error": "invalid_grant"} if gone else said).encode())
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

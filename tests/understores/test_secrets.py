@@ -15,11 +15,11 @@ from alluxiofs.testing._files import soon
 from tests.faults import FaultProxy, FaultServer, status
 from tests.oss_front import OssServer
 from tests.servers import GcsServer, S3Server
+from tests.understores.accounts import service_account, tokens_of_accounts
 from tests.understores.canary import Seen
 from tests.understores.failing import make_store
 from tests.understores.needed import needed
 from tests.understores.obstore_gcs_front import xml_front
-from tests.understores.test_credentials import service_account, tokens_of_accounts
 
 needed("gcsfs", "gcs")
 needed("ossfs", "oss")

@@ -1,0 +1,33 @@
+"""Service accounts of Google, and the service that gives tokens for their keys."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from tests.faults import Reply, Request
+
+__all__ = ["service_account", "tokens_of_accounts"]
+
+
+def service_account(name: str, token_uri: str, file: Path) -> str:
+    """Where the key of a service account is."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    key = rsa.generate_private_key(65537, 2048).private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    account = {"type": "service_account", "project_id": "test", "client_email": name, "private_key": key.decode()}
+    file.write_text(json.dumps({**account, "token_uri": token_uri}))
+    return str(file)
+
+
+def tokens_of_accounts(request: Request) -> Reply:
+    """A token service: one account is gone, the others have tokens of their names."""
+    assertion = parse_qs(request.body.decode())["assertion"][0].split(".")[1]
+    account = json.loads(base64.urlsafe_b64decode(assertion + "=="))["iss"]
+    said = {"access_token": f"token-of-{account}", "expires_in": 3600, "token_type": "Bearer"}
+    gone = account == "gone"
+    return Reply(400 if gone else 200, json.dumps({"error": "invalid_grant"} if gone else said).encode())
