@@ -17,6 +17,7 @@ __all__ = ["ATTEMPTS", "DiskFile", "VerifyingFile"]
 
 _Content = TypeVar("_Content", bound=Sized)
 ATTEMPTS = 3  # to read what goes, and comes again, meanwhile
+_MOST_UNREAD = 256  # pages that were looked up, and may be read next
 
 
 class DiskFile(KeptFile):
@@ -94,7 +95,9 @@ class DiskFile(KeptFile):
                 unseen.append(index)
         if unseen:
             found_now = self._store.which_are_kept(self, unseen)
-            self._unread = found_now
+            if len(self._unread) > _MOST_UNREAD:
+                self._unread = {}
+            self._unread.update(found_now)
             there += found_now
         return there
 
