@@ -6,7 +6,7 @@ from typing import Optional
 
 from alluxiofs.interfaces import Deadline, Entry, UnderStore
 
-__all__ = ["ODD_NAMES", "below", "content", "get", "put", "soon"]
+__all__ = ["ODD_NAMES", "below", "content", "get", "get_bytes", "put", "soon"]
 
 ODD_NAMES = (
     "with space",
@@ -59,6 +59,12 @@ def get(store: UnderStore, entry: Entry, start: int = 0, stop: Optional[int] = N
     target = bytearray((entry.size if stop is None else stop) - start)
     store.read_into(entry.name, entry.version, start, memoryview(target), soon())
     return bytes(target)
+
+
+def get_bytes(store: UnderStore, entry: Entry) -> bytes:
+    """The whole of the version that an entry has, as the store itself makes the ``bytes`` object."""
+    assert entry.size is not None
+    return store.read(entry.name, entry.version, 0, entry.size, soon())
 
 
 def content(size: int, seed: int = 1) -> bytes:

@@ -94,6 +94,14 @@ class ReadingContract:
                 store.read_into(name, entry.version, start, memoryview(around)[1:-1], soon())
                 assert bytes(around) == b"\xee" + data[start:stop] + b"\xee"
 
+    def test_bytes_of_their_own_are_those_of_the_file(self, store: UnderStore, files: Dict[str, bytes]) -> None:
+        for name, data in files.items():
+            version, size = store.stat(name, soon()).version, len(data)
+            for start, stop in ((0, size), (0, size // 2), (size // 3, size), (size, size)):
+                got = store.read(name, version, start, stop - start, soon())
+                assert type(got) is bytes, "what is read belongs to whoever asked, and nobody changes it"
+                assert got == data[start:stop]
+
     def test_several_threads_read_what_is_there(self, store: UnderStore, files: Dict[str, bytes]) -> None:
         def task(name: str) -> Callable[[], bytes]:
             return lambda: get(store, store.stat(name, soon()))
@@ -119,6 +127,7 @@ class ReadingContract:
             lambda: store.stat(none, soon()),
             lambda: list(store.list(none, soon())),
             lambda: store.read_into(none, version, 0, memoryview(bytearray(1)), soon()),
+            lambda: store.read(none, version, 0, 1, soon()),
         ):
             with pytest.raises(FileNotFoundError) as caught:
                 look()

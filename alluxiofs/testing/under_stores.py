@@ -19,7 +19,7 @@ from alluxiofs.errors import (
 )
 from alluxiofs.interfaces import Component, Deadline, UnderStore
 from alluxiofs.testing._appends import AppendContract
-from alluxiofs.testing._files import ODD_NAMES, content, get, put, soon
+from alluxiofs.testing._files import ODD_NAMES, content, get, get_bytes, put, soon
 from alluxiofs.testing._reading import ReadingContract
 from alluxiofs.testing._stat_and_read import StatAndReadContract
 from alluxiofs.testing.components import ComponentContract
@@ -143,16 +143,18 @@ class UnderStoreContract(AppendContract, StatAndReadContract, ReadingContract, C
             return
         new = put(store, f"{root}/file", b"new content")
         assert new.version.canonical() != old.version.canonical()
-        with pytest.raises(FileChangedError):
-            get(store, old)
-        assert get(store, new) == b"new content"
+        for read in (get, get_bytes):
+            with pytest.raises(FileChangedError):
+                read(store, old)
+            assert read(store, new) == b"new content"
 
     @pytest.mark.parametrize("data", [b"short", b"longer than it was"])
     def test_a_file_of_another_size_is_not_read_as_the_old(self, store: UnderStore, root: str, data: bytes) -> None:
         old = put(store, f"{root}/file", b"0123456789")
         put(store, f"{root}/file", data)
-        with pytest.raises(FileChangedError):
-            get(store, old)
+        for read in (get, get_bytes):
+            with pytest.raises(FileChangedError):
+                read(store, old)
 
     def test_what_is_gone_is_not_found(self, store: UnderStore, root: str) -> None:
         entry = put(store, f"{root}/gone", b"x" * 10)
@@ -160,6 +162,7 @@ class UnderStoreContract(AppendContract, StatAndReadContract, ReadingContract, C
         for look in (
             lambda: store.stat(entry.name, soon()),
             lambda: get(store, entry),
+            lambda: get_bytes(store, entry),
             lambda: list(store.list(entry.name, soon())),
             lambda: store.remove(entry.name, soon()),
             lambda: store.remove_directory(entry.name, soon()),
@@ -179,6 +182,8 @@ class UnderStoreContract(AppendContract, StatAndReadContract, ReadingContract, C
             store.stat(entry.name, over)
         with pytest.raises(DeadlineExceededError):
             store.read_into(entry.name, entry.version, 0, memoryview(bytearray(10)), over)
+        with pytest.raises(DeadlineExceededError):
+            store.read(entry.name, entry.version, 0, 10, over)
 
     # --- listing ------------------------------------------------------------------------------------------------
 

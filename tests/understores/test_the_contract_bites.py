@@ -11,6 +11,7 @@ import pytest
 from alluxiofs.interfaces import Deadline, Entry, Target, UnderStore, Version, Writer
 from alluxiofs.plugins.under_store_local import LocalUnderStore
 from alluxiofs.testing import make_context
+from alluxiofs.testing._files import content, put
 from alluxiofs.testing.under_stores import UnderStoreContract
 
 
@@ -22,6 +23,23 @@ class _IgnoresTheVersion(LocalUnderStore):
 class _ReadsOneByteOff(LocalUnderStore):
     def read_into(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
         super().read_into(name, version, max(0, offset - 1), view, deadline)
+
+
+class _GivesOtherBytes(LocalUnderStore):
+    def read(self, name: str, version: Version, offset: int, size: int, deadline: Deadline) -> bytes:
+        return super().read(name, version, 0, size, deadline)
+
+
+class _GivesWhatMayChange(LocalUnderStore):
+    def read(self, name: str, version: Version, offset: int, size: int, deadline: Deadline) -> bytes:
+        return bytearray(super().read(name, version, offset, size, deadline))  # type: ignore[return-value] the mistake
+
+
+class _GivesAnyVersion(LocalUnderStore):
+    def read(self, name: str, version: Version, offset: int, size: int, deadline: Deadline) -> bytes:
+        with Path(name).open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
 
 
 class _LosesAnEntry(LocalUnderStore):
@@ -137,6 +155,8 @@ CASES: List[Any] = [
     (_ReadsTheBeginning, "test_what_a_file_is_and_its_bytes_come_together", (10, 5, True)),
     (_IgnoresTheVersion, "test_another_content_of_the_same_size_is_another_version", ()),
     (_IgnoresTheVersion, "test_a_file_of_another_size_is_not_read_as_the_old", (b"longer than it was",)),
+    (_GivesAnyVersion, "test_another_content_of_the_same_size_is_another_version", ()),
+    (_GivesAnyVersion, "test_a_file_of_another_size_is_not_read_as_the_old", (b"short",)),
     (_ReadsOneByteOff, "test_many_threads_read_one_file", ()),
     (_LosesAnEntry, "test_a_long_listing_is_complete", ()),
     (_Climbs, "test_a_path_does_not_leave_the_root", ("../" * 40 + "x",)),
@@ -156,6 +176,15 @@ def test_a_broken_store_is_found(kind: Type[UnderStore], promise: str, arguments
     store = kind(Target("file"), kind.Settings(), make_context())
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         getattr(UnderStoreContract(), promise)(store, str(tmp_path), *arguments)
+
+
+@pytest.mark.parametrize("kind", [_GivesOtherBytes, _GivesWhatMayChange])
+def test_a_store_that_gives_other_bytes_than_it_fills_a_view_with(kind: Type[UnderStore], tmp_path: Path) -> None:
+    store = kind(Target("file"), kind.Settings(), make_context())
+    files = {str(tmp_path / "file"): content(1000)}
+    put(store, str(tmp_path / "file"), content(1000))
+    with pytest.raises(AssertionError):
+        UnderStoreContract().test_bytes_of_their_own_are_those_of_the_file(store, files)
 
 
 @pytest.mark.parametrize("from_end", [False, True])
