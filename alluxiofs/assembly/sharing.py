@@ -7,11 +7,11 @@ connections, threads and locks do not survive a fork; what it needs it makes ane
 from __future__ import annotations
 
 import collections
-import os
 import threading
 import weakref
 from typing import Any, Callable, Deque, Dict, Hashable, List, Sequence, Tuple, TypeVar
 
+from alluxiofs import forks
 from alluxiofs.gateway import Gateway
 from alluxiofs.interfaces import Component
 from alluxiofs.logs import fields
@@ -26,8 +26,7 @@ class Shared:
 
     def __init__(self) -> None:
         self._forget()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._after_fork)
+        forks.in_child(self._begin_anew)
 
     def _forget(self) -> None:
         # Re-entrant: a component may make a filesystem of its own while it is made.
@@ -39,10 +38,12 @@ class Shared:
         self._gone: Deque[Sequence[Component]] = collections.deque()
         self._finalizers: List[weakref.finalize[[Sequence[Component]], Gateway]] = []
 
-    def _after_fork(self) -> None:
+    def _begin_anew(self) -> object:
+        parents = self._gone
         for finalizer in self._finalizers:
             finalizer.detach()
         self._forget()
+        return parents
 
     def gateway(self, key: Hashable, make: Callable[[], Tuple[Gateway, Sequence[Component]]]) -> Gateway:
         """The gateway under ``key``, made if there is none: ``make`` gives it and the components to close with it."""

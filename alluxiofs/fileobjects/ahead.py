@@ -8,11 +8,11 @@ read makes it less from then on.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Deque, List, Optional, Tuple
 
+from alluxiofs import forks
 from alluxiofs.fileobjects.source import Source
 from alluxiofs.gateway import threads
 
@@ -183,8 +183,7 @@ class _Room:
 
 room = _Room(_ROOM)
 """The one of this process."""
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=room.reset)
+forks.in_child(room.reset)
 
 
 class _Block:
@@ -226,7 +225,7 @@ class MemoryAhead(Source):
 
     def _forget(self) -> None:
         """Begin anew, as in a forked child: the parent's threads fetch nothing there, and its locks may be held."""
-        self._forks = threads.forks
+        self._forks = forks.count
         self._lock = threading.Lock()
         self._blocks: Deque[_Block] = deque()
         self._begin = self._position = -1
@@ -291,7 +290,7 @@ class MemoryAhead(Source):
     def _plan(self, offset: int, size: int) -> List[_Block]:
         """Have more fetched if it is time to. Returns the blocks that a read has its bytes from, without a gap; what
         comes after them it reads by itself."""
-        if self._forks != threads.forks:
+        if self._forks != forks.count:
             self._forget()
         with self._lock:
             if not self._begin <= offset == self._position:

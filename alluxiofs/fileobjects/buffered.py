@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
+from alluxiofs import forks
 from alluxiofs.fileobjects import ahead
 from alluxiofs.fileobjects.source import Source
-from alluxiofs.gateway import threads
 
 if TYPE_CHECKING:
     from alluxiofs.gateway import OpenFile
@@ -37,14 +37,14 @@ class Buffered(Source):
         # Whoever takes the one thing out of it asks for room: no lock, which a forked child might find held.
         self._to_ask: List[None] = [None]
         self._has_room = False
-        self._forks = threads.forks
+        self._forks = forks.count
 
     def close(self) -> None:
         """Give back what is held."""
         self._piece = (0, b"")
         self._to_ask.clear()
         held, self._has_room = self._has_room, False
-        if held and self._forks == threads.forks:  # a forked child has taken nothing
+        if held and self._forks == forks.count:  # a forked child has taken nothing
             ahead.room.give(self._size)
 
     def __del__(self) -> None:

@@ -7,12 +7,12 @@ over the next question is a trial, and all others still pass it over; an answer 
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
 from typing import Dict, Optional, Set, Tuple
 
+from alluxiofs import forks
 from alluxiofs.errors import Kind, NotHeldError, NoTurnError, kind_of
 from alluxiofs.interfaces import Worker
 
@@ -142,5 +142,4 @@ class Breakers:
 process_breakers = Breakers()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=process_breakers.reset)
+forks.in_child(process_breakers.reset)

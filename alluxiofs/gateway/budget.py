@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
+
+from alluxiofs import forks
 
 __all__ = ["RetryBudget", "backoff", "process_budget"]
 
@@ -57,5 +58,4 @@ def backoff(attempt: int) -> float:
 process_budget = RetryBudget()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=process_budget.reset)
+forks.in_child(process_budget.reset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ import weakref
 from collections import OrderedDict
 from typing import Generic, Iterable, List, Optional, Sequence, Tuple, TypeVar
 
+from alluxiofs import forks
 from alluxiofs.gateway.weighing import LEAST, weight_of
 from alluxiofs.interfaces import Entry
 
@@ -61,8 +61,7 @@ class _Process:
 
 
 _process = _Process()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_process.begin_in_child)
+forks.in_child(_process.begin_in_child)
 
 
 def forgotten_since(url: str, moment: float) -> bool:

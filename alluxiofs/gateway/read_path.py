@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Dict, Optional, Set, TypeVar
 
+from alluxiofs import forks
 from alluxiofs.errors import (
     BadAnswerError,
     FileChangedError,
     NotSupportedError,
     is_a_directory,
 )
-from alluxiofs.gateway import threads
 from alluxiofs.gateway.breaker import process_breakers
 from alluxiofs.gateway.columns import Recent
 from alluxiofs.gateway.first_bytes import FEW, Few, Leads, few_of, few_to_open, most_of
@@ -48,7 +48,7 @@ class ReadPath(Looking):
         self.columnar = Recent()
         self.leads = Leads()
         self._few = FEW if parts.page_store is None else most_of(parts.page_size)
-        self._generation = threads.forks
+        self._generation = forks.count
         self._counted = dict.fromkeys(
             ("bytes_from_workers", "bytes_from_under_stores", "readahead_used", "readahead_wasted"), 0
         )
@@ -61,7 +61,7 @@ class ReadPath(Looking):
 
     def current(self) -> ReadPath:
         """This gateway, or in a forked child the one that takes its place there."""
-        if self._generation == threads.forks or self.parts.remake is None:
+        if self._generation == forks.count or self.parts.remake is None:
             return self
         return self.parts.remake()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Optional, Tuple
 
+from alluxiofs import forks
 from alluxiofs.errors import FileChangedError, PageStoreError
-from alluxiofs.gateway import threads
 from alluxiofs.gateway.first_bytes import Piece, keep_piece
 from alluxiofs.gateway.keeping import PART
 from alluxiofs.gateway.pages import PinnedFile
@@ -51,7 +51,7 @@ class OpenFile:
 
     def __init__(self, gateway: ReadPath, location: Location, entry: Entry) -> None:
         self._lock = threading.Lock()
-        self._generation = threads.forks
+        self._generation = forks.count
         self._told = False
         # In which process something was read: there the version does not change any more, and what the parent of a
         # forked process has open is not touched.
@@ -95,7 +95,7 @@ class OpenFile:
 
     def settle(self) -> None:
         """From now on no other version is read, even if nothing was read so far."""
-        self._served_in = threads.forks
+        self._served_in = forks.count
 
     @property
     def prefetchable(self) -> bool:
@@ -133,12 +133,12 @@ class OpenFile:
 
     def count_ahead(self, used: int, wasted: int) -> None:
         """Count bytes that were fetched ahead of a reader: read by it, or not any more."""
-        if self._generation == threads.forks:  # else the parent's gateway, whose lock may be held
+        if self._generation == forks.count:  # else the parent's gateway, whose lock may be held
             self._pinned.gateway.count(readahead_used=used, readahead_wasted=wasted)
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly the bytes from ``offset`` on: ``size`` of them, or those up to the end of the file."""
-        if self._served_in == threads.forks:
+        if self._served_in == forks.count:
             if self._kept_read is _nothing_kept:
                 return self._read(offset, size)
             index, start = divmod(offset, self._page_size)
@@ -166,27 +166,27 @@ class OpenFile:
             data = self._read_page(offset, size) if self._piece is None else None
             if data is None:
                 data = self._read(offset, size)
-            self._served_in = threads.forks
+            self._served_in = forks.count
             return data
 
     def read_kept(self, offset: int, size: int) -> Optional[bytes]:
         """The same bytes as :meth:`read` gives, if all of them are kept on this machine, and else ``None``. Fetches
         nothing."""
-        if self._served_in == threads.forks:
+        if self._served_in == forks.count:
             return self._read_kept(offset, size)
         with self._first():
             data = self._read_kept(offset, size)
             if data:
-                self._served_in = threads.forks
+                self._served_in = forks.count
             return data
 
     def read_into(self, offset: int, view: memoryview) -> int:
         """Fill ``view`` from ``offset`` on. Returns the bytes filled, fewer than its length only at the end."""
-        if self._served_in == threads.forks:
+        if self._served_in == forks.count:
             return self._read_into(offset, view)
         with self._first():
             filled = self._read_into(offset, view)
-            self._served_in = threads.forks
+            self._served_in = forks.count
             return filled
 
     def prefetch(self, offset: int, size: int) -> Tuple[int, int]:
@@ -209,7 +209,7 @@ class OpenFile:
     def _read_part(self, offset: int, size: int) -> Optional[bytes]:
         """The range, if it lies within one part that is kept of a page."""
         kept = self._pinned.kept
-        parts = None if kept is None or self._generation != threads.forks else kept.parts()
+        parts = None if kept is None or self._generation != forks.count else kept.parts()
         index, start = divmod(offset, PART)
         if parts is None or start + size > PART:
             return None
@@ -229,7 +229,7 @@ class OpenFile:
 
     def _read(self, offset: int, size: int) -> bytes:
         wanted = max(0, min(size, self._size - offset))
-        if self._near and wanted and self._piece is None and self._generation == threads.forks:
+        if self._near and wanted and self._piece is None and self._generation == forks.count:
             pinned = self._pinned
             try:
                 return pinned.gateway.fetch_bytes(pinned.location, pinned.entry.version, offset, wanted)
@@ -255,7 +255,7 @@ class OpenFile:
         another."""
         if not len(view):
             return True
-        pinned = self._pinned if self._generation == threads.forks else self._current()
+        pinned = self._pinned if self._generation == forks.count else self._current()
         try:
             if self._piece is None:
                 pinned.fill(offset, view, room)
@@ -312,7 +312,7 @@ class OpenFile:
 
     def _current(self) -> PinnedFile:
         """What is read, made anew if this process was forked: nothing of the parent's connections is used."""
-        if self._generation != threads.forks:
+        if self._generation != forks.count:
             # Two threads of the child may both come here: each binds it anew, and what is bound is whole.
             old = self._pinned
             gateway = old.gateway.current()
@@ -320,7 +320,7 @@ class OpenFile:
                 PinnedFile(gateway, old.location, old.entry, old.size, gateway.kept_pages(old.location, old.entry))
             )
             self._lock = threading.Lock()
-            self._generation = threads.forks
+            self._generation = forks.count
         return self._pinned
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextvars
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, Dict, List, Optional, Sequence
 
-__all__ = ["forks", "has_room", "run_all", "try_submit"]
+from alluxiofs import forks
+
+__all__ = ["has_room", "run_all", "try_submit"]
 
 _THREADS = 16  # each may hold a unit in memory
 # What nobody waits for yet has threads of its own: it never stands before what somebody does wait for, and leaves
@@ -35,10 +36,6 @@ class _Process:
 
 
 _process = _Process()
-
-
-forks = 0
-"""How many forks lie between the first process and this one: differs from a parent's, in its child."""
 
 
 def has_room(size: int) -> bool:
@@ -111,11 +108,10 @@ def run_all(tasks: Sequence[Callable[[], None]]) -> None:
             raise failure
 
 
-def _after_fork() -> None:
-    global _process, forks  # the parent's threads do not exist in the child, its locks may be held for ever
-    forks += 1
-    _process = _Process()
+def _begin_anew() -> _Process:
+    global _process  # the parent's threads do not exist in the child, its locks may be held for ever
+    parents, _process = _process, _Process()
+    return parents
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+forks.in_child(_begin_anew)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import weakref
 from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional
@@ -11,6 +10,7 @@ from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List
 import attrs
 from attrs import define
 
+from alluxiofs import forks
 from alluxiofs.errors import MissingExtraError
 from alluxiofs.interfaces import Call, Context, Event, Telemetry
 from alluxiofs.plugins._telemetry import catalogue
@@ -257,5 +257,4 @@ def _after_fork() -> None:
     _lock = threading.Lock()  # a thread that is only the parent's may have it
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+forks.in_child(_after_fork)

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Mapping, Optional
 import attrs
 from attrs import define
 
+from alluxiofs import forks
 from alluxiofs.interfaces import Call, Context, Event, Telemetry
 from alluxiofs.plugins._telemetry.page import leave, page_for
 
@@ -66,13 +67,13 @@ class PrometheusTelemetry(Telemetry):
 
     def record_call(self, call: Call) -> None:
         """Count it."""
-        if self._served_in != self._tally.forks:
+        if self._served_in != forks.count:
             self._serve()
         self._tally.add_call(call)
 
     def record_event(self, event: Event) -> None:
         """Count it."""
-        if self._served_in != self._tally.forks:
+        if self._served_in != forks.count:
             self._serve()
         self._tally.add_event(event)
 
@@ -82,7 +83,7 @@ class PrometheusTelemetry(Telemetry):
 
     def describe(self) -> Dict[str, Any]:
         """Where the page is; nothing before the first operation, nor where the port was taken."""
-        shown = self._port is not None and self._served_in == self._tally.forks
+        shown = self._port is not None and self._served_in == forks.count
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         return {"url": f"http://{host}:{self._port}/metrics" if shown else None}
 
@@ -93,4 +94,4 @@ class PrometheusTelemetry(Telemetry):
     def _serve(self) -> None:
         port = self.settings.port
         self._port = None if port is None else self._page.serve(self.settings.host, port, self.context.logger)
-        self._served_in = self._tally.forks
+        self._served_in = forks.count

@@ -11,7 +11,6 @@ components of one name can be used but for that name. One that takes a built-in 
 from __future__ import annotations
 
 import functools
-import os
 import threading
 import warnings
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
@@ -19,7 +18,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 import pluggy
 from attrs import define, field
 
-from alluxiofs import hookspecs
+from alluxiofs import forks, hookspecs
 from alluxiofs.errors import PluginError, UnknownComponentError, nearest
 from alluxiofs.interfaces import Component
 from alluxiofs.plugins import builtins
@@ -320,6 +319,5 @@ def registry_for(plugins: Sequence[Any] = (), disabled: Sequence[str] = ()) -> R
     return _registry(tuple(map(_Same, plugins)), tuple(sorted(set(disabled))))
 
 
-if hasattr(os, "register_at_fork"):
-    # Another thread may hold the lock of a registry at the moment of a fork, and it would never be released.
-    os.register_at_fork(after_in_child=_registry.cache_clear)
+# Another thread may hold the lock of a registry at the moment of a fork, and it would never be released.
+forks.in_child(_registry.cache_clear)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import weakref
 from typing import Callable, Dict, Optional, TypeVar
 
+from alluxiofs import forks
 from alluxiofs.pagestores.failures import failures
 from alluxiofs.pagestores.ondisk import layout
 from alluxiofs.pagestores.ondisk.files import Files
@@ -45,7 +45,7 @@ class Folder:
         self._open: Dict[str, Files] = {}  # one or none; a dict for it knows who was first without a lock
         self._trusted = False
         self._made = False
-        _folders.add(self)
+        forks.in_child(self.abandon)
 
     def check(self) -> None:
         """Refuse a folder that others could put something into. Nothing is made; a missing folder is fine.
@@ -198,15 +198,3 @@ def _leave(files: Files, section: Section) -> None:
     finally:
         section.close()
         files.lock.release(section)
-
-
-_folders: weakref.WeakSet[Folder] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for folder in list(_folders):
-        folder.abandon()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 import weakref
 from typing import Any, Callable, Iterator, MutableMapping, Optional
 
+from alluxiofs import forks
 from alluxiofs.errors import DeadlineExceededError, FileChangedError, TemporaryError, is_a_directory
 from alluxiofs.interfaces import Deadline, Entry, UnderStore, Writer
 from alluxiofs.plugins._fsspec.spooling import Spool, SpoolingWriter
@@ -103,8 +103,7 @@ class _Turns:
 
 
 _turns = _Turns()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_turns.renew)
+forks.in_child(_turns.renew)
 
 
 def rewriting(store: UnderStore, name: str, *, block: int, timeout: float, patience: float) -> Writer:

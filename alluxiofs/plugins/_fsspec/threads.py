@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
-import weakref
 from collections import deque
 from concurrent.futures import Future
 from typing import Any, Callable, Deque, Optional, Tuple, TypeVar
 
+from alluxiofs import forks
 from alluxiofs.errors import DeadlineExceededError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._fsspec.waiting import Destination, result
@@ -41,7 +40,7 @@ class Threads:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.renew()
-        _of_this_process.add(self)
+        forks.in_child(self.renew)  # at once, and not at the first call: a child may make its first two side by side
 
     def run(self, call: Callable[[], T], deadline: Deadline, destination: Optional[Destination] = None) -> T:
         """What ``call`` returns, or :class:`~alluxiofs.errors.DeadlineExceededError`; it goes on then.
@@ -143,16 +142,3 @@ class _Work:
         """Be there for the next call before the caller knows of this one: it may be the one who calls next."""
         self._idle.append(self._jobs)
         self._places.release()
-
-
-_of_this_process: weakref.WeakSet[Threads] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """At once, and not at the first call: a child may make its first two side by side."""
-    for threads in list(_of_this_process):
-        threads.renew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

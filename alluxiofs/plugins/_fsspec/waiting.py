@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import sys
 import threading
@@ -12,6 +11,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Coroutine, Optional, TypeVar
 
+from alluxiofs import forks
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError
 from alluxiofs.interfaces import Deadline, Writer
 
@@ -165,5 +165,4 @@ def _forget_loop_of_parent() -> None:
         asyn.reset_lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_loop_of_parent)
+forks.in_child(_forget_loop_of_parent)

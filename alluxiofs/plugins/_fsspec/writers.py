@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Optional
 
+from alluxiofs import forks
 from alluxiofs.interfaces import Writer
 from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
 from alluxiofs.plugins._fsspec.names import temporary
@@ -170,5 +170,4 @@ def _after_fork() -> None:
     CollectingWriter._one_at_a_time = threading.Lock()  # a thread that is only the parent's may have it
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+forks.in_child(_after_fork)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.util
-import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, TypeVar
 
+from alluxiofs import forks
 from alluxiofs.errors import ConfigurationError, MissingExtraError
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.threads import Threads
@@ -34,10 +34,7 @@ _CALLS = 32
 # three minutes. Most of a default deadline, so that a NameNode that takes over is found.
 _FEWER_ATTEMPTS = {"dfs.client.failover.max.attempts": "6"}
 
-# What of the library is dropped last waits for its threads, which a forked child has not: there the parent's clients,
-# readers and writers, whoever made them, are never dropped.
-_held: List[Any] = []
-_forked = False
+_loaded_in = forks.count
 
 
 class HdfsClient:
@@ -114,7 +111,7 @@ class HdfsClient:
         client: Client
         ready = self._target.client
         if ready is not None:
-            if _forked:  # its threads stayed with the parent; one of the same arguments does its work in the child
+            if forks.count != _loaded_in:  # its threads are the parent's; one of the same arguments does its work here
                 ready = type(ready)(*ready.storage_args, **{**ready.storage_options, "skip_instance_cache": True})
             client = ready.client
             return client
@@ -140,18 +137,13 @@ def _failures(name: str) -> Iterator[None]:
         raise failure from error
 
 
-def _hold() -> None:
+def _threaded() -> List[Any]:
+    """What waits for the library's threads when it is dropped last: clients, readers, writers, whoever made them."""
     library = sys.modules.get("hdfs_native")
-    if library is not None:
-        kinds = (library.Client, library.FileReader, library.FileWriter)
-        _held.extend(each for each in gc.get_objects() if type(each) in kinds)
+    if library is None:
+        return []
+    kinds = (library.Client, library.FileReader, library.FileWriter)
+    return [each for each in gc.get_objects() if type(each) in kinds]
 
 
-def _in_the_child() -> None:
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    # Held before the fork: whoever drops what is the parent's may be told of it first.
-    os.register_at_fork(before=_hold, after_in_parent=_held.clear, after_in_child=_in_the_child)
+forks.never_drop_in_child(_threaded)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from alluxiofs import forks
 from alluxiofs.errors import ConfigurationError, denied
 from alluxiofs.interfaces import Deadline, Target
 from alluxiofs.plugins._fsspec.failures import brief
@@ -86,7 +85,7 @@ class ObstoreClient:
         self._lock = threading.Lock()
         self._buckets: Dict[str, Bucket] = {}
         self._threads = Threads(limit=_AT_A_TIME)
-        _clients.add(self)
+        forks.in_child(self.leave)
 
     def call(self, bucket: str, work: Callable[[Bucket], T], deadline: Deadline, name: str) -> T:
         """What ``work`` returns, which is given the bucket.
@@ -228,16 +227,3 @@ class ObstoreClient:
 def _expired(error: BaseException) -> bool:
     answer = said(error)
     return answer is not None and (answer.status == 401 or answer.code in _EXPIRED)
-
-
-_clients: weakref.WeakSet[ObstoreClient] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for client in list(_clients):
-        client.leave()
-    _clients.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -7,12 +7,12 @@ ever. There it is refused.
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from typing import Any, Callable, Optional
 
 from attrs import define
 
+from alluxiofs import forks
 from alluxiofs.errors import MissingExtraError, NotSupportedError
 
 __all__ = ["OLDEST_PYTHON", "Library", "check_installed", "library"]
@@ -110,5 +110,4 @@ def _after_fork() -> None:
     _made = None
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+forks.in_child(_after_fork)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
 import sys
 import threading
@@ -15,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, Dict, Hashable, Iterator, List, Optional, Set, Tuple, Type
 
+from alluxiofs import forks
 from alluxiofs.errors import MissingExtraError
 from alluxiofs.logs import fields
 from alluxiofs.plugins._telemetry.catalogue import Kind
@@ -230,5 +230,4 @@ def _after_fork() -> None:
         page.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+forks.in_child(_after_fork)

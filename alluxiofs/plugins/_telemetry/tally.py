@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
-import weakref
 from bisect import bisect_left
 from typing import Callable, Dict, List, Mapping, Tuple
 
 from attrs import define
 
+from alluxiofs import forks
 from alluxiofs.interfaces import Call, Event
 from alluxiofs.interfaces.telemetry import LEVELS
 from alluxiofs.plugins._telemetry.catalogue import BOUNDS
@@ -80,15 +79,11 @@ class _Sum:
 
 
 class Tally:
-    """Counts calls and events, and asks those who are watched. In a forked child it begins anew, at nothing.
-
-    ``forks`` is how many there were since it was made.
-    """
+    """Counts calls and events, and asks those who are watched. In a forked child it begins anew, at nothing."""
 
     def __init__(self) -> None:
-        self.forks = 0
         self.begin_anew()
-        _tallies.add(self)
+        forks.in_child(self.begin_anew)
 
     def begin_anew(self) -> None:
         """Count from nothing, with a lock of its own: the old one may be held by a thread that is not there."""
@@ -190,16 +185,3 @@ class _Watched:
         except Exception:
             self._last = {name: value for name, value in self._last.items() if name not in LEVELS}
         return self._last
-
-
-_tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for tally in list(_tallies):
-        tally.forks += 1
-        tally.begin_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
