@@ -8,12 +8,14 @@ anew. Everything else a child makes itself, at its first operation. Where there 
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
 import itertools
 import os
 import threading
 import weakref
+from types import MethodType
 from typing import Callable, Dict, Iterable, List, Optional
 
 __all__ = ["count", "in_child", "never_drop_in_child"]
@@ -46,10 +48,20 @@ def in_child(renew: _Renewal) -> None:
         object is held weakly, as it would otherwise be for as long as the process lives.
     """
     number = next(_numbers)
-    if inspect.ismethod(renew):
-        _renewals[number] = weakref.WeakMethod(renew, lambda _: _renewals.pop(number, None))
-    else:
-        _renewals[number] = lambda: renew
+    _renewals[number] = (
+        _weakly(renew, functools.partial(_renewals.pop, number, None)) if inspect.ismethod(renew) else lambda: renew
+    )
+
+
+def _weakly(method: MethodType, gone: Callable[[], object]) -> Callable[[], Optional[_Renewal]]:
+    # Not a WeakMethod: one that is called back as the interpreter ends fails, and says so.
+    function, owner = method.__func__, weakref.ref(method.__self__, lambda _: gone())
+
+    def found() -> Optional[_Renewal]:
+        there = owner()
+        return None if there is None else functools.partial(function, there)
+
+    return found
 
 
 def never_drop_in_child(find: Callable[[], Iterable[object]]) -> None:
