@@ -142,8 +142,12 @@ class _Instruments:
         # Weakly, or it would hold the key that it is found by.
         self._provider = None if provider is None else weakref.ref(provider)
         self.tally = Tally()
-        self._lock = threading.Lock()
+        self._renew()
+        forks.in_child(self._renew)
         self._histograms: Optional[Dict[str, _Histogram]] = None
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()  # a thread that is only the parent's may have the old one
 
     def record(self, call: Call) -> None:
         _, component, method, state = self.tally.add_call(call)
