@@ -1,8 +1,9 @@
 """Reading ahead of a reader that goes from front to back.
 
-How far ahead is in proportion to what was read in one go: four times as much, up to a bound. So the window more than
-doubles from one fetch to the next, and nothing is fetched for those who read here and there. What was fetched and never
-read makes it less from then on.
+How far ahead is in proportion to what was read in one go: four times as much, up to a bound. So the window doubles each
+time the reader has come twice as far, and nothing is fetched for those who read here and there. What was fetched and
+never read makes it less from then on. What is used up of the window is sent for again by units that a request has, so
+that the way to the store is never empty while a reader goes on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Deque, List, Optional, Tuple
 from alluxiofs import forks
 from alluxiofs.fileobjects.source import Source
 from alluxiofs.gateway import threads
+from alluxiofs.gateway.fetching import UNIT_AHEAD
 
 if TYPE_CHECKING:
     from alluxiofs.gateway import OpenFile
@@ -23,7 +25,6 @@ __all__ = ["KeptAhead", "MemoryAhead", "Pace", "room"]
 
 _MOST = 32 * 2**20  # bytes ahead: at 20 ms a round trip enough for 1.6 GB/s
 _LEAST = 128 * 2**10  # bytes that a fetch into memory has at least
-_UNIT = 4 * 2**20  # bytes that one request has at the most
 _BOLDEST, _SHYEST = 4.0, 0.5  # bytes ahead for each byte read in one go
 _PENANCE = 4
 _NEVER = 1 << 63
@@ -127,15 +128,18 @@ class KeptAhead(Source):
             self._trigger = self._begin + self._pace.streak_for(page)
             return
         goal = -(-(end + ahead) // page) * page
+        later = end + min(page, UNIT_AHEAD)
         if goal <= begin:
-            self._trigger = end + page
+            self._trigger = min(later, begin - ahead + 1)  # what is ahead of there is in the next page
             return
+        if goal < length:
+            goal = _whole_units(begin, goal, max(1, UNIT_AHEAD // page) * page)
         self._ready, sent = self._opened.prefetch(begin, goal - begin)
         if sent:
             self._sent.append((begin, self._ready, sent))
         # What was refused may be had a little later.
         enough = self._ready >= min(goal, length)
-        self._trigger = max(self._ready - ahead + _step(ahead), end + 1) if enough else end + page
+        self._trigger = max(self._ready - ahead + _step(ahead), end + 1) if enough else later
 
     def _settle(self, position: int, gone: bool = False) -> None:
         """Count what was fetched ahead and has been read by now or, as the reader is ``gone``, never will be."""
@@ -152,7 +156,14 @@ class KeptAhead(Source):
 def _step(ahead: int) -> int:
     """Bytes that must be missing of what is to be ahead before they are sent for: few, or the way to the store is empty
     while the reader uses up what has come; not too few, for each time is a request."""
-    return min(_UNIT, ahead // 2)
+    return min(UNIT_AHEAD, ahead // 2)
+
+
+def _whole_units(begin: int, goal: int, unit: int) -> int:
+    """Where to end what begins at ``begin`` and is to end at ``goal``: of several requests none is for the rest alone,
+    or who reads by odd numbers of bytes has twice as many."""
+    size = goal - begin
+    return goal if size <= unit else goal - size % unit
 
 
 class _Room:
@@ -316,9 +327,13 @@ class MemoryAhead(Source):
             ready = end  # large enough to be read straight to where it is wanted
         if ready - end > ahead - _step(ahead):
             return
-        goal = min(ready + ahead if self._pace.fixed else end + ahead, self._opened.length)
+        goal = end + ahead
+        if self._pace.fixed:  # each request is for so many bytes, as far as one may be
+            goal = max(goal, ready + min(ahead, UNIT_AHEAD))
+        length = self._opened.length
+        goal = _whole_units(ready, goal, UNIT_AHEAD) if goal < length else length
         while ready < goal:
-            block = _Block(ready, min(ready + _UNIT, goal))
+            block = _Block(ready, min(ready + UNIT_AHEAD, goal))
             size = block.end - block.begin
             if not room.take(size):
                 return

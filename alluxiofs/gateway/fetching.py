@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from alluxiofs.gateway.columns import Chunk
     from alluxiofs.gateway.read_path import ReadPath
 
-__all__ = ["UNIT", "FetchingFile", "claim"]
+__all__ = ["UNIT", "UNIT_AHEAD", "FetchingFile", "claim"]
 
 UNIT = 8 * 2**20  # bytes that one request fetches at the most; several go side by side
-_UNIT_AHEAD = 4 * 2**20  # the same of what nobody waits for yet: more connections, and each piece there the sooner
+UNIT_AHEAD = 4 * 2**20  # the same of what nobody waits for yet: more connections, and each piece there the sooner
 
 
 class _Together:
@@ -82,7 +82,7 @@ class FetchingFile:
         if kept is None or end <= offset or not self.gateway.keeper.keeping:
             return end, 0
         wanted = self._pages_of(offset, end)
-        at_once = max(1, _UNIT_AHEAD // self._page_size)
+        at_once = max(1, UNIT_AHEAD // self._page_size)
         sent = 0
         for first in range(wanted.start, wanted.stop, at_once):
             unit = wanted[first - wanted.start :][:at_once]
@@ -138,9 +138,9 @@ class FetchingFile:
 
     def _needs(self, pages: Set[int], begin: int, end: int, exact: bool = True) -> List[Need]:
         """What a range needs of these pages, in pieces for a request each."""
-        runs = runs_of(sorted(pages.intersection(self._pages_of(begin, end))), max(1, _UNIT_AHEAD // self._page_size))
+        runs = runs_of(sorted(pages.intersection(self._pages_of(begin, end))), max(1, UNIT_AHEAD // self._page_size))
         bounds = [(max(begin, run.start * self._page_size), min(end, run.stop * self._page_size)) for run in runs]
-        parts = None if self.kept is None or not exact else self.kept.parts()
+        parts = None if self.kept is None else self.kept.parts()
         needs = [need_of(run, self._page_size, self.size, *each, parts, exact) for run, each in zip(runs, bounds)]
         return [need for need in needs if need.missing(self.size)]
 

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from alluxiofs.errors import UnavailableError
 from alluxiofs.fileobjects import ahead
-from alluxiofs.fileobjects.ahead import KeptAhead, Pace
+from alluxiofs.fileobjects.ahead import KeptAhead, MemoryAhead, Pace
 from alluxiofs.fileobjects.source import Source
 from alluxiofs.fileobjects.sources import source_for
+from alluxiofs.gateway import threads
+from alluxiofs.gateway.fetching import UNIT_AHEAD as UNIT
 from alluxiofs.pagestores.memory import MemoryPageStore
 from alluxiofs.settings.types import Size
 from alluxiofs.testing import make_context
@@ -222,20 +224,99 @@ class Sequence:
 
 
 @pytest.mark.parametrize("size", [4096, PAGE, 300_000, MIB])
-def test_from_front_to_back_the_window_doubles_up_to_a_bound(size: int) -> None:
+def test_from_front_to_back_the_window_is_four_times_what_was_read_up_to_a_bound(size: int) -> None:
     opened: Any = Sequence(1024 * MIB)
     source = KeptAhead(opened, Pace(None))
-    distances = []
+    most = 32 * MIB
     for offset in range(0, 128 * MIB, size):
         before = len(opened.ahead)
         source.sequential(offset, size)
-        for begin, end in opened.ahead[before:]:
-            assert begin >= offset + size, "what is being read is not fetched ahead"
-            distances.append(end - (offset + size))
+        end = offset + size
+        window = min(4 * end, most)
+        for begin, stop in opened.ahead[before:]:
+            assert begin >= end, "what is being read is not fetched ahead"
+            rest = UNIT if stop - begin >= UNIT else 0  # several requests are whole units
+            assert window - rest <= stop - end <= window + PAGE
     assert all(begin == end for (_, end), (begin, _) in zip(opened.ahead, opened.ahead[1:])), "nothing twice, no gap"
-    most = 32 * MIB
-    assert most - size - PAGE <= max(distances) <= most + PAGE
-    rising = [distance for distance in distances if distance < most // 2]
-    assert all(after >= 2 * before - 2 * PAGE - size for before, after in zip(rising, rising[1:]))
+    assert len(opened.ahead) > 128 * MIB // UNIT
     source.close()
     assert opened.counted[1] <= most + PAGE
+
+
+@pytest.mark.parametrize("page", [PAGE, MIB, 20 * MIB])
+@pytest.mark.parametrize("size", [4096, 300_000, MIB, 5 * MIB])
+def test_what_is_used_up_is_sent_for_again_in_whole_units(size: int, page: int) -> None:
+    opened: Any = Sequence(256 * MIB)
+    opened.page_size = page
+    source = KeptAhead(opened, Pace(None))
+    least, unit = 32 * MIB, max(UNIT, page)
+    for offset in range(0, opened.length, size):
+        source.sequential(offset, size)
+        end = offset + size
+        if 48 * MIB <= end < opened.length - 64 * MIB:
+            least = min(least, opened.ahead[-1][1] - end)
+    assert least >= 32 * MIB - UNIT - size
+    settled = [end - begin for begin, end in opened.ahead if begin >= 48 * MIB and end < opened.length]
+    assert all(sent % unit == 0 for sent in settled)
+    requests = sum(-(-(end - begin) // unit) for begin, end in opened.ahead)
+    assert requests <= opened.length // unit + 8
+
+
+@pytest.mark.parametrize("page", [PAGE, MIB, 20 * MIB])
+@pytest.mark.parametrize("fixed", [100_000, 512 * 2**10, 4 * MIB, 100 * MIB])
+def test_a_distance_that_was_asked_for_is_kept_whatever_the_size_of_pages(fixed: int, page: int) -> None:
+    opened: Any = Sequence(256 * MIB)
+    opened.page_size = page
+    source = KeptAhead(opened, Pace(fixed))
+    size = 2**16
+    source.sequential(0, size)
+    for offset in range(size, 128 * MIB, size):
+        ready = max((end for _, end in opened.ahead), default=0)
+        next_page = -(-offset // page) * page
+        assert ready - offset <= fixed + page
+        assert max(ready, next_page) - offset >= fixed - min(UNIT, fixed // 2) - size, "too little is ahead"
+        source.sequential(offset, size)
+
+
+def test_what_was_refused_is_asked_for_again_soon() -> None:
+    opened: Any = Sequence(256 * MIB)
+    opened.page_size = 20 * MIB
+    answer, refused = opened.prefetch, []
+
+    def refuse(offset: int, size: int) -> Tuple[int, int]:
+        refused.append(offset)
+        return offset, 0
+
+    opened.prefetch = refuse
+    source = KeptAhead(opened, Pace(None))
+    for offset in range(0, 10 * MIB, MIB):
+        source.sequential(offset, MIB)
+    opened.prefetch = answer
+    for offset in range(10 * MIB, 10 * MIB + UNIT, MIB):
+        source.sequential(offset, MIB)
+    assert refused
+    assert opened.ahead[0][0] == 20 * MIB
+
+
+class Held(Sequence):
+    """A file of which nothing is kept, and how much of it is held ahead at the most."""
+
+    def patience(self) -> float:
+        return 5.0
+
+
+@pytest.mark.parametrize("fixed", [100_000, 4 * MIB, 16 * MIB, 100 * MIB])
+def test_hardly_more_is_held_than_the_distance_that_was_asked_for(fixed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.collect()  # what other tests have left gives back its own room
+    room = ahead._Room(256 * MIB)
+    monkeypatch.setattr(ahead, "room", room)
+    monkeypatch.setattr(threads, "try_submit", lambda task, _: task() is None)
+    opened: Any = Held(256 * MIB)
+    source = MemoryAhead(opened, Pace(fixed))
+    most = 0
+    for offset in range(0, 128 * MIB, 2**16):
+        source.sequential(offset, 2**16)
+        most = max(most, room.most - room.left)
+    source.close()
+    # A block is given back as a whole, once all of it was read.
+    assert fixed - UNIT <= most <= fixed + min(fixed, UNIT) // 2 + min(fixed, UNIT) + 2**16

@@ -90,6 +90,15 @@ def test_a_large_read_fetches_its_parts_in_one_request(parted: Callable[..., Ass
     assert sorted(fetched(assembled)[2:]) == [(2 * PAGE + 3 * PART, 2 * PART), (2 * PAGE + 7 * PART, PART)]
 
 
+def test_what_is_fetched_ahead_is_without_the_parts_that_are_kept(parted: Callable[..., Assembled]) -> None:
+    assembled = parted()
+    opened = opened_of(assembled)
+    opened.read(PAGE + 5 * PART + 100, 4096)
+    opened.prefetch(PAGE, 2 * PAGE)
+    assert opened.read(PAGE, 2 * PAGE) == DATA[PAGE : 3 * PAGE]
+    assert sum(length for _, length in fetched(assembled)) == 2 * PAGE
+
+
 def test_neighbouring_parts_that_are_missing_are_one_request(parted: Callable[..., Assembled]) -> None:
     assembled = parted()
     opened = opened_of(assembled)
@@ -176,6 +185,7 @@ def test_whatever_was_read_before_a_read_gives_the_bytes(
             else:
                 opened = opened_of(assembled) if what == "anew" else opened
                 assert opened.read(offset, size) == DATA[offset : offset + size]
+        assert opened.read(0, LENGTH) == DATA  # and what is fetched ahead has come
         if capacity == 2**26 and workers is None:
             seen = bytearray(LENGTH // PART + 1)
             for offset, length in fetched(assembled):
