@@ -22,7 +22,7 @@ from alluxiofs.errors import (
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
 from alluxiofs.plugins._fsspec.names import check, is_temporary, normalised, split_scheme, temporary
 from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS
-from alluxiofs.plugins._fsspec.versions import SECOND, settled
+from alluxiofs.plugins._fsspec.versions import SECOND, unsettled_kind
 from alluxiofs.plugins._local_appending import AppendWriter
 from alluxiofs.plugins._local_writers import ReplaceWriter, check_target, publish
 
@@ -37,6 +37,7 @@ __all__ = ["LocalUnderStore"]
 T = TypeVar("T")
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_SETTLED = "file"  # the kind of tag of a file that would have another time if it changed now
 _OPTIONS = COMMON_OPTIONS | {"auto_mkdir"}
 
 
@@ -237,7 +238,7 @@ def _remove_tree(name: str) -> None:
 
 
 def _version(found: os.stat_result) -> Version:
-    return Version(f"file:{_state(found)}", found.st_size, found.st_mtime_ns)
+    return Version(f"{_SETTLED}:{_state(found)}", found.st_size, found.st_mtime_ns)
 
 
 def _state(found: os.stat_result) -> str:
@@ -294,9 +295,8 @@ def _is_empty(name: str) -> bool:
 
 def _settled(found: os.stat_result) -> Version:
     """The version, marked where the file may change once more within the same tick of the clock."""
-    version = _version(found)
-    untagged = settled(Version(None, version.length, max(found.st_mtime_ns, found.st_ctime_ns)), _state(found))
-    return version if untagged.tag is None else Version(untagged.tag, version.length, version.mtime)
+    kind = unsettled_kind(max(found.st_mtime_ns, found.st_ctime_ns)) or _SETTLED
+    return Version(f"{kind}:{_state(found)}", found.st_size, found.st_mtime_ns)
 
 
 def _stat_child(child: os.DirEntry[str]) -> os.stat_result:
@@ -309,9 +309,12 @@ def _stat_child(child: os.DirEntry[str]) -> os.stat_result:
 
 
 def _check_version(name: str, version: Version, found: os.stat_result) -> None:
+    current = _version(found)
+    if version == current:
+        return  # as nearly always, and the quickest to find out
     if stat.S_ISDIR(found.st_mode):
         raise is_a_directory(name)
-    if version.same_as(_version(found)) is False:
+    if version.same_as(current) is False:
         raise FileChangedError("the file has changed since it was opened", name)
 
 

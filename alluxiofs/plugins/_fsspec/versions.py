@@ -13,7 +13,7 @@ import attrs
 from alluxiofs.interfaces import Deadline, Version
 from alluxiofs.interfaces.values import UNSETTLED
 
-__all__ = ["SECOND", "epoch", "settled", "version_of", "wait_until_settled"]
+__all__ = ["SECOND", "epoch", "settled", "unsettled_kind", "version_of", "wait_until_settled"]
 
 SECOND = 1_000_000_000
 _MILLISECOND = 1_000_000
@@ -84,10 +84,22 @@ def settled(version: Version, identity: str = "-", coarse: int = _COARSE_CLOCK) 
     """
     if version.tag is not None or version.mtime is None:
         return version
+    kind = unsettled_kind(version.mtime, version.mtime_precision, coarse)
+    return version if kind is None else attrs.evolve(version, tag=f"{kind}:{identity}")
+
+
+def unsettled_kind(changed: int, precision: int = 1, coarse: int = _COARSE_CLOCK) -> Optional[str]:
+    """The kind of tag that marks a version as :func:`settled` does; ``None`` if its time can stand for the content.
+
+    Parameters
+    ----------
+    changed, precision:
+        The time of change, and what lies between two such times at least, in nanoseconds.
+    coarse:
+        As for :func:`settled`.
+    """
     now = time.time_ns()
-    if now - version.mtime >= max(2 * version.mtime_precision, coarse):
-        return version
-    return attrs.evolve(version, tag=f"{UNSETTLED}{now}:{identity}")
+    return None if now - changed >= max(2 * precision, coarse) else f"{UNSETTLED}{now}"
 
 
 def wait_until_settled(version: Version, deadline: Deadline) -> None:
