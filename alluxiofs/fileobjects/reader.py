@@ -100,7 +100,8 @@ class FileReader(AlluxioFile):
         size:
             How many bytes; for a negative number all that follow.
         """
-        self._check_open()
+        if self.closed:
+            raise closed_error(self.path)
         if offset < 0:
             raise ConfigurationError(f"offset must not be negative, and is {offset}")
         return self._file.read(offset, max(0, self.size - offset) if size < 0 else size)

@@ -111,10 +111,13 @@ class Asking:
         sides: List[Side] = []
         if getattr(transport.capabilities, operation):
             count = self.limits.replicas if fallback else None
-            sides = [self._side_of(transport.name, one) for one in self._workers(location.url, count, fallback, by)]
+            name, known = transport.name, self._known_sides
+            for worker in self._workers(location.url, count, fallback, by):
+                side = known.get((name, id(worker)))  # as _side_of does, but for a call
+                sides.append(side if side is not None and side.worker is worker else self._side_of(name, worker))
             if fallback and not sides:
                 self.parts.telemetry.record_event(Event("fallback", "no_membership"))
-        if mount is not None and self.limits.fallback:
+        if mount is not None and fallback:
             sides.append(self._side_of(mount.store.name, None))
         if not sides:
             raise UnavailableError(f"no worker can be asked for {location.url!r}, and there is no under store to go to")

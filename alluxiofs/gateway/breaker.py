@@ -36,13 +36,13 @@ class Breaker:
 
     Parameters
     ----------
-    opened:
-        Where it is as long as it is not closed.
+    failing:
+        Where it is from the first failure to the next answer.
     """
 
-    def __init__(self, opened: Optional[Set[Breaker]] = None) -> None:
+    def __init__(self, failing: Optional[Set[Breaker]] = None) -> None:
         self._lock = threading.Lock()
-        self._opened = set() if opened is None else opened
+        self._failing = set() if failing is None else failing
         self._failures = 0
         self._pause = 0.0  # seconds of the opening that is; 0: closed
         self._until = 0.0
@@ -85,20 +85,20 @@ class Breaker:
         with self._lock:
             was_open = bool(self._pause)
             self._failures, self._pause, self._trial = 0, 0.0, False
-            self._opened.discard(self)
+            self._failing.discard(self)
             return was_open
 
     def failed(self, waited: bool) -> bool:
         """The worker has failed; ``waited``: until the time was over. Whether the breaker was closed till now."""
         with self._lock:
             self._failures += _FAILURES if waited else 1
+            self._failing.add(self)
             if self._failures < _FAILURES:
                 return False
             opened, now = not self._pause, time.monotonic()
             if not opened and not self._trial:
                 return False  # asked before it was opened, or as a last resort
             self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, self._pause * 2))
-            self._opened.add(self)
             self._trial = False
             # Not all clients of a cluster try at the same moment.
             self._until = now + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
@@ -115,12 +115,9 @@ class Breakers:
         """Begin anew; also in a forked child, where a thread that does not exist may hold a lock."""
         self._lock = threading.Lock()
         self._breakers: Dict[_Address, Breaker] = {}
-        self._opened: Set[Breaker] = set()
-
-    @property
-    def all_closed(self) -> bool:
-        """Whether no worker at all is passed over or on trial, which is what most questions need to know."""
-        return not self._opened
+        self.failing: Set[Breaker] = set()
+        """Those of workers whose last word was a failure. While there are none, which is nearly always, no question
+        need look at any breaker."""
 
     def of(self, component: str, worker: Worker) -> Breaker:
         """The breaker of a worker, as a transport of this name reaches it."""
@@ -129,8 +126,8 @@ class Breakers:
         if breaker is None:
             with self._lock:
                 if len(self._breakers) >= _MOST:
-                    self._opened.discard(self._breakers.pop(next(iter(self._breakers))))
-                breaker = self._breakers.setdefault(key, Breaker(self._opened))
+                    self.failing.discard(self._breakers.pop(next(iter(self._breakers))))
+                breaker = self._breakers.setdefault(key, Breaker(self.failing))
         return breaker
 
     def state(self, component: str, worker: Worker) -> str:

@@ -93,7 +93,7 @@ class Line:
         about: str = "",
         size: int = 0,
         weigh: Optional[Callable[[T], int]] = None,
-        known_to_exist: bool = False,
+        known_to_exist: Optional[Callable[[], bool]] = None,
         repeatable: bool = True,
         deadline: Optional[Deadline] = None,
     ) -> T:
@@ -114,7 +114,8 @@ class Line:
         weigh:
             Tells them from the answer, where they are not known before.
         known_to_exist:
-            The under store has said that the file is there: a worker's *not found* is then a failure of the worker.
+            Tells whether the under store has said that the file is there: a worker's *not found* is then a failure of
+            the worker. Called if one says so.
         repeatable:
             Whether asking the last side again does no harm.
         deadline:
@@ -128,15 +129,15 @@ class Line:
         limits = self._limits
         if self._telemetry.traces:
             question = self._traced(method, question)
-        if deadline is not None and not deadline.remaining():
+        if deadline is not None and deadline.at <= time.monotonic():
             raise self._failure(None, f"{method} {about}".strip(), sides[0])
-        whole = deadline or Deadline.after(limits.deadline, limits.timeout)
-        line = sides if process_breakers.all_closed else _in_order(sides)
+        whole = Deadline.after(limits.deadline, limits.timeout) if deadline is None else deadline
+        line = _in_order(sides) if process_breakers.failing else sides
         failed: Optional[BaseException] = None
         place = repeated = 0
         while True:
             side, last = line[place], place == len(line) - 1
-            trial = False if process_breakers.all_closed else self._is_trial(side)
+            trial = self._is_trial(side) if process_breakers.failing else False
             if trial is None and not last:
                 place += 1  # another call is the trial
                 continue
@@ -178,14 +179,14 @@ class Line:
         return True if breaker.admit() else None
 
     @staticmethod
-    def _final(error: BaseException, side: Side, last: Side, known_to_exist: bool) -> bool:
+    def _final(error: BaseException, side: Side, last: Side, known_to_exist: Optional[Callable[[], bool]]) -> bool:
         if kind_of(error) is not Kind.ANSWER:
             return False
         if side.worker is None:
             return True
         if isinstance(error, NotSupportedError):
             return last.worker is not None  # what no worker can be asked for the under store can
-        return not (known_to_exist and isinstance(error, FileNotFoundError))
+        return not (isinstance(error, FileNotFoundError) and known_to_exist is not None and known_to_exist())
 
     def _call(
         self,
@@ -197,25 +198,26 @@ class Line:
         weigh: Optional[Callable[[T], int]],
     ) -> T:
         began = time.perf_counter()
-        failure: Optional[BaseException] = None
         try:
             answer = question(side, deadline)
             if weigh is not None:
                 size = weigh(answer)
-            return answer
         except BaseException as error:
-            failure = error
+            if side.worker is None or not isinstance(error, NotSupportedError):  # then nothing was sent
+                self._ended(method, side, error, time.perf_counter() - began, 0)
             raise
-        finally:
-            seconds = time.perf_counter() - began
-            if side.worker is None or not isinstance(failure, NotSupportedError):  # then nothing was sent
-                if self._is_heard:
-                    moved = size if failure is None else 0
-                    state = state_of(failure)
-                    self._telemetry.record_call(Call(side.target, side.component, method, state, seconds, moved))
-                if side.worker is not None:
-                    self._note(side, side.worker, failure, seconds)
-            failure = None  # else its traceback, which leads here, is let go of by the collector of garbage alone
+        if self._is_heard or process_breakers.failing:
+            self._ended(method, side, None, time.perf_counter() - began, size)
+        return answer
+
+    def _ended(self, method: str, side: Side, failure: Optional[BaseException], seconds: float, moved: int) -> None:
+        """Have telemetry and the worker's breaker know of a call. Of one that went well, in a process where no worker
+        fails, a breaker has nothing to learn."""
+        if self._is_heard:
+            state = state_of(failure)
+            self._telemetry.record_call(Call(side.target, side.component, method, state, seconds, moved))
+        if side.worker is not None:
+            self._note(side, side.worker, failure, seconds)
 
     def _note(self, side: Side, worker: Worker, failure: Optional[BaseException], seconds: float) -> None:
         """Have the worker's breaker know how it went."""

@@ -35,12 +35,11 @@ class Placement:
         snapshot = self._membership.snapshot(deadline)
         if not snapshot.workers:
             return ()
-        return self._policy(snapshot).rank(url, len(snapshot.workers) if count is None else count)
+        made = self._made
+        policy = made[1] if made is not None and made[0] is snapshot else self._policy(snapshot)
+        return policy.rank(url, len(snapshot.workers) if count is None else count)
 
     def _policy(self, snapshot: Snapshot) -> WorkerPolicy:
-        made = self._made
-        if made is not None and made[0] is snapshot:
-            return made[1]
         with self._lock:
             made = self._made
             if made is None or made[0] != snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any, Callable, Dict, Optional, Set, TypeVar
 
@@ -26,6 +27,8 @@ from alluxiofs.interfaces import Deadline, Entry, Location, Version
 __all__ = ["ReadPath"]
 
 T = TypeVar("T")
+
+_SMALL = 32 * 2**10  # bytes
 
 
 class ReadPath(Looking):
@@ -160,11 +163,14 @@ class ReadPath(Looking):
         self._fetch(location, len(view), read)
 
     def fetch_bytes(self, location: Location, version: Version, offset: int, size: int) -> bytes:
-        """The same as an object of its own, from an under store that no workers stand before."""
-        store = self.store_of(location)
+        """The same as an object of its own, of a size within :meth:`object_limit`."""
 
-        def read(_side: Side, deadline: Deadline) -> bytes:
-            data = store.read(location.name, version, offset, size, deadline)
+        def read(side: Side, deadline: Deadline) -> bytes:
+            if side.worker is not None:
+                memory = bytearray(size)
+                self.parts.transport.read_into(side.worker, location, version, offset, memoryview(memory), deadline)
+                return bytes(memory)
+            data = self.store_of(location).read(location.name, version, offset, size, deadline)
             if len(data) != size:
                 raise BadAnswerError(f"{location.url}: {len(data)} of {size} bytes at {offset}")
             return data
@@ -186,7 +192,7 @@ class ReadPath(Looking):
                 question,
                 about=location.url,
                 size=size,
-                known_to_exist=self._under_store_decides(location),
+                known_to_exist=lambda: self._under_store_decides(location),
                 deadline=deadline,
             )
         except FileNotFoundError:
@@ -206,6 +212,14 @@ class ReadPath(Looking):
         if self.parts.transport.capabilities.workers or mount is None:
             return True
         return mount.store.capabilities.parallel_ranges and mount.store.capabilities.remote
+
+    def object_limit(self, location: Location) -> int:
+        """Up to how many bytes of what is not kept are best fetched as an object of their own: all that comes straight
+        from this machine, which has it at once, and of what workers have so little that to copy it costs less than
+        memory that need not be copied."""
+        if self.parts.transport.capabilities.workers:
+            return _SMALL
+        return sys.maxsize if self.near(location) else 0
 
     def near(self, location: Location) -> bool:
         """Whether files come straight from this machine, which has all of a range at once."""

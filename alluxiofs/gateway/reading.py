@@ -40,7 +40,7 @@ class OpenFile:
         "_in_parts",
         "_kept_read",
         "_lock",
-        "_near",
+        "_object_limit",
         "_page_size",
         "_piece",
         "_pinned",
@@ -64,7 +64,7 @@ class OpenFile:
         self._piece: Optional[Piece] = None
         self._size = pinned.size
         self._page_size = pinned.gateway.page_size
-        self._near = pinned.kept is None and pinned.gateway.near(pinned.location)
+        self._object_limit = pinned.gateway.object_limit(pinned.location) if pinned.kept is None else 0
         self._kept_read = pinned.kept.pages.read if pinned.kept is not None else _nothing_kept
 
     @property
@@ -229,7 +229,7 @@ class OpenFile:
 
     def _read(self, offset: int, size: int) -> bytes:
         wanted = max(0, min(size, self._size - offset))
-        if self._near and wanted and self._piece is None and self._generation == forks.count:
+        if 0 < wanted <= self._object_limit and self._piece is None and self._generation == forks.count:
             pinned = self._pinned
             try:
                 return pinned.gateway.fetch_bytes(pinned.location, pinned.entry.version, offset, wanted)

@@ -42,9 +42,10 @@ class Incoming:
 
     def __init__(self, connected: Union[socket.socket, ssl.SSLSocket], where: str, deadline: Deadline) -> None:
         self._socket = connected
+        self._is_encrypted = isinstance(connected, ssl.SSLSocket)
         self._where = where
         # A wait of the system's own costs nothing; Python's asks first, by a call to poll, whether there is something.
-        self._by_system = _HAS_SYSTEM_LIMITS and not isinstance(connected, ssl.SSLSocket)
+        self._by_system = _HAS_SYSTEM_LIMITS and not self._is_encrypted
         self._allowed = 0.0
         if self._by_system:
             try:
@@ -63,11 +64,15 @@ class Incoming:
         """Whether the other side has closed it meanwhile, or sent what nobody has asked for."""
         if self._begin != self._end:
             return True
-        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():  # decrypted: the system has given it up
+        if self._is_encrypted and self._pending():
             return True
         if self._ready is not None:
             return bool(self._ready.poll(0))
         return bool(select.select([self._socket], [], [], 0)[0])
+
+    def _pending(self) -> bool:
+        """Whether something is decrypted, which the system has given up."""
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def check_end(self) -> None:
         """That nothing came behind the last answer: it would be taken for the next one.
