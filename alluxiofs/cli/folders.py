@@ -13,6 +13,8 @@ from alluxiofs.errors import nearest
 
 __all__ = ["CommandFolder"]
 
+_WHOLE = 500  # characters: no summary is cut off, those that take more than a line go on in the next one
+
 
 class CommandFolder(click.Group):
     """A group whose commands are the modules of a package; only the one that runs is imported.
@@ -37,6 +39,12 @@ class CommandFolder(click.Group):
         module = importlib.import_module(f"{self._package.__name__}.{name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, command.get_short_help_str(_WHOLE)) for name, command in commands if command is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: List[str]

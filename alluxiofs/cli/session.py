@@ -220,7 +220,7 @@ _OPTIONS = (
         expose_value=False,
         is_eager=True,
         callback=_choose,
-        help="Where pages are kept on this machine: disk, memory or none.",
+        help="Where pages are kept on this machine: disk, memory, tiered or none.",
     ),
     click.option(
         "-o",

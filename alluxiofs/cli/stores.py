@@ -10,7 +10,7 @@ from alluxiofs.cli.failures import UsageError
 from alluxiofs.gateway.locations import canonical_url
 from alluxiofs.settings.removed import REMOVED
 
-__all__ = ["check_names", "for_scheme", "is_configured", "joined", "names_scheme"]
+__all__ = ["check_names", "for_scheme", "is_configured", "joined", "names_scheme", "names_workers"]
 
 _SAYS_WHICH_STORE = ("target_protocol", "fs", "under_store", "under_stores")
 _SAYS_WHICH_WORKERS = ("worker_hosts", "load_balance_domain", "etcd_hosts", "membership")
@@ -80,7 +80,12 @@ def is_configured(arguments: Mapping[str, Any]) -> bool:
     if any(arguments.get(name) is not None for name in _SAYS_WHICH_STORE):
         return True
     # Options are for a client of a store, and only the URL says which.
-    return not arguments.get("target_options") and any(arguments.get(name) is not None for name in _SAYS_WHICH_WORKERS)
+    return not arguments.get("target_options") and names_workers(arguments)
+
+
+def names_workers(arguments: Mapping[str, Any]) -> bool:
+    """Whether the arguments say which workers there are."""
+    return any(arguments.get(name) is not None for name in _SAYS_WHICH_WORKERS)
 
 
 def names_scheme(arguments: Mapping[str, Any], scheme: str) -> bool:

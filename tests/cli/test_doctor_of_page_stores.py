@@ -38,6 +38,22 @@ def test_one_that_keeps_pages(name: str, file: Path, tmp_path: Path, capfd: Any)
     assert (found["what"], found["grade"]) == (f"page store {name}", "ok")
     assert found["facts"]["pages"] == found["facts"]["bytes"] == 0  # what was tried was dropped
     assert found["facts"]["capacity"] > 0
+    where = "" if name == "memory" else f" in {tmp_path / 'pages'}"
+    assert found["text"].startswith(f"keeps pages{where}: 0 of ")
+
+
+def test_one_thing_is_told_as_one(tmp_path: Path, capfd: Any) -> None:
+    (tmp_path / "lake" / "part").mkdir(parents=True)
+    (tmp_path / "lake" / "part" / "file").write_bytes(b"1")
+    for name, said in (
+        ("lake", "1 entry, 1 of them a folder; 1 file was found in it and 1 folder below"),
+        ("lake/part", "1 entry"),
+        ("lake/part/file", "a file of 1 byte"),
+    ):
+        main(["doctor", f"file://{tmp_path}/{name}", "--json"])
+        found = json.loads(capfd.readouterr().out)["findings"]
+        (text,) = (one["text"] for one in found if one["what"] == "under store local")
+        assert text == f"file://{tmp_path}/{name}: {said}"
 
 
 @pytest.mark.parametrize("name", ["disk", "tiered"])

@@ -40,6 +40,12 @@ def test_lines_and_codes(error: Exception, code: int, line: str) -> None:
     assert (code_of(error), explain(error, "p")) == (code, line)
 
 
+def test_a_path_is_named_once_by_its_url() -> None:
+    said = errors.UnavailableError("bucket/folder: no connection")
+    assert explain(said, "s3://bucket/folder") == "s3://bucket/folder: no connection"
+    assert explain(said, "s3://bucket") == "s3://bucket: bucket/folder: no connection"
+
+
 def test_debug_prints_the_traceback_before_or_after_the_command(command: Command, url: str) -> None:
     for words in (["ls", "--debug", f"{url}/missing"], ["--debug", "ls", f"{url}/missing"]):
         outcome = command(*words)
@@ -103,6 +109,11 @@ def test_help_and_version(command: Command) -> None:
             assert any(line.split()[:1] == [name] for line in shown.lines)
     assert command("--version").lines[0].startswith("alluxiofs ")
     assert command("get", "--help").code == 0
+
+
+def test_no_summary_is_cut_off(command: Command) -> None:
+    for words in ([], ["cache"]):
+        assert "..." not in command(*words, "--help").output.decode().partition("Commands:")[2]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -214,6 +214,18 @@ def test_nobody_listens(command: Command) -> None:
         assert len(done.error_lines) == 1
 
 
+def test_no_such_host(command: Command) -> None:
+    done = command("metrics", "nowhere.invalid:9464")
+    assert done.code == 1
+    assert done.error_lines == ["alluxiofs: http://nowhere.invalid:9464/metrics: no such host is known"]
+
+
+def test_both_look_at_the_usual_port_by_default(command: Command) -> None:
+    for name in ("top", "metrics"):
+        shown = " ".join(command(name, "--help").output.decode().split())
+        assert '"port": 9464}), or only the port, or host:port; by default it is that port on this machine' in shown
+
+
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [

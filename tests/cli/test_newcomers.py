@@ -56,6 +56,14 @@ def test_an_error_about_the_configuration_is_told_once_and_says_whence(
     assert line.endswith("(from the environment variable FSSPEC_ALLUXIOFS_REPLICAS)")
 
 
+def test_load_needs_a_cluster(command: Command) -> None:
+    outcome = command("load", "s3://bucket/folder")
+    assert outcome.code == 2
+    assert "no workers are named that could load anything: -o worker_hosts=HOST" in outcome.errors
+    outcome = command("load", "s3://bucket/folder", "-o", "worker_hosts=h1", "--bandwidth", "10 miles")
+    assert (outcome.code, outcome.error_lines[0][:23]) == (2, "alluxiofs: --bandwidth:")
+
+
 def test_the_command_line_is_no_origin(command: Command, url: str) -> None:
     assert "(from " not in command("ls", url, "-o", "replicas=many").errors
 

@@ -13,6 +13,7 @@ from alluxiofs.cli.failures import Code, UsageError
 from alluxiofs.cli.output import size_text, write_json, write_line
 from alluxiofs.cli.progress import errors_on_terminal
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
+from alluxiofs.cli.stores import is_configured, names_workers
 
 if TYPE_CHECKING:
     from alluxiofs.client.jobs import Jobs
@@ -27,7 +28,7 @@ __all__ = ["command"]
 @click.option("--stop", is_flag=True, help="Stop the jobs; what is loaded stays.")
 @click.option("--no-wait", is_flag=True, help="Start the jobs, and do not wait for their end.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer; the jobs go on.")
-@click.option("--bandwidth", metavar="SIZE", help="Bytes a second (10MB).")
+@click.option("--bandwidth", metavar="SIZE", help="Bytes a second at the most, such as 10MB.")
 @click.option("--verify", is_flag=True, help="Have the cluster look once more whether all is there.")
 @click.option("--metadata-only", is_flag=True, help="Load what is known of files, and not their content.")
 @click.option("--skip-if-exists", is_flag=True, help="Leave out what is held already.")
@@ -54,9 +55,7 @@ def command(
     if status and stop:
         raise UsageError("--status and --stop exclude each other")
     if options["bandwidth"] is not None:
-        from alluxiofs.settings.types import Size
-
-        options["bandwidth"] = int(Size(options["bandwidth"]))
+        options["bandwidth"] = _bandwidth(options["bandwidth"])
     client = _client(session)
     for path in paths:
         with session.failures.guard(path):
@@ -78,7 +77,22 @@ def command(
 def _client(session: Session) -> Any:
     from alluxiofs.client import AlluxioClient
 
-    return AlluxioClient(**session.configured())
+    arguments = session.configured()
+    if not (names_workers(arguments) or is_configured(arguments)):  # a URL says which store it is in, and no cluster
+        raise UsageError(
+            "no workers are named that could load anything: -o worker_hosts=HOST, -o load_balance_domain=NAME or "
+            "-o etcd_hosts=HOST"
+        )
+    return AlluxioClient(**arguments)
+
+
+def _bandwidth(text: str) -> int:
+    from alluxiofs.settings.types import Size
+
+    try:
+        return int(Size(text))
+    except ValueError as error:
+        raise UsageError(f"--bandwidth: {error}") from error
 
 
 def _load(

@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import click
 
-from alluxiofs.cli.monitoring.exposition import Sample, Series, address_of, fetch
+from alluxiofs.cli.monitoring.exposition import DEFAULT_PORT, Sample, Series, address_of, fetch
 from alluxiofs.cli.output import printable, size_text, write_json, write_rich
 from alluxiofs.cli.session import debug_option
 
@@ -16,14 +16,15 @@ _PARTS = ("_bucket", "_sum", "_count")
 
 
 @click.command("metrics")
-@click.argument("url")
+@click.argument("url", default=DEFAULT_PORT)
 @click.option("--all", "everything", is_flag=True, help="Those of others, too, that are on the same page.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: every series, with its labels and value.")
 @debug_option
 def command(url: str, everything: bool, as_json: bool) -> None:
     """Show what a process has recorded, once.
 
-    URL is where it shows its metrics (telemetry={"name": "prometheus", "port": 9464}), or only the port, or host:port.
+    URL is where it shows its metrics (telemetry={"name": "prometheus", "port": 9464}), or only the port, or host:port;
+    by default it is that port on this machine.
     """
     sample = fetch(address_of(url))
     names = [name for name in sample.series if everything or name.startswith("alluxio")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, List, Optional
 import click
 
 from alluxiofs.cli.failures import explain
-from alluxiofs.cli.monitoring.exposition import Sample, address_of, fetch
+from alluxiofs.cli.monitoring.exposition import DEFAULT_PORT, Sample, address_of, fetch
 from alluxiofs.cli.monitoring.figures import Between
 from alluxiofs.cli.monitoring.view import is_ours, view
 from alluxiofs.cli.output import flush, on_terminal, write_rich
@@ -23,7 +23,7 @@ __all__ = ["command"]
 
 
 @click.command("top")
-@click.argument("url", default="9464")
+@click.argument("url", default=DEFAULT_PORT)
 @click.option(
     "--interval", type=click.FloatRange(0.1, 3600), default=2.0, show_default=True, help="Seconds between two looks."
 )
@@ -32,8 +32,8 @@ __all__ = ["command"]
 def command(url: str, interval: float, count: Optional[int]) -> None:
     """Show what a process does, again and again: rates, hit ratio, latencies, workers.
 
-    URL is where it shows its metrics (telemetry={"name": "prometheus", "port": 9464}), or only the port, or host:port.
-    Without a terminal each view is written below the one before.
+    URL is where it shows its metrics (telemetry={"name": "prometheus", "port": 9464}), or only the port, or host:port;
+    by default it is that port on this machine. Without a terminal each view is written below the one before.
     """
     address = address_of(url)
     earlier = _looked(address)

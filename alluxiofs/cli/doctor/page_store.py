@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Any, Iterator, List, Mapping
 
 from alluxiofs.cli.doctor.findings import Finding, Grade, failed
+from alluxiofs.cli.output import size_text
 from alluxiofs.errors import PageStoreError
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ __all__ = ["examine_page_store"]
 
 _KEY_BYTES = 16
 _PAGE = b"a page that is dropped at once"
-_ADVICE = "until then every read goes to the storage; name another folder with page_store={'name': …, 'path': …}"
+_ADVICE = (
+    "until then every read goes to the storage; name another folder with page_store={'name': …, 'path': …}, or here "
+    "with -o page_store.path=FOLDER"
+)
 
 
 def examine_page_store(gateway: Gateway) -> Iterator[Finding]:
@@ -37,9 +41,20 @@ def examine_page_store(gateway: Gateway) -> Iterator[Finding]:
     if not right:
         yield Finding(what, Grade.WRONG, "what was kept a moment ago is not there, or is something else", _ADVICE)
         return
+    folders = _folders(store.describe())
+    where = f" in {', '.join(folders)}" if folders else ""
     yield Finding(
         what,
         Grade.OK,
-        f"keeps pages: {counters['bytes']} of {counters['capacity']} bytes are in use",
+        f"keeps pages{where}: {size_text(counters['bytes'])} of {size_text(counters['capacity'])} are in use",
         facts={name: counters[name] for name in ("pages", "bytes", "capacity")},
     )
+
+
+def _folders(described: Mapping[str, Any]) -> List[str]:
+    """Where a page store says that it keeps pages, itself or one that it is made of."""
+    found = list(described.get("path", ()))
+    for part in described.values():
+        if isinstance(part, Mapping):
+            found += _folders(part)
+    return found

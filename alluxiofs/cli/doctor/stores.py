@@ -9,6 +9,7 @@ from attrs import define
 
 from alluxiofs.cli.doctor.findings import Finding, Grade, failed
 from alluxiofs.cli.notices import collected_warnings
+from alluxiofs.cli.output import count_text
 from alluxiofs.errors import AlluxioFSError, ConfigurationError, MissingExtraError, NotSupportedError
 from alluxiofs.interfaces import Deadline, Entry, Location
 
@@ -115,19 +116,22 @@ def _look(gateway: Gateway, asked: _Asked, location: Location, files: Files, wha
         entry = asked.stat(location, Deadline.after(_LIMIT))
         if entry.is_file:
             files.append((location, entry))
-            return Finding(what, Grade.OK, f"{shown}: a file of {entry.size} bytes")
+            length = "unknown length" if entry.size is None else count_text(entry.size, "byte")
+            return Finding(what, Grade.OK, f"{shown}: a file of {length}")
     entries = list(itertools.islice(asked.list(location, Deadline.after(_LIMIT)), _LOOKED_AT))
     files += [(gateway.child(location, one.name), one) for one in entries if one.is_file]
     folders = [gateway.child(location, one.name) for one in entries if not one.is_file]
     more = "or more " if len(entries) == _LOOKED_AT else ""
-    text = f"{shown}: {len(entries)} {more}entries"
+    text = f"{shown}: {len(entries)} {more}{'entry' if len(entries) == 1 else 'entries'}"
     if not folders or not named:  # nobody has asked for all that a store has
         return Finding(what, Grade.OK, text)
     below = _descend(gateway, asked, folders, files)
-    text = f"{text}, {len(folders)} of them folders"
+    text = f"{text}, {len(folders)} of them {'a folder' if len(folders) == 1 else 'folders'}"
+    looked = f"{count_text(below.folders, 'folder')} below"
     if files:
-        return Finding(what, Grade.OK, f"{text}; {len(files)} files were found in it and {below.folders} folders below")
-    text = f"{text}; no file was found in {below.folders} folders below"
+        found = f"{count_text(len(files), 'file')} {'was' if len(files) == 1 else 'were'} found in it and {looked}"
+        return Finding(what, Grade.OK, f"{text}; {found}")
+    text = f"{text}; no file was found in {looked}"
     if below.failure is None:
         return Finding(what, Grade.OK, text, "name a file, or a folder with files in it")
     advice = "name a file, or a folder that can be listed"

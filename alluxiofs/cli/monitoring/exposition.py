@@ -6,6 +6,7 @@ The format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-ba
 from __future__ import annotations
 
 import re
+import socket
 import time
 from typing import Dict, Iterator, List, Mapping, Tuple
 
@@ -13,7 +14,10 @@ from attrs import define
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, InvalidPathError, UnavailableError
 
-__all__ = ["Sample", "Series", "address_of", "fetch", "parse"]
+__all__ = ["DEFAULT_PORT", "Sample", "Series", "address_of", "fetch", "parse"]
+
+DEFAULT_PORT = "9464"
+"""Where a process shows its metrics that was told of no other port."""
 
 _PATIENCE = 5.0  # seconds
 _MOST = 64 * 2**20  # bytes: a page of thousands of series has a few hundred thousand
@@ -81,7 +85,8 @@ def fetch(url: str) -> Sample:
     except urllib3.exceptions.LocationValueError as error:
         raise InvalidPathError(f"{url}: it is no URL") from error
     except urllib3.exceptions.NewConnectionError as error:  # which urllib3 takes for a timeout, too
-        raise UnavailableError(f"{url}: nobody listens there") from error
+        unknown = isinstance(error.__context__, socket.gaierror)
+        raise UnavailableError(f"{url}: {'no such host is known' if unknown else 'nobody listens there'}") from error
     except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise DeadlineExceededError(f"{url}: no answer in {_PATIENCE:g} s") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
