@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from benchmarks.core import discover, run
 from benchmarks.markdown import aims
@@ -106,24 +106,28 @@ def page_with(page: str, measured: str) -> str:
     return f"{before}{begin}\n{measured}\n{end}{after}"
 
 
-def main() -> None:
+def main(words: Optional[Sequence[str]] = None) -> None:
     """Measure, unless a file of results is given, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wire_page", description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("build/wire.json"), help="all samples (%(default)s)")
     parser.add_argument("--measured", action="store_true", help="take what is in that file, and measure nothing")
+    parser.add_argument("--page", type=Path, default=PAGE, help="what is written (%(default)s)")
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="this benchmark; may be given again")
+    parser.add_argument("--turns", type=int, help="of each benchmark, instead of its own number")
     parser.add_argument("--quick", action="store_true", help="less data and fewer turns; the page stays as it is")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if not arguments.measured:
         known, results = discover(), []
-        for name in BENCHMARKS:
+        for name in arguments.only or BENCHMARKS:
             sys.stderr.write(f"{name} …\n")
-            results.append(run(known[name], quick=arguments.quick))
+            results.append(run(known[name], arguments.turns, arguments.quick))
             write_json(results, arguments.json, arguments.quick)
     measured = tables(json.loads(arguments.json.read_text(encoding="utf-8")))
     if arguments.quick:
         sys.stdout.write(measured)
     else:
-        PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
+        page = page_with(arguments.page.read_text(encoding="utf-8"), measured)
+        arguments.page.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
