@@ -104,7 +104,7 @@ class FsspecUnderStore(UnderStore):
         if scheme:  # clients know it in lower case only
             path = f"{scheme}://{rest}"
         self._check_host(path)
-        name = self._client.names._strip_protocol(path)
+        name = self._client.strip(path)
         if name.startswith("/") or self._hierarchical:
             return normalised(name)
         if self._scheme == "s3" and "?versionId=" in name:
@@ -157,7 +157,7 @@ class FsspecUnderStore(UnderStore):
         if recursive:
             found = list(self._client.call("find", deadline, name, detail=True).values())
         else:
-            found = self._client.call("ls", deadline, name, detail=True)
+            found = self._client.ls(name, deadline)
         if not found:
             entry = self.stat(name, deadline)  # an empty directory is a directory; nothing is nothing
             if entry.is_file:

@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.implementations.tar import TarFileSystem
 
-from alluxiofs.errors import ConfigurationError, FileChangedError, MissingExtraError, UnavailableError
+from alluxiofs.errors import ConfigurationError, FileChangedError, InvalidPathError, MissingExtraError, UnavailableError
 from alluxiofs.interfaces import Deadline, Target, UnderStore
 from alluxiofs.plugins.under_store_fsspec import FsspecUnderStore
 from alluxiofs.testing import make_context
@@ -156,6 +156,36 @@ def test_a_cache_in_front_of_a_client_is_refused(protocol: str, tmp_path: Path) 
             over(client)
     with pytest.raises(ConfigurationError, match="page_store"):
         over(protocol=protocol, options={"target_protocol": "memory"})
+
+
+class HandsOver(MemoryFileSystem):
+    """Its listings pass through its memory of listings, as adlfs's of containers do."""
+
+    protocol = "handsover"
+    cachable = False
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        if path not in self.dircache:
+            self.dircache[path] = super().ls(path, detail=True, **options)
+        return self.dircache[path]
+
+
+def test_a_client_that_lists_by_its_memory_lists_what_is_there_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryFileSystem, "store", {})
+    fsspec.register_implementation("handsover", HandsOver, clobber=True)
+    store = over(protocol="handsover")
+    for names in (["/a"], ["/a", "/b"]):
+        MemoryFileSystem().pipe_file(names[-1], b"x")
+        assert sorted(entry.name for entry in store.list("", Deadline.after(5))) == names
+
+
+def test_what_a_client_takes_for_a_query_is_not_left_out_of_a_name() -> None:
+    store = over(protocol="ftp", options={"host": "127.0.0.1"})
+    name = "/dir/what?x=1"
+    assert store.strip(name) == name
+    url = f"ftp://127.0.0.1{name}"
+    with pytest.raises(InvalidPathError, match="what"):
+        store.strip(url)
 
 
 class WholeSeconds(LocalFileSystem):

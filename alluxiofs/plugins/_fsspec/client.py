@@ -15,7 +15,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from alluxiofs.errors import AlluxioFSError, ConfigurationError, MissingExtraError, nearest
+from alluxiofs.errors import AlluxioFSError, ConfigurationError, InvalidPathError, MissingExtraError, nearest
 from alluxiofs.plugins._fsspec.failures import brief, cause_to_show, translated
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.threads import Threads
@@ -47,10 +47,13 @@ class Client:
     ----------
     target:
         Protocol and options, or the ready client.
+    remembers:
+        Whether a client that is made has a memory of listings.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, remembers: bool = False) -> None:
         self._target = target
+        self._remembers = remembers
         self._lock = threading.Lock()
         self._made: Optional[AbstractFileSystem] = None
         self.type: Type[AbstractFileSystem] = type(target.client) if target.client is not None else _class_of(target)
@@ -77,6 +80,19 @@ class Client:
     def names(self) -> Any:
         """What knows its names: the class, or a ready client, which may have a prefix of its own."""
         return self._target.client if self._target.client is not None else self.type
+
+    def strip(self, path: str) -> str:
+        """What the client calls the file of a path or URL.
+
+        Raises
+        ------
+        InvalidPathError
+            If it takes a ``?``, and what stands behind it, for something else: that would be another file's name.
+        """
+        name = str(self.names._strip_protocol(path))
+        if name.count("?") != path.count("?"):
+            raise InvalidPathError(f"the client of {self._target.protocol!r} would take {path!r} for {name!r}")
+        return name
 
     def overrides(self, method: str) -> bool:
         """Whether the client's class has a method of its own, not the one that all classes have."""
@@ -111,6 +127,23 @@ class Client:
             if failure is error:
                 raise
             raise failure from cause_to_show(error)
+
+    def ls(self, name: str, deadline: Deadline) -> Any:
+        """The children of a directory, as they are now.
+
+        adlfs hands over containers by way of its memory of listings, and fails without one. Such a listing is asked
+        for from a client with a memory that is as new as the listing.
+        """
+        try:
+            return self.call("ls", deadline, name, detail=True)
+        except OSError as error:
+            if self._target.client is not None or self._remembers or not isinstance(error.__cause__, KeyError):
+                raise
+        once = Client(self._target, remembers=True)
+        try:
+            return once.ls(name, deadline)
+        finally:
+            once.close()
 
     def run(self, call: Callable[[], Any], deadline: Deadline) -> Any:
         """What ``call``, which uses the client, returns."""
@@ -149,7 +182,7 @@ class Client:
             # An asynchronous client does not survive a fork; one of the same arguments does its work in the child.
             return type(ready)(*ready.storage_args, **{**ready.storage_options, "skip_instance_cache": True})
         try:
-            made = self.type(**uncached(self._target.options))
+            made = self.type(**{**uncached(self._target.options), "use_listings_cache": self._remembers})
         except TypeError as error:
             raise ConfigurationError(f"target_options: {self._target.protocol}: {brief(str(error))}") from error
         except AlluxioFSError:
