@@ -9,6 +9,7 @@ import threading
 import weakref
 from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from alluxiofs.assembly.gathering import TOGETHER, Gathering
 from alluxiofs.interfaces import Call, Event, Telemetry
 from alluxiofs.interfaces.telemetry import LEVELS
 from alluxiofs.logs import fields
@@ -26,14 +27,35 @@ class JoinedTelemetry(Telemetry):
         self._members: Tuple[Telemetry, ...] = tuple(members)
         self.traces = any(member.traces for member in members)
         self._logger = logger
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # one that fails while it is asked is dropped under it
+        self._gathering: Optional[Gathering] = None
+        self._told: Tuple[Telemetry, ...] = ()  # of each call as it ends
 
     def record_call(self, call: Call) -> None:
-        for member in self._members:
+        gathering = self._gathering or self._begun()
+        ended = gathering.ended
+        ended.append(call)
+        if len(ended) >= TOGETHER:
+            gathering.spill()
+        for member in self._told:
             try:
                 member.record_call(call)
             except Exception as error:  # here and below: a plugin that fails at telling is dropped, and no read fails
                 self._drop(member, error)
+
+    def _begun(self) -> Gathering:
+        with self._lock:
+            if self._gathering is None:
+                gathering, told = Gathering(self._drop), []
+                for member in self._members:
+                    try:
+                        if not gathering.offer(member):
+                            told.append(member)
+                    except Exception as error:
+                        self._drop(member, error)
+                self._told = tuple(told)
+                self._gathering = gathering
+            return self._gathering
 
     def record_event(self, event: Event) -> None:
         for member in self._members:
@@ -99,6 +121,7 @@ class JoinedTelemetry(Telemetry):
             if broken not in self._members:
                 return
             self._members = tuple(member for member in self._members if member is not broken)
+            self._told = tuple(member for member in self._told if member is not broken)
         more = fields(component=broken.name, reason="failed")
         self._logger.warning(
             "telemetry %r failed, and is told nothing any more", broken.name, exc_info=error, extra=more

@@ -29,6 +29,8 @@ __all__ = ["Line", "Side", "state_of"]
 
 T = TypeVar("T")
 
+_tuple = tuple.__new__  # makes a Call without a call of Python's: this is done for each read over the wire
+
 _LONG = 2.0  # seconds: a wait that ends sooner says more of the caller's deadline than of the worker
 _TRIAL = 5.0  # seconds
 
@@ -204,18 +206,20 @@ class Line:
                 size = weigh(answer)
         except BaseException as error:
             if side.worker is None or not isinstance(error, NotSupportedError):  # then nothing was sent
-                self._ended(method, side, error, time.perf_counter() - began, 0)
+                self._failed(method, side, error, time.perf_counter() - began)
             raise
-        if self._is_heard or process_breakers.failing:
-            self._ended(method, side, None, time.perf_counter() - began, size)
+        if self._is_heard:
+            target = "under_store" if side.worker is None else "worker"
+            call = _tuple(Call, (target, side.component, method, "ok", time.perf_counter() - began, size))
+            self._telemetry.record_call(call)
+        if process_breakers.failing and side.worker is not None:  # else a breaker has nothing to learn of it
+            self._note(side, side.worker, None, time.perf_counter() - began)
         return answer
 
-    def _ended(self, method: str, side: Side, failure: Optional[BaseException], seconds: float, moved: int) -> None:
-        """Have telemetry and the worker's breaker know of a call. Of one that went well, in a process where no worker
-        fails, a breaker has nothing to learn."""
+    def _failed(self, method: str, side: Side, failure: BaseException, seconds: float) -> None:
+        """Have telemetry and the worker's breaker know of a call that failed."""
         if self._is_heard:
-            state = state_of(failure)
-            self._telemetry.record_call(Call(side.target, side.component, method, state, seconds, moved))
+            self._telemetry.record_call(Call(side.target, side.component, method, state_of(failure), seconds))
         if side.worker is not None:
             self._note(side, side.worker, failure, seconds)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional
+from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 import attrs
 from attrs import define
@@ -94,6 +94,10 @@ class OtelTelemetry(Telemetry):
         """Count it, and add how long it took to a histogram."""
         self._instruments.record(call)
 
+    def gather(self, hand_over: Callable[[], bool]) -> Optional[Callable[[Sequence[Call]], object]]:
+        """Count many at once, whenever the provider collects, if its histograms can be told so."""
+        return self._instruments.gather(hand_over)
+
     def record_event(self, event: Event) -> None:
         """Count it, and tell it to the span of the operation."""
         self._instruments.add(event)
@@ -155,6 +159,20 @@ class _Instruments:
         histogram = histograms["worker" if call.target == "worker" else "under_store"]
         if histogram.bulk is None:
             histogram.record(call.seconds, component, method, state)
+
+    def gather(self, hand_over: Callable[[], bool]) -> Optional[Callable[[Sequence[Call]], object]]:
+        if any(histogram.bulk is None for histogram in self._made().values()):
+            return None
+        self.tally.gather(hand_over)
+        return self._record_all
+
+    def _record_all(self, calls: Sequence[Call]) -> None:
+        histograms = self._made()
+        if all(histogram.bulk is not None for histogram in histograms.values()):
+            self.tally.add_calls(calls)
+            return
+        for call in calls:  # the provider has got another reader since
+            self.record(call)
 
     def add(self, event: Event) -> None:
         if self._histograms is None:

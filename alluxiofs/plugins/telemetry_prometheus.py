@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 import attrs
 from attrs import define
@@ -70,6 +70,12 @@ class PrometheusTelemetry(Telemetry):
         if self._served_in != forks.count:
             self._serve()
         self._tally.add_call(call)
+
+    def gather(self, hand_over: Callable[[], bool]) -> Callable[[Sequence[Call]], object]:
+        """Count many at once, whenever the page is asked for."""
+        if self._served_in != forks.count:
+            self._serve()
+        return self._tally.gather(hand_over)
 
     def record_event(self, event: Event) -> None:
         """Count it."""
