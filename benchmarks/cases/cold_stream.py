@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import fsspec
+import pytest
 
-from benchmarks.core import Case, benchmark, timed
+from benchmarks.core import Case, UnavailableError, benchmark, timed
 from benchmarks.data import MIB, Content, stream
 from benchmarks.servers import BUCKET, storage
+from tests import servers
 
 SIZE = 64 * MIB
 
@@ -59,3 +63,17 @@ def s3(folder: Path, quick: bool) -> Iterator[Sequence[Case]]:
     """The same on an S3 server on this machine."""
     with storage(folder) as server:
         yield cases(folder, "s3", server.options, f"{BUCKET}/data")
+
+
+@benchmark("cold-hdfs", unit="MiB", turns=7)
+def hdfs(folder: Path, quick: bool) -> Iterator[Sequence[Case]]:
+    """The same on Hadoop's HDFS, one NameNode and one DataNode, on this machine."""
+    if importlib.util.find_spec("hdfs_native") is None:
+        raise UnavailableError("hdfs-native is not installed: pip install 'alluxiofs[hdfs]'")
+    server = servers.HdfsServer("127.0.0.1", servers.free_port())
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(servers.running_hdfs(server, folder))
+        except pytest.skip.Exception as reason:
+            raise UnavailableError(str(reason)) from reason
+        yield cases(folder, "hdfs", server.options, "/data")
