@@ -15,18 +15,18 @@ import struct
 import sys
 import threading
 import traceback
+import weakref
 from collections import deque
 from concurrent.futures import Executor, Future
 from types import FrameType, ModuleType
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
-__all__ = ["all_locks_held", "connections", "in_child"]
+__all__ = ["all_locks_held", "connections", "in_child", "still_held"]
 
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
-_SEMAPHORES = (threading.Semaphore,)
 _OF_LIBRARY = (threading.Condition, threading.Event, threading.Semaphore, Executor, Future)
 _MANY = 10_000  # things in one container
-_DEEP = 4  # containers in containers
+_DEEP = 8  # containers and objects in others
 _INNERMOST = 12  # frames of a thread
 
 
@@ -47,40 +47,61 @@ def _attributes(owner: Any) -> Iterator[Tuple[str, Any]]:
 
 
 class _Locks:
-    """All locks of the package, by id: the name of the owner, and the lock."""
+    """Locks of the package, by id: the name of the owner, and the lock."""
 
     def __init__(self) -> None:
         self.locks: Dict[int, Tuple[str, Any]] = {}
         self.semaphores: Dict[int, threading.Semaphore] = {}
+        self._seen: Set[int] = set()
+
+    def find_all(self) -> None:
+        """Those of modules, classes and all objects."""
+        self.find_kept()
+        for each in gc.get_objects():
+            if _is_ours(type(each).__module__):
+                self._look(f"{type(each).__module__}.{type(each).__qualname__}", each)
+
+    def find_kept(self) -> None:
+        """Those that can be reached from modules and classes, which a child goes on with."""
         for name, module in list(sys.modules.items()):
             if _is_ours(name) and isinstance(module, ModuleType):
                 for attribute, value in list(vars(module).items()):
                     self._look(f"{name}.{attribute}", value)
-        for each in gc.get_objects():
-            if isinstance(each, type):
-                owned = list(vars(each).items()) if _is_ours(each.__module__) else []
-                owner = each
-            else:
-                owner = type(each)
-                owned = list(_attributes(each)) if _is_ours(owner.__module__) else []
-            for attribute, value in owned:
-                self._look(f"{owner.__module__}.{owner.__qualname__}.{attribute}", value)
+                    if isinstance(value, type) and _is_ours(value.__module__):
+                        for of_class, held in list(vars(value).items()):
+                            self._look(f"{name}.{attribute}.{of_class}", held)
 
     def _look(self, name: str, value: Any, depth: int = 0) -> None:
         inner: List[Tuple[str, Any]] = []
         if isinstance(value, _LOCKS):
             self.locks.setdefault(id(value), (name, value))
         elif isinstance(value, _OF_LIBRARY):
-            if isinstance(value, _SEMAPHORES):
+            if isinstance(value, threading.Semaphore):
                 self.semaphores[id(value)] = value
             inner = [(f"{name}.{attribute}", each) for attribute, each in list(vars(value).items())]
-        elif isinstance(value, (list, tuple, set, frozenset, deque)) and len(value) <= _MANY:
+        elif isinstance(value, (list, tuple, set, frozenset, deque, weakref.WeakSet)) and len(value) <= _MANY:
             inner = [(f"{name}[…]", each) for each in list(value)]
         elif isinstance(value, Mapping) and len(value) <= _MANY:
             inner = [(f"{name}[…]", each) for each in list(value.values())]
+        elif _is_ours(type(value).__module__) and id(value) not in self._seen:
+            self._seen.add(id(value))
+            inner = [(f"{name}.{attribute}", each) for attribute, each in _attributes(value)]
         if depth < _DEEP:
             for each_name, each in inner:
                 self._look(each_name, each, depth + 1)
+
+
+def still_held(held: Mapping[int, str]) -> List[str]:
+    """What a child goes on with that is held by a thread of its parent: the names of such locks."""
+    found = _Locks()
+    found.find_kept()
+    forgotten = []
+    for name, lock in found.locks.values():
+        if lock.acquire(blocking=False):
+            lock.release()
+        elif id(lock) in held:
+            forgotten.append(name)
+    return sorted(forgotten)
 
 
 @contextlib.contextmanager
@@ -91,6 +112,7 @@ def all_locks_held() -> Iterator[Dict[int, str]]:
     garbage, whose finalizers may, does so itself.
     """
     found = _Locks()
+    found.find_all()
     held, over = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -125,7 +147,7 @@ def all_locks_held() -> Iterator[Dict[int, str]]:
 # --- the child --------------------------------------------------------------------------------------------------
 
 
-def in_child(work: Callable[[], None], held: Mapping[int, str], seconds: float) -> str:
+def in_child(work: Callable[[], object], held: Mapping[int, str], seconds: float) -> str:
     """What went wrong with ``work`` in a forked child; nothing if nothing did.
 
     A child that has not ended within so many seconds is ended, and what is told is where each of its threads is, and
@@ -188,16 +210,16 @@ _ENDED_HERE = frozenset({4, 5, 7})  # FIN_WAIT1, FIN_WAIT2, CLOSE
 _ACKNOWLEDGED = struct.Struct("120xQ")
 
 
-def connections() -> Dict[int, Tuple[bool, int]]:
-    """The TCP connections of this process, by file number: whether it has ended it, and how many bytes it has sent."""
-    found: Dict[int, Tuple[bool, int]] = {}
+def connections() -> Dict[Tuple[Any, Any], Tuple[bool, int]]:
+    """The TCP connections of this process, by their ends: whether it has ended it, and how many bytes it has sent."""
+    found: Dict[Tuple[Any, Any], Tuple[bool, int]] = {}
     for number in map(int, os.listdir("/proc/self/fd")):
         with contextlib.suppress(OSError):  # it has gone
             if not stat.S_ISSOCK(os.fstat(number).st_mode):
                 continue
             with socket.socket(fileno=os.dup(number)) as copy:
                 if copy.family in (socket.AF_INET, socket.AF_INET6) and copy.type == socket.SOCK_STREAM:
-                    copy.getpeername()  # fails where it is not connected
+                    ends = copy.getsockname(), copy.getpeername()  # which fails where it is not connected
                     told = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
-                    found[number] = (told[0] in _ENDED_HERE, _ACKNOWLEDGED.unpack_from(told)[0])
+                    found[ends] = (told[0] in _ENDED_HERE, _ACKNOWLEDGED.unpack_from(told)[0])
     return found

@@ -8,17 +8,23 @@ import logging
 import multiprocessing
 import os
 import random
+import socket
 import sys
+import threading
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
 from uuid import uuid4
 
 import pytest
 
+from alluxiofs.errors import UnknownComponentError
 from alluxiofs.filesystem import AlluxioFileSystem
+from alluxiofs.gateway import budget, threads
+from alluxiofs.interfaces import Deadline
 from alluxiofs.testing.stand_in_workers import StandInCluster
-from tests.filesystem.inherited import all_locks_held, connections, in_child
+from tests.filesystem.inherited import all_locks_held, connections, in_child, still_held
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -66,6 +72,10 @@ class Process:
         self.unfinished = [self.fs.open(f"{self.root}/unfinished", "wb")]
         self.unfinished[0].write(b"x")
         self.work("parent")
+        deadline = Deadline.after(PATIENCE)
+        while not threads.has_room(1 << 60):  # of its own accord nothing is sent any more
+            deadline.wait()
+            time.sleep(0.01)
 
     def work(self, who: str) -> None:
         """Whatever a filesystem is used for, and nothing of it is done in vain."""
@@ -100,8 +110,9 @@ class Process:
         store = self.fs.gateway.parts.page_store
         return {} if store is None else store.counters()
 
-    def go_on(self) -> None:
+    def go_on(self, held: Mapping[int, str]) -> None:
         """What a child does: works, as its parent did, reads the parent's files and drops them, and makes its own."""
+        assert still_held(held) == []
         warned: List[str] = []
         handler = logging.Handler(logging.WARNING)
         handler.emit = lambda record: warned.append(record.getMessage())  # type: ignore[method-assign]
@@ -112,6 +123,8 @@ class Process:
         self.end()
         elsewhere = [{**worker, "host": "localhost"} for worker in self.arguments.get("worker_hosts", ())]
         changed = {**self.arguments, **({"worker_hosts": elsewhere} if elsewhere else {}), "metadata_ttl": 17}
+        with pytest.raises(UnknownComponentError):  # after looking through all that is installed
+            AlluxioFileSystem(**{**changed, "policy": "nobody's"}, skip_instance_cache=True)
         self.fs = AlluxioFileSystem(**changed, skip_instance_cache=True)
         self.work("new-in-child")
         self.end()
@@ -224,9 +237,40 @@ def test_a_forked_child_waits_for_no_lock_of_its_parent(process: Process) -> Non
     before = connections() if sys.platform == "linux" else {}
     with all_locks_held() as held:
         assert len(held) > 20
-        wrong = in_child(process.go_on, held, PATIENCE)
+        wrong = in_child(lambda: process.go_on(held), held, PATIENCE)
     assert not wrong, wrong
     after = connections() if sys.platform == "linux" else {}
-    assert {number: after.get(number) for number in before} == before
+    both = before.keys() & after.keys()
+    assert {ends: after[ends] for ends in both} == {ends: before[ends] for ends in both}
     process.work("parent-later")
     assert process.files[0].read() == DATA[100_000:]
+
+
+def test_a_lock_that_nobody_renews_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten = threading.Lock()
+    monkeypatch.setattr(budget, "forgotten", forgotten, raising=False)
+
+    def check() -> None:
+        assert still_held(held) == ["alluxiofs.gateway.budget.forgotten"]
+
+    with all_locks_held() as held:
+        assert not in_child(check, held, PATIENCE)
+        wrong = in_child(forgotten.acquire, held, 1)
+    assert "has not ended after 1 s" in wrong
+    assert "alluxiofs.gateway.budget.forgotten" in wrong
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where else a connection tells what was sent is another matter")
+@pytest.mark.parametrize("use", ["send", "end"])
+def test_a_connection_that_a_child_uses_is_found(use: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        there, _ = server.accept()
+        with there:
+            before = connections()
+            assert not in_child(lambda: None, {}, PATIENCE)
+            assert connections() == before
+            done = (lambda: client.sendall(b"x")) if use == "send" else (lambda: client.shutdown(socket.SHUT_RDWR))
+            assert not in_child(done, {}, PATIENCE)
+            there.recv(1)
+            ends = client.getsockname(), client.getpeername()
+            assert connections()[ends] != before[ends]
