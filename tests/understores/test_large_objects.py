@@ -13,7 +13,8 @@ import pytest
 
 from alluxiofs.testing._files import content
 from tests.oss_front import OssServer
-from tests.servers import HdfsServer, S3Server
+from tests.servers import GcsServer, HdfsServer, S3Server
+from tests.understores.gcs_front import json_front
 from tests.understores.needed import needed
 
 needed("ossfs", "oss")
@@ -46,6 +47,20 @@ def s3(request: pytest.FixtureRequest) -> Tuple[Dict[str, Any], str]:
     return server.options, f"test-{uuid4().hex[:12]}"
 
 
+def gs(request: pytest.FixtureRequest) -> Tuple[Dict[str, Any], str]:
+    """Of fake-gcs-server 512 MiB take 3 GB of memory and 40 s, whatever its backend, and more takes more than in
+    proportion."""
+    needed("gcsfs", "gcs")
+    server: GcsServer = request.getfixturevalue("gcs_of_large_objects")
+    return server.options, f"test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def gcs_of_large_objects(s3_server: S3Server) -> Iterator[GcsServer]:
+    with json_front(s3_server) as server:
+        yield server
+
+
 def oss(request: pytest.FixtureRequest) -> Tuple[Dict[str, Any], str]:
     server: OssServer = request.getfixturevalue("oss_server")
     return dict(server.options), f"test-{uuid4().hex[:12]}"
@@ -64,12 +79,11 @@ def file(request: pytest.FixtureRequest) -> Tuple[Dict[str, Any], str]:
 
 KINDS: Dict[str, Callable[[pytest.FixtureRequest], Tuple[Dict[str, Any], str]]] = {
     "s3": s3,
+    "gs": gs,
     "oss": oss,
     "hdfs": hdfs,
     "file": file,
 }
-# Not Google Cloud Storage: writing 512 MiB takes 3 GB of fake-gcs-server's memory (6 times as much), whatever its
-# backend is, and 40 s; more takes more than in proportion.
 
 
 @pytest.fixture(params=list(KINDS))
