@@ -266,11 +266,11 @@ def test_a_connection_that_a_child_uses_is_found(use: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         there, _ = server.accept()
         with there:
-            before = connections()
+            ends = client.getsockname(), client.getpeername()
+            before = connections()[ends]
             assert not in_child(lambda: None, {}, PATIENCE)
-            assert connections() == before
+            assert connections()[ends] == before
             done = (lambda: client.sendall(b"x")) if use == "send" else (lambda: client.shutdown(socket.SHUT_RDWR))
             assert not in_child(done, {}, PATIENCE)
             there.recv(1)
-            ends = client.getsockname(), client.getpeername()
-            assert connections()[ends] != before[ends]
+            assert connections()[ends] != before
