@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import logging
 import multiprocessing
 import os
@@ -185,9 +184,9 @@ def page_store_of(kind: str, folder: Path) -> Any:
 
 def telemetry() -> Tuple[List[Any], Callable[[], float]]:
     """Both kinds at once, and how many calls either has counted in this process, whichever has counted fewer."""
-    prometheus: Any = importlib.import_module("prometheus_client")
-    metrics: Any = importlib.import_module("opentelemetry.sdk.metrics")
-    export: Any = importlib.import_module("opentelemetry.sdk.metrics.export")
+    prometheus: Any = pytest.importorskip("prometheus_client")
+    metrics: Any = pytest.importorskip("opentelemetry.sdk.metrics")
+    export: Any = pytest.importorskip("opentelemetry.sdk.metrics.export")
     registry, reader = prometheus.CollectorRegistry(), export.InMemoryMetricReader()
     provider = metrics.MeterProvider([reader], shutdown_on_exit=False)
 
