@@ -10,12 +10,12 @@ from alluxiofs.interfaces import Call, Telemetry
 
 __all__ = ["TOGETHER", "Gathering"]
 
-TOGETHER = 512
-"""How many calls are handed over at once."""
+TOGETHER = 128
+"""How many calls are handed over at once: what is kept of them stays in the fastest of a processor's caches."""
 
 
 class Gathering:
-    """Keeps calls that have ended until there are some hundred, or until somebody looks.
+    """Keeps calls that have ended until there are a hundred or so, or until somebody looks.
 
     A read over the wire costs one step of a list so, however many count it. Nobody waits here but who looks.
 

