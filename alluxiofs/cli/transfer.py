@@ -95,6 +95,8 @@ def _files(pair: Pair[S, T], recursive: bool, failures: Failures) -> Iterator[Pa
 
 
 def _node(source: S, target: T, node: Node) -> Iterator[Pair[S, T]]:
+    if node.problem is not None:
+        raise node.problem
     there = target.below(node.relative)
     if node.is_directory:
         there.make_directory()

@@ -32,11 +32,14 @@ class Node:
         Or a file.
     size:
         Bytes of a file, where known.
+    problem:
+        Why it cannot be taken along; the others can.
     """
 
     relative: str
     is_directory: bool
     size: Optional[int] = None
+    problem: Optional[Exception] = None
 
 
 class Tree(ABC):
@@ -128,14 +131,15 @@ class LocalTree(Tree):
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             relative = prefix + entry.name
             path = Path(entry.path)
-            if not entry.is_dir():
-                yield Node(relative, is_directory=False, size=_regular(path).st_size)
-                continue
-            identity = _identity(path)
-            if identity in above:
-                raise OSError(f"{path}: a symbolic link leads back to a folder that it is in")
-            yield Node(relative, is_directory=True)
-            yield from self._walk(path, f"{relative}/", above | {identity})
+            try:
+                if not entry.is_dir():
+                    yield Node(relative, is_directory=False, size=_regular(path).st_size)
+                    continue
+                way = _way_to(path, above)
+                yield Node(relative, is_directory=True)
+                yield from self._walk(path, f"{relative}/", way)
+            except (OSError, NotSupportedError) as error:
+                yield Node(relative, entry.is_dir(), problem=error)
 
     def below(self, relative: str) -> Self:
         return type(self)(str(self._path / checked_relative(relative, local=True)))
@@ -154,6 +158,14 @@ def _identity(path: Path) -> object:
     status = path.stat()
     # Windows gives no inode numbers for some file systems
     return (status.st_dev, status.st_ino) if status.st_ino else str(path.resolve())
+
+
+def _way_to(folder: Path, above: FrozenSet[object]) -> FrozenSet[object]:
+    """The folders above what is in this one, which is none of those above itself."""
+    identity = _identity(folder)
+    if identity in above:
+        raise OSError(f"{folder}: a symbolic link leads back to a folder that it is in")
+    return above | {identity}
 
 
 def _regular(path: Path) -> os.stat_result:

@@ -123,6 +123,27 @@ def test_put_reads_regular_files_only(command: Command, url: str, tmp_path: Path
     assert "neither a file nor a directory" in outcome.errors
 
 
+def test_put_takes_the_rest_of_a_folder_in_which_something_cannot_be_taken(
+    command: Command, url: str, store: Path, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / "inner").mkdir(parents=True)
+    (tree / "inner" / "file").write_bytes(b"taken")
+    (tree / "last").write_bytes(b"taken")
+    os.mkfifo(tree / "inner" / "pipe")
+    (tree / "dangling").symlink_to(tmp_path / "nothing")
+    (tree / "round").symlink_to(tree, target_is_directory=True)
+    outcome = command("put", "-r", tree, f"{url}/tree")
+    assert (outcome.code, len(outcome.error_lines)) == (3, 3)
+    for name, said in (
+        ("dangling", "No such file or directory"),
+        ("inner/pipe", "neither a file nor a directory"),
+        ("round", "a symbolic link leads back to a folder that it is in"),
+    ):
+        assert f"alluxiofs: {tree}/{name}: {said}" in outcome.error_lines
+    assert contents(store / "tree") == {"inner/file": b"taken", "last": b"taken"}
+
+
 def test_put_does_not_follow_a_link_in_circles(command: Command, url: str, tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "up").symlink_to(tmp_path / "tree", target_is_directory=True)
