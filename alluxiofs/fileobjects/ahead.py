@@ -357,7 +357,7 @@ class MemoryAhead(Source):
         unread = sum(block.end - max(block.begin, self._position) for block in self._blocks)
         whole = sum(block.end - block.begin for block in self._blocks)
         self._blocks.clear()
-        if whole:
+        if whole and self._forks == forks.count:  # a forked child has taken nothing
             room.give(whole)
             self._pace.told(whole - unread, unread)
             self._opened.count_ahead(whole - unread, unread)
