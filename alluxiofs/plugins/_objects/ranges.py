@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping, Optional, Tuple
+from typing import Callable, Mapping, Optional, Tuple
 
 from alluxiofs.errors import BadAnswerError, FileChangedError
 from alluxiofs.interfaces import Version
 
-__all__ = ["changed", "check_range", "end_of", "length_of", "span_of"]
+__all__ = ["changed", "check_range", "check_span", "end_of", "length_of", "span_of"]
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
@@ -37,15 +37,45 @@ def check_range(name: str, headers: Mapping[str, str], version: Version, offset:
     BadAnswerError
         For any other body.
     """
-    declared, length = headers.get("Content-Range"), _number(headers.get("Content-Length"))
+    declared, length = headers.get("Content-Range"), length_of(headers)
+    check_span(name, declared, length, offset, size, lambda total: _check_length(name, version, total))
+
+
+def check_span(
+    name: str,
+    declared: Optional[str],
+    length: Optional[int],
+    offset: int,
+    size: int,
+    check_version: Callable[[Optional[int]], None],
+) -> None:
+    """Check that a body is ``size`` bytes from ``offset`` on.
+
+    Parameters
+    ----------
+    name:
+        For the message of an error.
+    declared, length:
+        What the answer says: its ``Content-Range``, and the length of its body, where known.
+    offset, size:
+        What was asked for.
+    check_version:
+        Is told the length of the whole file, where the answer tells it, and raises if that is of another version: then
+        this is what matters, whatever else is wrong.
+
+    Raises
+    ------
+    BadAnswerError
+        For any other body.
+    """
     if declared is None:  # the whole file: right only if the whole was asked for
-        _check_length(name, version, length)
+        check_version(length)
         if offset != 0 or length not in (None, size):
             raise BadAnswerError(f"{name}: the store ignored the range, and sent all {length} bytes")
         return
     match = _RANGE.fullmatch(declared)
     if match is not None:
-        _check_length(name, version, _number(match[3]))
+        check_version(_number(match[3]))
     if match is None or (int(match[1]), int(match[2])) != (offset, offset + size - 1):
         raise BadAnswerError(f"{name}: {declared!r} was answered to bytes {offset}-{offset + size - 1}")
     if length not in (None, size):
@@ -108,4 +138,4 @@ def _check_length(name: str, version: Version, total: Optional[int]) -> None:
 
 
 def _number(text: Optional[str]) -> Optional[int]:
-    return int(text) if text is not None and text.isdigit() else None
+    return int(text) if text is not None and text.isdecimal() else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import itertools
 import os
 from abc import abstractmethod
 from typing import Any, Callable, ClassVar, Iterator, List, Optional, Tuple, Union
@@ -259,17 +260,15 @@ class ObjectStore(UnderStore):
             raise not_a_directory(name)
         bucket, key = self._split(name)
         marker = f"{key}/" if key else ""
-        keys: List[str] = []
-        for item in self._listed(Keys(bucket, marker), deadline):
-            found = self._split(item.name)[1] if isinstance(item, Entry) else item
-            if not recursive and found != marker:
-                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
-            keys.append(found)
-            if len(keys) == _KEYS_AT_ONCE:
-                self._remove_keys(bucket, keys, deadline)
-                keys = []
-        if keys:
-            self._remove_keys(bucket, keys, deadline)
+
+        def found() -> Iterator[str]:
+            for item in self._listed(Keys(bucket, marker), deadline):
+                each = self._split(item.name)[1] if isinstance(item, Entry) else item
+                if not recursive and each != marker:
+                    raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
+                yield each
+
+        self._remove_all(bucket, found(), deadline)
         if not key:
             self._remove_bucket(bucket, deadline)
         self._forget(name)
@@ -307,8 +306,7 @@ class ObjectStore(UnderStore):
                 if item.size or not item.name.endswith("/"):  # what only marks a directory is no content
                     self._copy(item, target + item.name[len(source) :], deadline)
                 copied.append(self._split(item.name)[1])
-        for start in range(0, len(copied), _KEYS_AT_ONCE):
-            self._remove_keys(bucket, copied[start : start + _KEYS_AT_ONCE], deadline)
+        self._remove_all(bucket, iter(copied), deadline)
         if not key:
             self._remove_bucket(bucket, deadline)
         self._forget(source)
@@ -360,6 +358,14 @@ class ObjectStore(UnderStore):
                 yield from self.list(bucket.name, deadline, recursive=True)
             else:
                 yield bucket
+
+    def _remove_all(self, bucket: str, keys: Iterator[str], deadline: Deadline) -> None:
+        """Remove keys, as many at a time as a store takes."""
+        while True:
+            some = list(itertools.islice(keys, _KEYS_AT_ONCE))
+            if not some:
+                return
+            self._remove_keys(bucket, some, deadline)
 
     def _remove_key(self, name: str, deadline: Deadline) -> None:
         bucket, key = self._split(name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
-from alluxiofs.errors import FileChangedError, not_found
+from alluxiofs.errors import not_found
 from alluxiofs.plugins._fsspec.waiting import Destination
-from alluxiofs.plugins._objects.ranges import span_of
+from alluxiofs.plugins._objects.ranges import changed, span_of
 from alluxiofs.plugins._s3.client import bucket_and_key
 from alluxiofs.plugins._s3.entries import file_entry
 from alluxiofs.plugins._s3.headers import said
@@ -105,7 +105,7 @@ class Objects:
             destination = Destination(view, deadline)
             self._client.run(lambda send: fetch(send, name, version, offset, destination), deadline, name, destination)
         elif answer.status == 412 or (answer.status == 416 and version.length is not None):
-            raise FileChangedError("the file has changed since it was opened", name) from failure(answer, name)
+            raise changed(name) from failure(answer, name)
         elif answer.status not in body.statuses:
             raise failure(answer, name)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Mapping, Optional, Tuple
 
-from alluxiofs.errors import BadAnswerError, FileChangedError
+from alluxiofs.errors import BadAnswerError
 from alluxiofs.interfaces import Version
-from alluxiofs.plugins._objects.ranges import end_of, span_of
+from alluxiofs.plugins._objects.ranges import changed, check_span, end_of, span_of
 from alluxiofs.plugins._s3.client import bucket_and_key
 from alluxiofs.plugins._s3.entries import version_of
 
@@ -18,7 +17,6 @@ __all__ = ["check_end", "check_range", "condition", "fetch", "fetch_end"]
 
 Send = Callable[..., Awaitable[Dict[str, Any]]]
 
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _CHUNK = 1 << 20
 
 
@@ -43,7 +41,7 @@ async def fetch(
         answer = await send("get_object", Bucket=bucket, Key=key, Range=span, **matching)
     except Exception as error:
         if _refused(error, version):
-            raise FileChangedError("the file has changed since it was opened", name) from error
+            raise changed(name) from error
         raise
     body = answer["Body"]
     try:
@@ -149,25 +147,9 @@ def check_range(answer: Mapping[str, Any], name: str, version: Version, offset: 
     BadAnswerError
         If it is another range.
     """
-    declared = answer.get("ContentRange")
-    total: Optional[int]
-    if declared is None:
-        # The whole object: right only if the whole was asked for.
-        total = answer.get("ContentLength")
-        if offset != 0 or (total is not None and total != size):
-            _check_version(name, version, version_of(answer, total))
-            raise BadAnswerError(f"{name}: the store ignored the range, and sent all {total} bytes")
-    else:
-        match = _RANGE.fullmatch(declared)
-        if match is None or (int(match[1]), int(match[2])) != (offset, offset + size - 1):
-            raise BadAnswerError(f"{name}: {declared!r} was answered to bytes {offset}-{offset + size - 1}")
-        total = None if match[3] == "*" else int(match[3])
-    _check_version(name, version, version_of(answer, total))
-    length = answer.get("ContentLength")
-    if length is not None and length != size:
-        raise BadAnswerError(f"{name}: a body of {length} bytes where {size} were asked for")
 
+    def check_version(total: Optional[int]) -> None:
+        if version.same_as(version_of(answer, total)) is False:
+            raise changed(name)
 
-def _check_version(name: str, version: Version, found: Version) -> None:
-    if version.same_as(found) is False:
-        raise FileChangedError("the file has changed since it was opened", name)
+    check_span(name, answer.get("ContentRange"), answer.get("ContentLength"), offset, size, check_version)
