@@ -85,12 +85,13 @@ def test_a_cluster_that_is_well(doctor: Doctor, cluster: StandInCluster, lake: P
 
 
 def test_of_the_newer_dialect_too(doctor: Doctor, lake: Path) -> None:
-    with StandInCluster(lake, workers=3, dialect="rest", virtual_nodes=5) as cluster:
+    with StandInCluster(lake, workers=3, dialect="rest", virtual_nodes=5, page_size="4KB") as cluster:
         arguments = told(cluster, transport="alluxio")
         found = {one["what"]: one for one in doctor(str(lake), **arguments)}
         assert doctor.code == 0
         assert found["dialect"]["text"] == "the workers speak dialect 'rest'"
         assert found["virtual nodes"]["facts"]["as_expected"] == FILES
+        assert found["page size"]["text"].startswith("no worker tells; configured are ")
         what, _, advice = doctor.wrong(str(lake), **{**arguments, "policy": "consistent-hash"})
         assert what == "virtual nodes"
         assert "'virtual_nodes': 5}" in advice

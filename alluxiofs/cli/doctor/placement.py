@@ -118,7 +118,9 @@ def _ask(gateway: Gateway, answered: Answered, location: Location, entry: Entry)
 def _page_size(configured: int, sizes: Counter[int], asked: List[Tuple[Location, Entry]]) -> Iterator[Finding]:
     if not sizes:
         longest = max(entry.size or 0 for _, entry in asked)
-        text = f"not told: the files that are held are no longer than a page (the longest has {longest} bytes)"
+        text = "no worker tells"
+        if longest <= configured:
+            text = f"not told: the files that are held are no longer than a page (the longest has {longest} bytes)"
         yield Finding("page size", Grade.TOLD, f"{text}; configured are {configured} bytes")
         return
     (found, _), *others = sizes.most_common()
