@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 from alluxiofs.errors import BadAnswerError
@@ -20,6 +21,7 @@ __all__ = ["Looking"]
 
 T = TypeVar("T")
 
+_SOME = 100  # entries of a listing that are progress
 _RECURSIVE = "\0recursive"  # behind the URL of a directory: all files below it. No URL has a NUL in it
 
 
@@ -135,11 +137,13 @@ class Looking(Asking):
 
         def question(side: Side, deadline: Deadline) -> List[Entry]:
             entries: List[Entry] = []
-            for entry in self._entries(side, location, deadline, recursive):
-                entries.append(entry)
-                if len(entries) % 100 == 0:
-                    deadline.progress()
-            return entries
+            source = iter(self._entries(side, location, deadline, recursive))
+            while True:
+                some = list(islice(source, _SOME))
+                entries += some
+                if len(some) < _SOME:
+                    return entries
+                deadline.progress()
 
         try:
             entries = self.line.ask("ls", self._sides_for_metadata(location, "list"), question, about=location.url)
@@ -264,8 +268,10 @@ def _directory(name: str) -> Entry:
 
 def _as_good_as_stats(mount: Mount, listing: Sequence[Entry]) -> Sequence[Entry]:
     """Those of which the listing says all that a stat would say of the version: only there it can be spared."""
-    parts = mount.store.capabilities.version
-    return [entry for entry in listing if not entry.is_file or entry.version.knows(parts)]
+    known = listing
+    for part in mount.store.capabilities.version:  # one after the other: what most entries lack leaves few to look at
+        known = [entry for entry in known if entry.kind != "file" or getattr(entry.version, part) is not None]
+    return known
 
 
 def _name_of(entry: Entry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import Any, Iterable, Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 from attrs import define, field
 
@@ -131,10 +131,6 @@ class Version:
                     return False
                 known = known or not unsettled
         return True if known else None
-
-    def knows(self, parts: Iterable[str]) -> bool:
-        """Whether each of the parts (``"tag"``, ``"length"``, ``"mtime"``) is known."""
-        return all(getattr(self, part) is not None for part in parts)
 
     @property
     def tells(self) -> bool:
