@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from tests.faults import Reply, Request
 
-__all__ = ["service_account", "tokens_of_accounts"]
+__all__ = ["account_of", "service_account", "tokens_of_accounts"]
 
 
 def service_account(name: str, token_uri: str, file: Path) -> str:
@@ -20,14 +20,19 @@ def service_account(name: str, token_uri: str, file: Path) -> str:
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     key = rsa.generate_private_key(65537, 2048).private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
     account = {"type": "service_account", "project_id": "test", "client_email": name, "private_key": key.decode()}
-    file.write_text(json.dumps({**account, "token_uri": token_uri}))
+    file.write_text(json.dumps({**account, "private_key_id": "1", "token_uri": token_uri}))
     return str(file)
+
+
+def account_of(signed: str) -> str:
+    """Whose a token is that was signed with the key of a service account."""
+    said = json.loads(base64.urlsafe_b64decode(signed.split(".")[1] + "=="))
+    return str(said["iss"])
 
 
 def tokens_of_accounts(request: Request) -> Reply:
     """A token service: one account is gone, the others have tokens of their names."""
-    assertion = parse_qs(request.body.decode())["assertion"][0].split(".")[1]
-    account = json.loads(base64.urlsafe_b64decode(assertion + "=="))["iss"]
+    account = account_of(parse_qs(request.body.decode())["assertion"][0])
     said = {"access_token": f"token-of-{account}", "expires_in": 3600, "token_type": "Bearer"}
     gone = account == "gone"
     return Reply(400 if gone else 200, json.dumps({"error": "invalid_grant"} if gone else said).encode())

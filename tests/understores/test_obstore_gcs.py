@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from pathlib import Path
 from typing import Any, Callable, Iterator, List
 from uuid import uuid4
 
@@ -17,8 +18,9 @@ from alluxiofs.plugins.under_store_gcs import GcsUnderStore
 from alluxiofs.plugins.under_store_obstore import ObstoreUnderStore
 from alluxiofs.testing import make_context
 from alluxiofs.testing.guards import at_once
-from tests.faults import Fault, FaultProxy, status
+from tests.faults import Fault, FaultProxy, Request, status
 from tests.servers import GcsServer
+from tests.understores.accounts import account_of, service_account
 from tests.understores.needed import needed
 from tests.understores.obstore_gcs_front import xml_front
 
@@ -149,4 +151,24 @@ def test_one_renewal_of_an_expired_token_serves_all_threads(
     assert get(store, entry, 0, 100) == DATA[:100]
     assert credentials.renewals == 1
     assert "Bearer token-1" in seen
+    store.close()
+
+
+def test_a_key_file_that_was_found_is_looked_for_again_when_it_is_refused(
+    proxy: FaultProxy, bucket: str, client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refused(request: Request) -> bool:
+        return account_of(request.headers["authorization"]) != "right"
+
+    client.pipe_file(f"{bucket}/file", b"x")
+    proxy.fault(refusal(401, "Invalid Credentials"), when=refused, times=None)
+    store = make({"endpoint_url": f"http://127.0.0.1:{proxy.port}"})
+    for account in ("unknown", "gone"):
+        file = service_account(account, "http://127.0.0.1:9/token", tmp_path / account)
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
+        with pytest.raises(PermissionError, match="Invalid Credentials"):
+            list(store.list(bucket, soon()))
+    file = service_account("right", "http://127.0.0.1:9/token", tmp_path / "right")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
+    assert [entry.name for entry in store.list(bucket, soon())] == [f"{bucket}/file"]
     store.close()

@@ -32,7 +32,7 @@ class _GivesOtherBytes(LocalUnderStore):
 
 class _GivesWhatMayChange(LocalUnderStore):
     def read(self, name: str, version: Version, offset: int, size: int, deadline: Deadline) -> bytes:
-        return bytearray(super().read(name, version, offset, size, deadline))  # type: ignore[return-value] the mistake
+        return bytearray(super().read(name, version, offset, size, deadline))  # type: ignore[return-value]  # the mistake
 
 
 class _GivesAnyVersion(LocalUnderStore):

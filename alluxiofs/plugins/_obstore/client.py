@@ -200,13 +200,14 @@ class ObstoreClient:
         return loaded.s3_store(bucket, **common, **store)
 
     def _renew(self, bucket: str, used: Bucket) -> bool:
-        """Whether there may be newer credentials than those that were refused; one who asks for them does for all."""
-        renew = getattr(self.configuration.credentials, "renew", None)
-        if renew is None:
-            return False
+        """Whether there may be newer credentials than those that were refused; one who asks for them does for all.
+
+        Those that the library itself has found, in files or the environment, it looks for when a store is made.
+        """
+        credentials: Any = self.configuration.credentials
         with self._lock:
             if self._buckets.get(bucket) is used:
-                if not renew():
+                if credentials is not None and not credentials.renew():
                     return False
                 self._buckets = {}
             return True
