@@ -199,6 +199,17 @@ def test_the_name_of_a_file_stays_when_others_use_its_pages(make_disk_store: Mak
     assert store.note(key_of(0)) == b"name"
 
 
+def test_one_old_name_does_not_take_the_others_along(make_disk_store: MakeDiskStore) -> None:
+    store, chance, size = make_disk_store(3 * TIGHT), random.Random(1), 100_000
+    for _ in range(600):  # there is room for half of them, in a size class of their own
+        kept = store.file(key_of(chance.randrange(60)), size, size)
+        if not read_whole(kept, 0):
+            store.keep_noted(kept, 0, memoryview(content(kept, 0)), b"name")
+    there = [number for number in range(60) if store.file(key_of(number), size, size).has(0)]
+    assert len(there) > 20
+    assert sum(store.note(key_of(number)) is None for number in there) <= 2
+
+
 # --- pins ---------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from alluxiofs.pagestores.ondisk.files import Files
 from alluxiofs.pagestores.ondisk.layout import FREE, NOTE, Word
 from alluxiofs.pagestores.ondisk.section import Section
 
-__all__ = ["Order"]
+__all__ = ["Order", "last_of_oldest"]
 
 _WINDOW = 4096  # cells that are looked at together; up to so many the order is exact
 _WINDOWS = 9  # that are looked at for one page, at the most, one less
@@ -160,6 +160,31 @@ class Order:
         if owner not in alive:
             alive[owner] = files.owners.is_alive(owner)
         return alive[owner]
+
+
+def last_of_oldest(cells: Cells, fresh: int, count: int) -> Candidate:
+    """Where so many pages of a size class go, what the last of them is like at the most: in age, in use, in uses.
+
+    Parameters
+    ----------
+    cells, fresh:
+        Of the class, and how many of them were ever used.
+    count:
+        How many go.
+    """
+    if not fresh or not cells.is_described(fresh - 1):
+        fresh = min(fresh, cells.described)
+    first, last = cells.word_at(0), cells.word_at(fresh)
+    words = cells.index.words[first:last:_WORDS].tolist()
+    uses = cells.index.words[first + layout.USE_WORD : last : _WORDS].tolist()
+    there = [(word, use) for word, use in zip(words, uses) if word & Word.STATES & Word.PUBLISHED]
+    if not there:
+        return Candidate(0, 0, 0, 0)
+    at = min(max(count, 1), len(there)) - 1
+    born = sorted(word >> Word.SHIFT for word, _ in there)
+    used = sorted(use >> layout.USE_SHIFT for _, use in there)
+    often = sorted(use & layout.USE_COUNT for _, use in there)
+    return Candidate(0, born[at], used[at], often[at])
 
 
 def _use_of_pages(files: Files, key: bytes) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, Iterable, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Iterable, Optional, Tuple, Type
 
 from alluxiofs.pagestores.eviction import Candidate, Eviction
 from alluxiofs.pagestores.ondisk import layout
@@ -13,7 +13,7 @@ from alluxiofs.pagestores.ondisk.control import Record
 from alluxiofs.pagestores.ondisk.cutting import cut
 from alluxiofs.pagestores.ondisk.files import Files
 from alluxiofs.pagestores.ondisk.layout import FREE, NOTE, Descriptor, Word
-from alluxiofs.pagestores.ondisk.order import Order
+from alluxiofs.pagestores.ondisk.order import Order, last_of_oldest
 from alluxiofs.pagestores.ondisk.section import Section
 
 __all__ = ["Space"]
@@ -26,6 +26,7 @@ _LARGEST_CHUNK = 16 * 2**20  # of a class that has four times as much: each grow
 _CHUNK_CELLS = 1024
 _CHUNKS_PER_CAPACITY = 256
 _SHRINK_AT_ONCE = 64 * 2**20
+_MUCH = 4  # a quarter of a size class
 
 
 def _taken(size: int) -> int:
@@ -58,6 +59,7 @@ class Space:
         self._used_here = used_here
         self._orders: Dict[int, Order] = {}
         self._measured = (-1, 0)
+        self._last_to_go: Dict[int, Candidate] = {}  # by size class, when that was looked at
 
     # --- cells --------------------------------------------------------------------------------------------------
 
@@ -81,7 +83,7 @@ class Space:
         if cell is not None:
             return cell
         wanted = max(size, min(_CHUNK_BYTES, self._capacity // _CHUNKS_PER_CAPACITY)) + 2 * _BLOCK
-        oldest = self._oldest_class(files, section, wanted)
+        oldest = self._oldest_class(files, section, wanted, size_class)
         if oldest not in (-1, size_class) and self._shrink(files, section, oldest, wanted):
             self._grow(files, section, cells)
             cell = self.unused(files, section, cells)
@@ -156,19 +158,36 @@ class Space:
             for others, other, _ in files.notes(found.key):
                 self.release(files, section, others, other)
 
-    def _oldest_class(self, files: Files, section: Section, wanted: int) -> int:
-        """A size class with so many bytes of empty cells, else that whose next page to go is the first of all,
-        or -1."""
-        best: Optional[Tuple[int, Candidate]] = None
+    def _oldest_class(self, files: Files, section: Section, wanted: int, own: int = -1) -> int:
+        """A size class with so many bytes of empty cells, else that whose next page to go is the first of all, or -1.
+
+        Of a class that has little more than what is wanted much goes at a time, so what counts is the last of that: or
+        a single old name would take those of most files along. Not so with the ``own`` class of who asks: of that one
+        page goes.
+        """
+        ranks: Dict[int, Any] = {}
         for size_class, record in files.control.records():
             if (record.cells - record.kept) * layout.cell_bytes(size_class) >= wanted:
                 return size_class
             cells = files.cells(size_class)
             order = self._order(size_class)
             found = None if cells is None else order.peek(files, section, cells, self.writing)
-            if found is not None and (best is None or order.policy.rank(found) < order.policy.rank(best[1])):
-                best = size_class, found
-        return -1 if best is None else best[0]
+            if found is not None:
+                ranks[size_class] = order.policy.rank(found)
+        looked = {own}
+        while len(ranks) > 1:
+            oldest = min(ranks, key=ranks.__getitem__)
+            record, cells, size = files.control.record(oldest), files.cells(oldest), layout.cell_bytes(oldest)
+            if oldest in looked or cells is None or record.cells * size > _MUCH * wanted:
+                return oldest
+            looked.add(oldest)
+            policy, known = self._order(oldest).policy, self._last_to_go.get(oldest)
+            others = min(rank for other, rank in ranks.items() if other != oldest)
+            if known is None or policy.rank(known) <= others:  # it only becomes younger
+                going = -(-wanted // size) - (record.cells - record.kept)
+                known = self._last_to_go[oldest] = last_of_oldest(cells, record.fresh, going)
+            ranks[oldest] = policy.rank(known)
+        return next(iter(ranks), -1)
 
     # --- size ---------------------------------------------------------------------------------------------------
 
