@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, Mapping, Type
+from typing import Callable, List, Mapping, Sequence, Type
 
 import pytest
 
@@ -139,6 +139,35 @@ class CountingTelemetryContract(TelemetryContract):
         _record_together(telemetry, 500)
         assert count(telemetry, "read", "ok") == 4000
         telemetry.close()
+
+    def test_calls_that_come_together_are_counted_before_they_are_shown(
+        self, make: Callable[[], Telemetry], count: Callable[[Telemetry, str, str], int]
+    ) -> None:
+        telemetry, source = make(), _Source()
+        take = telemetry.gather(source.hand_over)
+        if take is not None:  # else it is told of each as it ends
+            source.take = take
+            take([call(), call("info"), call()])
+            assert count(telemetry, "read", "ok") == 2
+            source.ended = [call(), call(state="timeout")]
+            assert count(telemetry, "read", "ok") == 3
+            assert count(telemetry, "read", "timeout") == 1
+            assert count(telemetry, "info", "ok") == 1
+        telemetry.close()
+
+
+class _Source:
+    """Calls of a filesystem that have ended, as far as telemetry sees them."""
+
+    def __init__(self) -> None:
+        self.ended: List[Call] = []
+        self.take: Callable[[Sequence[Call]], object] = len
+
+    def hand_over(self) -> bool:
+        calls, self.ended = self.ended, []
+        if calls:
+            self.take(calls)
+        return True
 
 
 class _Shared:

@@ -12,8 +12,12 @@ from typing import Any, Set
 
 import pytest
 
+from alluxiofs.interfaces import Call, Event
 from alluxiofs.plugins._telemetry.catalogue import METRICS, Kind
+from alluxiofs.plugins.telemetry_prometheus import PrometheusTelemetry
+from alluxiofs.testing import make_context
 from tests.servers import missing, program
+from tests.telemetry.test_prometheus import page
 
 _CONTRIB = Path(__file__).parents[2] / "contrib" / "monitoring"
 _RULES = _CONTRIB / "rules"
@@ -40,6 +44,20 @@ def named(text: str) -> Set[str]:
 def test_promtool_understands_the_configuration_and_the_rules() -> None:
     promtool("check", "config", _CONTRIB / "prometheus.yml")
     promtool("check", "rules", _RULES / "recording.yml", _RULES / "alerts.yml")
+
+
+def test_prometheus_own_parser_finds_nothing_wrong_but_the_name_that_is_a_contract() -> None:
+    telemetry = PrometheusTelemetry(PrometheusTelemetry.Settings(port=0), make_context())
+    for target, component in (("worker", "alluxio"), ("under_store", "s3")):
+        telemetry.record_call(Call(target, component, "read", 'what "a plugin" \\ says\n', 0.02, 4096))
+    telemetry.record_event(Event("fallback", "timeout", "worker-1"))
+    text = page(telemetry.describe()["url"])
+    telemetry.close()
+    command = [program("promtool"), "check", "metrics"]
+    ran = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.stdout + ran.stderr == (
+        "alluxio_http_server_call_latency_ms metric names should not contain abbreviated units\n"
+    )
 
 
 def test_each_alert_fires_and_none_of_them_when_all_is_well() -> None:
