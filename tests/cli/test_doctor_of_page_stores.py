@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -40,6 +41,14 @@ def test_one_that_keeps_pages(name: str, file: Path, tmp_path: Path, capfd: Any)
     assert found["facts"]["capacity"] > 0
     where = "" if name == "memory" else f" in {tmp_path / 'pages'}"
     assert found["text"].startswith(f"keeps pages{where}: 0 of ")
+
+
+def test_a_capacity_that_the_disk_has_no_room_for(file: Path, tmp_path: Path, capfd: Any) -> None:
+    capacity = 2 * shutil.disk_usage(tmp_path).total
+    kept, warned = findings(capfd, file, {**settings("disk", tmp_path / "pages"), "capacity": capacity})
+    assert (kept["grade"], warned["grade"]) == ("ok", "warning")
+    assert 0 < warned["facts"]["room"] < warned["facts"]["capacity"] == capacity
+    assert "name a capacity that it has room for" in warned["advice"]
 
 
 def test_one_thing_is_told_as_one(tmp_path: Path, capfd: Any) -> None:

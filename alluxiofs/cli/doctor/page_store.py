@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import TYPE_CHECKING, Any, Iterator, List, Mapping
+import shutil
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping
 
 from alluxiofs.cli.doctor.findings import Finding, Grade, failed
 from alluxiofs.cli.output import size_text
@@ -16,6 +18,7 @@ __all__ = ["examine_page_store"]
 
 _KEY_BYTES = 16
 _PAGE = b"a page that is dropped at once"
+_BLOCK = 512  # bytes, whatever the file system's own are
 _ADVICE = (
     "until then every read goes to the storage; name another folder with page_store={'name': …, 'path': …}, or here "
     "with -o page_store.path=FOLDER"
@@ -49,6 +52,28 @@ def examine_page_store(gateway: Gateway) -> Iterator[Finding]:
         f"keeps pages{where}: {size_text(counters['bytes'])} of {size_text(counters['capacity'])} are in use",
         facts={name: counters[name] for name in ("pages", "bytes", "capacity")},
     )
+    room = _room(folders)
+    if folders and room < counters["capacity"]:
+        yield Finding(
+            what,
+            Grade.WARNING,
+            f"the capacity is {size_text(counters['capacity'])}, and there is room for {size_text(room)} on the disk",
+            "nothing more is kept while the disk is full: name a capacity that it has room for, or a folder elsewhere",
+            {"capacity": counters["capacity"], "room": room},
+        )
+
+
+def _room(folders: List[str]) -> int:
+    """Bytes of disk that folders have taken, and that are free where they are."""
+    free: Dict[int, int] = {}
+    taken = 0
+    for folder in folders:
+        free[os.stat(folder).st_dev] = shutil.disk_usage(folder).free
+        for above, _, names in os.walk(folder):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # removed by another process meanwhile
+                    taken += os.stat(os.path.join(above, name)).st_blocks * _BLOCK
+    return taken + sum(free.values())
 
 
 def _folders(described: Mapping[str, Any]) -> List[str]:
