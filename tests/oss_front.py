@@ -18,7 +18,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlencode, urlsplit
 
 import pytest
 from attrs import define, field
@@ -331,7 +331,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             asked = Asked(
                 self.command,
                 split.path,
-                [(unquote(name), unquote(value)) for name, _, value in pairs],
+                [(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs],
                 {name.lower(): value for name, value in self.headers.items()},
                 self._body(),
             )

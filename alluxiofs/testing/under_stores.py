@@ -85,6 +85,19 @@ class UnderStoreContract(AppendContract, StatAndReadContract, ReadingContract, C
         with pytest.raises(FileNotFoundError):
             store.stat(name, soon())
 
+    @pytest.mark.parametrize("part", ODD_NAMES)
+    def test_any_name_is_one_of_a_directory(self, store: UnderStore, root: str, part: str) -> None:
+        name = f"{root}/odd/{part}"
+        if self.refuses(store, name):
+            return
+        entry = put(store, f"{name}/file", b"x")
+        assert store.stat(name, soon()).kind == "directory"
+        assert [each.name for each in store.list(f"{root}/odd", soon())] == [name]
+        assert [each.name for each in store.list(name, soon())] == [entry.name]
+        store.move(name, f"{root}/moved", soon())
+        assert [each.name for each in store.list(root, soon()) if each.name != f"{root}/odd"] == [f"{root}/moved"]
+        store.remove_directory(f"{root}/moved", soon(), recursive=True)
+
     # --- reading ------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("size", [0, 1, 4096, 1_000_003])
