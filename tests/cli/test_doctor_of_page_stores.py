@@ -51,6 +51,12 @@ def test_a_capacity_that_the_disk_has_no_room_for(file: Path, tmp_path: Path, ca
     assert "name a capacity that it has room for" in warned["advice"]
 
 
+def test_folders_are_told_before_all_of_them_have_pages(file: Path, tmp_path: Path, capfd: Any) -> None:
+    folders = [str(tmp_path / name) for name in "ab"]
+    (found,) = findings(capfd, file, {"name": "disk", "path": folders, "capacity": "8MB"})
+    assert found["text"] == f"keeps pages in {', '.join(folders)}: 0 of 8.0M are in use"
+
+
 def test_one_thing_is_told_as_one(tmp_path: Path, capfd: Any) -> None:
     (tmp_path / "lake" / "part").mkdir(parents=True)
     (tmp_path / "lake" / "part" / "file").write_bytes(b"1")

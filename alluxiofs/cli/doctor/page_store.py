@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping
 
 from alluxiofs.cli.doctor.findings import Finding, Grade, failed
@@ -68,7 +69,8 @@ def _room(folders: List[str]) -> int:
     free: Dict[int, int] = {}
     taken = 0
     for folder in folders:
-        free[os.stat(folder).st_dev] = shutil.disk_usage(folder).free
+        there = next(one for one in (Path(folder), *Path(folder).parents) if one.exists())  # made with its first page
+        free[there.stat().st_dev] = shutil.disk_usage(there).free
         for above, _, names in os.walk(folder):
             for name in names:
                 with contextlib.suppress(FileNotFoundError):  # removed by another process meanwhile
