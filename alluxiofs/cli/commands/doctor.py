@@ -27,10 +27,11 @@ _MARKS = {Grade.OK: "ok     ", Grade.TOLD: "       ", Grade.WARNING: "WARNING", 
 @filesystem_options
 @pass_session
 def command(session: Session, path: Optional[str], as_json: bool) -> None:
-    """Look at the configuration, the cluster and the under store; say what is wrong and what to do about it.
+    """Look at the configuration, the cluster, the under store and the page store; say what is wrong and what to do.
 
     PATH is a file or folder that there is: with it, virtual nodes and page size are compared with what the cluster
-    shows. Nothing is written, and nothing is loaded. The exit code is 0 if nothing is wrong.
+    shows. Nothing is written but a page of its own into the page store, which is dropped at once, and nothing is
+    loaded. The exit code is 0 if nothing is wrong.
     """
     if path is None and not is_configured(session.configured()):
         raise UsageError(
