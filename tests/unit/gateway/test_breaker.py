@@ -9,7 +9,7 @@ import pytest
 
 from alluxiofs.errors import BadAnswerError, FileChangedError, NotHeldError, UnavailableError, denied, not_found
 from alluxiofs.gateway import breaker as module
-from alluxiofs.gateway.breaker import Breaker, blames, process_breakers
+from alluxiofs.gateway.breaker import Breaker, Breakers, blames, process_breakers
 from alluxiofs.testing import Failure
 from tests.unit.gateway.conftest import PAGE, Assembled, InOrder
 
@@ -50,6 +50,31 @@ def test_a_failure_that_was_waited_for_opens_it_at_once() -> None:
     breaker = Breaker()
     assert breaker.failed(waited=True)
     assert breaker.state == "open"
+
+
+def test_who_fails_is_known_from_the_first_failure_to_the_next_answer(two: Assembled) -> None:
+    assert two.membership is not None
+    breakers = Breakers()
+    one, other = (breakers.of("in-process", worker) for worker in two.membership.known().workers)
+    assert not breakers.failing
+    one.failed(waited=False)
+    assert breakers.failing == {one}, "closed as it is: failures in a row are counted, and an answer ends the row"
+    other.failed(waited=True)
+    assert breakers.failing == {one, other}
+    one.succeeded()
+    other.succeeded()
+    assert not breakers.failing
+
+
+def test_failures_with_answers_between_them_do_not_pass_a_worker_over(two: Assembled) -> None:
+    assert two.membership is not None
+    for _ in range(2 * 3):
+        set_failure(two, 0, Failure.DEAD)
+        two.data("f")
+        set_failure(two, 0, None)
+        two.data("f")
+    assert not process_breakers.failing
+    assert process_breakers.state("in-process", two.membership.known().workers[0]) == "closed"
 
 
 def test_one_call_is_the_trial(clock: Clock) -> None:
