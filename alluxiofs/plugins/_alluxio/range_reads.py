@@ -136,7 +136,18 @@ class RangeReads:
         if note.path is None or (_DATA_PORT in peer.facts.held and peer.facts.get(_DATA_PORT) is False):
             self._read_pages(peer, wanted, deadline)
         else:
-            self._read_range(peer, note.path, wanted, deadline)
+            lost = peer.data.lost
+            try:
+                answer = wanted.ask(peer, note.path, deadline)
+            except UnavailableError:
+                if peer.data.lost == lost or not deadline.remaining():
+                    raise
+                # Nobody listens there; the other port has all of it too.
+                self._read_pages(peer, wanted, deadline)
+                peer.facts.put(_DATA_PORT, False, _DATA_PORT_DOWN)
+            else:
+                if answer is not None:
+                    self._refused(peer, answer, wanted, deadline)
         if not looked_at and (note.agreed is not version or note.until <= time.monotonic()):
             self._agree(peer, location, version, note, deadline)
 
@@ -156,20 +167,6 @@ class RangeReads:
         note.agreed, note.until = version, asked + self._version_age
 
     # --- the data port ----------------------------------------------------------------------------------------------
-
-    def _read_range(self, peer: Peer, path: str, wanted: _Wanted, deadline: Deadline) -> None:
-        lost = peer.data.lost
-        try:
-            answer = wanted.ask(peer, path, deadline)
-        except UnavailableError:
-            if peer.data.lost == lost or not deadline.remaining():
-                raise
-            # Nobody listens there; the other port has all of it too.
-            self._read_pages(peer, wanted, deadline)
-            peer.facts.put(_DATA_PORT, False, _DATA_PORT_DOWN)
-            return
-        if answer is not None:
-            self._refused(peer, answer, wanted, deadline)
 
     def _refused(self, peer: Peer, refusal: Answer, wanted: _Wanted, deadline: Deadline) -> None:
         """What a data port has answered instead of data: somebody else has them, or nobody."""
