@@ -57,7 +57,7 @@ def _sampling(fs: Any, path: str, reads: int, collect: Callable[[], object]) -> 
     return sample
 
 
-@benchmark("telemetry", unit="4 kB read", turns=15, quick_turns=3)
+@benchmark("telemetry", unit="4 kB read", turns=60, quick_turns=3)
 def reads(folder: Path, quick: bool) -> Iterator[Sequence[Case]]:
     """Random 4 kB reads of a worker, one thread; each turn ends with all that was recorded being collected."""
     from alluxiofs.testing.stand_in_workers import StandInCluster
@@ -85,7 +85,7 @@ def reads(folder: Path, quick: bool) -> Iterator[Sequence[Case]]:
                 skip_instance_cache=True,
                 **cluster.arguments,
             )
-            sample = _sampling(fs, cluster.url("data"), 500 if quick else 3000, collect)
+            sample = _sampling(fs, cluster.url("data"), 500 if quick else 1000, collect)
             aims = {} if name == _NONE else {"": [Aim(1.05, _NONE)]}
             cases.append(Case(name, sample, aims))
         yield cases
