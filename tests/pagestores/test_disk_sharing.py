@@ -31,7 +31,7 @@ from alluxiofs.pagestores.disk import DiskPageStore
 from alluxiofs.testing.context import make_context
 from alluxiofs.testing.page_stores import content, keep, key_of, read_whole
 path, capacity, seed, steps = sys.argv[1], *map(int, sys.argv[2:])
-store = DiskPageStore(DiskPageStore.Settings(path, capacity), make_context(), 4096)
+store = DiskPageStore(DiskPageStore.Settings(path.split("|"), capacity), make_context(), 4096)
 chance, hits = random.Random(seed), 0
 print("started", flush=True)
 for step in range(steps):
@@ -107,6 +107,20 @@ def test_processes_share_a_folder_and_its_capacity(make_disk_store: MakeDiskStor
     assert CAPACITY // 2 < most <= CAPACITY
     store = make_disk_store(CAPACITY)
     assert store.counters()["pages"] == len(readable(store))
+
+
+def test_processes_share_several_folders_and_the_capacity_of_each(folder: Path) -> None:
+    folders = [folder / "one", folder / "two"]
+    processes = [start(_WORKER, "|".join(map(str, folders)), CAPACITY, seed, 600) for seed in range(2)]
+    most = [0, 0]
+    while any(process.poll() is None for process in processes):
+        most = [max(before, disk_use_at_once(each)) for before, each in zip(most, folders)]
+        time.sleep(0.01)
+    answers = [process.communicate()[0].split()[1:] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert all(int(corrupt) == 0 for _, corrupt, _ in answers)
+    assert min(disk_use(each) for each in folders) > CAPACITY // 4
+    assert max(*most, *map(disk_use, folders)) <= CAPACITY // 2
 
 
 def readable(store: DiskPageStore) -> List[object]:

@@ -20,6 +20,7 @@ _WINDOWS = 9  # that are looked at for one page, at the most, one less
 _SHARE = 8  # of a window that is not all, the first eighth may go before others are looked at
 _WORDS = layout.DESCRIPTOR_BYTES // 8
 _OWNER_WORD = 5
+_SAMPLE = 16_384  # cells of a size class that are looked at for what it is like
 _FIRST_PAGES = 4
 _REST = 1.0
 
@@ -174,13 +175,14 @@ def last_of_oldest(cells: Cells, fresh: int, count: int) -> Candidate:
     """
     if not fresh or not cells.is_described(fresh - 1):
         fresh = min(fresh, cells.described)
-    first, last = cells.word_at(0), cells.word_at(fresh)
-    words = cells.index.words[first:last:_WORDS].tolist()
-    uses = cells.index.words[first + layout.USE_WORD : last : _WORDS].tolist()
+    every = -(-fresh // _SAMPLE) or 1  # the lock is not held for long
+    first, last, step = cells.word_at(0), cells.word_at(fresh), _WORDS * every
+    words = cells.index.words[first:last:step].tolist()
+    uses = cells.index.words[first + layout.USE_WORD : last : step].tolist()
     there = [(word, use) for word, use in zip(words, uses) if word & Word.STATES & Word.PUBLISHED]
     if not there:
         return Candidate(0, 0, 0, 0)
-    at = min(max(count, 1), len(there)) - 1
+    at = min(max(count // every, 1), len(there)) - 1
     born = sorted(word >> Word.SHIFT for word, _ in there)
     used = sorted(use >> layout.USE_SHIFT for _, use in there)
     often = sorted(use & layout.USE_COUNT for _, use in there)
