@@ -37,9 +37,9 @@ def entry(store: UnderStore, s3_bucket: str) -> Entry:
     return store.stat(f"{s3_bucket}/directory/file", Deadline.after(60))
 
 
-@pytest.fixture(params=["key", "secret"])
+@pytest.fixture(params=["key", "secret", "token"])
 def wrong(request: pytest.FixtureRequest, s3_server: S3Server) -> Wrong:
-    """Options with credentials that the store does not know; of an unknown key versitygw says 404."""
+    """Options with credentials that the store does not know; of an unknown key versitygw says 404, of a token 400."""
     return {**s3_server.options, request.param: "unknown-here"}
 
 

@@ -24,7 +24,7 @@ from alluxiofs.errors import (
 )
 from alluxiofs.plugins._fsspec.failures import brief
 
-__all__ = ["refused", "translated"]
+__all__ = ["refused", "translated", "without_reason"]
 
 
 def _with(code: int) -> Callable[[str, str], Exception]:
@@ -135,6 +135,12 @@ def translated(error: BaseException, name: str) -> Optional[Exception]:
     if type(error).__module__.startswith("aiohttp."):
         return UnavailableError(message)
     return None if isinstance(error, OSError) else OSError(errno.EIO, text, name)
+
+
+def without_reason(error: BaseException) -> bool:
+    """Whether the store found something wrong with a request, and did not say what, as in its answers to a HEAD."""
+    response = getattr(error.__cause__, "response", None) or {}
+    return bool(response.get("Error", {}).get("Code") == "400")
 
 
 def _answered(error: Any, name: str) -> Exception:

@@ -9,6 +9,7 @@ from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._objects.ranges import changed, span_of
 from alluxiofs.plugins._s3.client import bucket_and_key
 from alluxiofs.plugins._s3.entries import file_entry
+from alluxiofs.plugins._s3.failures import without_reason
 from alluxiofs.plugins._s3.headers import said
 from alluxiofs.plugins._s3.reading import check_end, check_range, condition, fetch, fetch_end
 from alluxiofs.plugins._s3.wire import Body, Wire, failure
@@ -37,8 +38,7 @@ class Objects:
         """What an object is. ``FileNotFoundError`` if there is none."""
         answer = self._wire.ask("HEAD", name, deadline)
         if answer is None:
-            bucket, key = bucket_and_key(name)
-            found = self._client.call("head_object", deadline, name, Bucket=bucket, Key=key)
+            found = self._head(name, deadline)
         elif answer.status == 200:
             found = said(answer.head.raw)
         elif answer.status == 404:
@@ -46,6 +46,16 @@ class Objects:
         else:
             raise failure(answer, name)
         return file_entry(name, found, found.get("ContentLength"))
+
+    def _head(self, name: str, deadline: Deadline) -> Dict[str, Any]:
+        bucket, key = bucket_and_key(name)
+        try:
+            return self._client.call("head_object", deadline, name, Bucket=bucket, Key=key)
+        except OSError as error:
+            if not without_reason(error):
+                raise
+            self.end(name, 1, False, deadline)  # an answer to a GET has a body, that says what is wrong
+            raise
 
     def end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
         """What an object is, where its first or last bytes begin, and they; ``None`` of one that has none.
