@@ -268,7 +268,7 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
     """Where pages are kept on this machine.
 
     A page store keeps whole pages of versions of files within a capacity, for many threads. Users choose it with
-    ``page_store={"name": "few-pages", "pages": 16}``.
+    ``page_store={"name": "few-pages", "capacity": 16000000}``.
 
     Returns
     -------
@@ -280,6 +280,7 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
     .. code-block:: python
 
         from collections import OrderedDict
+        from threading import Lock
 
         from attrs import define
 
@@ -293,27 +294,42 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
 
             @define(frozen=True)
             class Settings:
-                pages: int = 16
+                capacity: int = 16 * 2**20
 
             def __init__(self, settings, context, page_size):
                 super().__init__(settings, context, page_size)
+                self.capacity = settings.capacity
+                self.lock = Lock()
                 self.kept = OrderedDict()
+                self.bytes = 0
                 self.claims = Claims()
                 self.counts = {"hits": 0, "misses": 0, "evictions": 0}
 
             def file(self, key, length, page_size=None):
                 return FewPagesFile(self, key, length, page_size or self.page_size)
 
+            def keep(self, page_of, page):
+                with self.lock:
+                    if len(page) <= self.capacity and page_of not in self.kept:
+                        while self.bytes + len(page) > self.capacity:
+                            self.bytes -= len(self.kept.popitem(last=False)[1])
+                            self.counts["evictions"] += 1
+                        self.kept[page_of] = bytes(page)
+                        self.bytes += len(page)
+
             def forget(self, key):
-                for one in [one for one in list(self.kept) if one[0] == key]:
-                    self.kept.pop(one, None)
+                with self.lock:
+                    for page_of in [page_of for page_of in self.kept if page_of[0] == key]:
+                        self.bytes -= len(self.kept.pop(page_of))
 
             def clear(self):
-                self.kept.clear()
+                with self.lock:
+                    self.kept.clear()
+                    self.bytes = 0
 
             def counters(self):
-                pages, capacity = list(self.kept.values()), self.settings.pages * self.page_size
-                return {**self.counts, "pages": len(pages), "bytes": sum(map(len, pages)), "capacity": capacity}
+                with self.lock:
+                    return {**self.counts, "pages": len(self.kept), "bytes": self.bytes, "capacity": self.capacity}
 
 
         class FewPagesFile(KeptFile):
@@ -336,12 +352,10 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
                 return (self.key, index) in self.store.kept
 
             def keep(self, index, page):
-                if len(page) != self.page_length(index):
-                    raise ValueError(f"page {index} has {self.page_length(index)} bytes, not {len(page)}")
-                self.store.kept.setdefault((self.key, index), bytes(page))
-                while len(self.store.kept) > self.store.settings.pages:
-                    self.store.kept.popitem(last=False)
-                    self.store.counts["evictions"] += 1
+                length = self.page_length(index) if index >= 0 else 0
+                if length <= 0 or len(page) != length:
+                    raise ValueError(f"a file of {self.length} bytes has no page {index} of {len(page)} bytes")
+                self.store.keep((self.key, index), page)
 
             def claim(self, index):
                 return self.store.claims.claim(self.key, index)

@@ -30,6 +30,15 @@ settings.register_profile("unattended", deadline=None, derandomize=True, suppres
 settings.load_profile("unattended" if os.environ.get("CI") else "at a desk")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Pages that a test keeps without saying where are not kept among those of whoever runs it; processes that it
+    starts have the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def fresh_breakers() -> Iterator[None]:
     """Breakers belong to the process, and workers of many tests have one name: none is blamed for another test's."""

@@ -93,7 +93,7 @@ def test_the_under_store() -> None:
 def test_the_page_store() -> None:
     fs = filesystem(
         example("alluxiofs_page_stores"),
-        page_store={"name": "few-pages", "pages": 2},
+        page_store={"name": "few-pages", "capacity": 200},
         options={"alluxio.worker.page.store.page.size": 100},
     )
     name = written(fs)
