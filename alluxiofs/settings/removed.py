@@ -17,6 +17,7 @@ REMOVED = {
     "etcd_refresh_workers_interval": "changes of the membership are watched, not asked for from time to time",
     "concurrency": "use max_connections, which bounds the connections to each worker",
     "preload_path": "nothing is loaded ahead; what is read once, by cat_file(path) say, is kept in the page store",
+    "skip_alluxio": "name no workers, and the under store is asked alone",
     "test_options": "there is nothing to set instead",
     "local_cache_dir": f"use {_DISK} with 'path'",
     "use_mem_cache": f"use {_MEMORY}",

@@ -60,6 +60,7 @@ ARGUMENTS_OF_1 = [
     "read_buffer_size_mb",
     "target_options",
     "target_protocol",
+    "skip_alluxio",
     "test_options",
     "use_local_disk_cache",
     "use_mem_cache",
