@@ -22,6 +22,7 @@ from alluxiofs.plugins._objects.settings import PartsSettings
 from alluxiofs.plugins._objects.store import Keys, ObjectStore, bucket_and_key
 from alluxiofs.plugins._obstore.appending import append, renew
 from alluxiofs.plugins._obstore.client import Bucket, ObstoreClient
+from alluxiofs.plugins._obstore.failures import said
 from alluxiofs.plugins._obstore.reading import entry_of, fetch, first_or_last
 from alluxiofs.plugins._obstore.writer import ObstoreWriter
 from alluxiofs.settings.types import Size
@@ -253,7 +254,14 @@ class ObstoreUnderStore(ObjectStore):
 
 
 def _head(at: Bucket, key: str) -> Any:
-    return at.library.head(at.store, key)
+    try:
+        return at.library.head(at.store, key)
+    except Exception as error:
+        answer = said(error)
+        if answer is None or answer.status != 400:
+            raise
+        at.library.get(at.store, key, options={"range": (0, 1)})  # the answer to a GET has a body, that says why
+        raise
 
 
 def _check_parts(name: str) -> None:

@@ -119,6 +119,11 @@ def test_no_credentials_at_all_are_a_permission_error(s3_server: S3Server, s3_bu
         look({"endpoint_url": s3_server.endpoint}, s3_bucket)
 
 
+def test_a_look_that_is_refused_without_a_word_says_why(s3_server: S3Server, s3_bucket: str) -> None:
+    with pytest.raises(PermissionError, match="InvalidToken"):
+        look({**s3_server.options, "token": "unknown-here"}, f"{s3_bucket}/file")
+
+
 def test_anonymous_access_has_no_credentials(s3_server: S3Server, s3_bucket: str) -> None:
     with pytest.raises(PermissionError, match="HTTP 403"):
         look({"endpoint_url": s3_server.endpoint, "anon": True}, s3_bucket)
