@@ -32,8 +32,11 @@ def folders_of(value: Union[str, os.PathLike[str], Iterable[Union[str, os.PathLi
     if isinstance(value, str) and not listed:
         _check_is_one(value)
     # One folder is a text, and a text is a sequence of texts too.
-    folders = listed or ([value] if isinstance(value, (str, os.PathLike)) else list(value))
-    texts = tuple(os.fspath(folder) for folder in folders)
+    folders = listed or ([value] if isinstance(value, (str, os.PathLike)) else value)
+    try:
+        texts = tuple(os.fspath(folder) for folder in folders)
+    except TypeError:
+        raise TypeError(f"{value!r} is neither a folder nor a list of folders") from None
     if not all(text.strip() for text in texts):
         raise ValueError(f"{value!r} names no folder")
     return tuple(_folder(text) for text in texts)

@@ -236,9 +236,12 @@ class Registry:
         """What one plugin gives at one point."""
         try:
             results = self._manager.subset_hook_caller(point.hook, others)()
-            given = [one for result in results for one in result]
+            itself = next((result.__qualname__ for result in results if isinstance(result, type)), None)
+            given = [] if itself else [one for result in results for one in result]
         except Exception as error:
             raise PluginError(f"{source}: hook {point.hook} gives no list of classes: {error!r}") from error
+        if itself:
+            raise PluginError(f"{source}: hook {point.hook} gives no list of classes but {itself}: return [{itself}]")
         if not results:  # pluggy leaves None out
             raise PluginError(
                 f"{source}: hook {point.hook} gives no list of classes but None: is its 'return' missing? (who has "

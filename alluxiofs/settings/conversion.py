@@ -150,9 +150,16 @@ def _as_text(value: Any) -> str:
     raise _WrongTypeError("text")
 
 
+def _from_text(value: str, kind: Callable[[str], Any], right: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:  # which says the same in the interpreter's words
+        raise ValueError(f"{value!r} is not {right}") from None
+
+
 def _as_int(value: Any) -> int:
     if isinstance(value, str):
-        return int(value)
+        return int(_from_text(value, int, "a whole number"))
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise _WrongTypeError("a whole number")
     return operator.index(value)
@@ -161,7 +168,7 @@ def _as_int(value: Any) -> int:
 def _as_float(value: Any) -> float:
     if isinstance(value, bool) or not (isinstance(value, str) or hasattr(value, "__float__")):
         raise _WrongTypeError("a number")
-    return float(value)
+    return float(_from_text(value, float, "a number") if isinstance(value, str) else value)
 
 
 def _as_bool(value: Any) -> bool:
@@ -207,7 +214,8 @@ def _as_enum(value: Any, kind: Any) -> Any:
             return member
     if not isinstance(value, str):
         raise _WrongTypeError(f"one of {type_text(kind)}")
-    raise ValueError(f"it must be {type_text(kind)}{nearest(value, [str(member.value) for member in kind])}")
+    meant = nearest(value, [str(member.value) for member in kind])
+    raise ValueError(f"{value!r} is not one of {type_text(kind)}{meant}")
 
 
 def _as_dict(value: Any, arguments: Tuple[Any, ...]) -> Dict[Any, Any]:

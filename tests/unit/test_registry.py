@@ -150,6 +150,20 @@ class TestPassedIn:
         with pytest.raises(PluginError, match=r"odd\.plugin.*alluxiofs_transports gives no list of classes"):
             Registry([plugin])
 
+    def test_a_class_where_a_list_of_classes_goes_is_told_what_to_return(self) -> None:
+        plugin = module_of(
+            """
+            from alluxiofs import Transport, hookimpl
+
+            @hookimpl
+            def alluxiofs_transports():
+                return Transport
+            """,
+            "odd.plugin",
+        )
+        with pytest.raises(PluginError, match=r"odd\.plugin.*no list of classes but Transport: return \[Transport\]"):
+            Registry([plugin])
+
 
 class TestClasses:
     """What is wrong with a class is said when it is registered, with its name and whose it is."""

@@ -68,7 +68,8 @@ def keep_and_pin(tree: RemoteTree, callback: Callback) -> int:
         if not done:
             _pin(store, key, False)
     if missing:
-        raise PageStoreError(f"{missing} of its pages are not kept: the page store has no room for them, or is off")
+        pages = "page is" if missing == 1 else "pages are"
+        raise PageStoreError(f"{missing} {pages} not kept: the page store has no room for them, or is off")
     return pinned
 
 
