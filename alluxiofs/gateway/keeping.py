@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Optional, Set
+from typing import Dict, Optional
 
 import xxhash
 
@@ -20,6 +20,7 @@ PART = 64 * 2**10
 
 _FEWEST_PARTS = 5  # pages of fewer are fetched whole
 _LARGEST_WHOLE = 2 * PART  # files up to here, too
+_NOTED_FOR = 1.0  # seconds until it is noted again whose pages are kept, in case that was evicted
 PAUSE = 30.0
 """Seconds until a page store that failed is tried again."""
 
@@ -43,7 +44,7 @@ class KeptVersion:
     pages:
         The pages in it.
     url, version:
-        Whose they are; noted beside what is kept first.
+        Whose they are; noted beside what is kept.
     """
 
     __slots__ = ("_keeper", "_miss", "_noted", "_parts", "_url", "_version", "pages")
@@ -53,7 +54,7 @@ class KeptVersion:
         self.pages = pages
         self._url = url
         self._version = version
-        self._noted: Set[bytes] = set()
+        self._noted: Dict[bytes, float] = {}  # until when it need not be noted again
         self._parts: Optional[KeptFile] = None
         self._miss = pages.leave_misses()
 
@@ -87,11 +88,13 @@ class KeptVersion:
             self._keep(self._parts, first, parts)
 
     def _keep(self, kept: KeptFile, first: int, pages: memoryview) -> None:
-        """Keep pages or parts, and say whose they are with the first of each: either may be all there is."""
-        if kept.key in self._noted:
+        """Keep pages or parts, and say whose they are with the first of each: either may be all there is. Who evicts by
+        name while the file is open evicts the name, too, and what is kept from then on is to have one again."""
+        now = time.monotonic()
+        if now < self._noted.get(kept.key, now):
             self._keeper.keep(kept, first, pages)
         elif self._keeper.keep(kept, first, pages, encode_name(self._url, self._version, kept.length, kept.page_size)):
-            self._noted.add(kept.key)
+            self._noted[kept.key] = now + _NOTED_FOR
 
 
 class Keeper:
