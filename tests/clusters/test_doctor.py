@@ -93,8 +93,7 @@ def test_of_the_newer_dialect_too(doctor: Doctor, lake: Path) -> None:
         assert found["virtual nodes"]["facts"]["as_expected"] == FILES
         assert found["page size"]["text"].startswith("no worker tells; configured are ")
         what, _, advice = doctor.wrong(str(lake), **{**arguments, "policy": "consistent-hash"})
-        assert what == "virtual nodes"
-        assert "'virtual_nodes': 5}" in advice
+        assert (what, "'virtual_nodes': 5}" in advice) == ("virtual nodes", True)
         assert sum(cluster.requests.get(route, 0) for route in ("page", "data")) == 0, "nothing is read"
 
 
