@@ -298,38 +298,31 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
 
             def __init__(self, settings, context, page_size):
                 super().__init__(settings, context, page_size)
-                self.capacity = settings.capacity
-                self.lock = Lock()
-                self.kept = OrderedDict()
-                self.bytes = 0
-                self.claims = Claims()
-                self.counts = {"hits": 0, "misses": 0, "evictions": 0}
+                self.lock, self.claims, self.kept = Lock(), Claims(), OrderedDict()
+                self.counts = {"hits": 0, "misses": 0, "evictions": 0, "capacity": settings.capacity}
 
             def file(self, key, length, page_size=None):
                 return FewPagesFile(self, key, length, page_size or self.page_size)
 
-            def keep(self, page_of, page):
+            def keep(self, place, page):
                 with self.lock:
-                    if len(page) <= self.capacity and page_of not in self.kept:
-                        while self.bytes + len(page) > self.capacity:
-                            self.bytes -= len(self.kept.popitem(last=False)[1])
-                            self.counts["evictions"] += 1
-                        self.kept[page_of] = bytes(page)
-                        self.bytes += len(page)
+                    if place in self.kept or len(page) > self.settings.capacity:
+                        return
+                    while sum(map(len, self.kept.values())) + len(page) > self.settings.capacity:
+                        self.kept.popitem(last=False)
+                        self.counts["evictions"] += 1
+                    self.kept[place] = bytes(page)
 
             def forget(self, key):
-                with self.lock:
-                    for page_of in [page_of for page_of in self.kept if page_of[0] == key]:
-                        self.bytes -= len(self.kept.pop(page_of))
+                for place in [place for place in list(self.kept) if place[0] == key]:
+                    self.kept.pop(place, None)
 
             def clear(self):
-                with self.lock:
-                    self.kept.clear()
-                    self.bytes = 0
+                self.kept.clear()
 
             def counters(self):
-                with self.lock:
-                    return {**self.counts, "pages": len(self.kept), "bytes": self.bytes, "capacity": self.capacity}
+                pages = list(self.kept.values())
+                return {**self.counts, "pages": len(pages), "bytes": sum(map(len, pages))}
 
 
         class FewPagesFile(KeptFile):
@@ -342,18 +335,11 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
                 self.store.counts["misses" if page is None else "hits"] += 1
                 return None if page is None else page[start:stop]
 
-            def read_into(self, index, start, view):
-                data = self.read(index, start, start + len(view))
-                if data is not None:
-                    view[:] = data
-                return data is not None
-
             def has(self, index):
                 return (self.key, index) in self.store.kept
 
             def keep(self, index, page):
-                length = self.page_length(index) if index >= 0 else 0
-                if length <= 0 or len(page) != length:
+                if index < 0 or not len(page) or len(page) != self.page_length(index):
                     raise ValueError(f"a file of {self.length} bytes has no page {index} of {len(page)} bytes")
                 self.store.keep((self.key, index), page)
 

@@ -81,10 +81,13 @@ class KeptFile(ABC):
         """Bytes ``start`` to ``stop`` of a page, or ``None`` if it is not kept; ``0 <= start <= stop <= page_length``.
         The hot path."""
 
-    @abstractmethod
     def read_into(self, index: int, start: int, view: memoryview) -> bool:
         """Fill ``view`` from a page, starting at its byte ``start``; ``False``, and the view as it may be, if the page
-        is not kept. The range lies within the page."""
+        is not kept. The range lies within the page. A store that can do without the copy does better than this."""
+        data = self.read(index, start, start + len(view))
+        if data is not None:
+            view[:] = data
+        return data is not None
 
     @abstractmethod
     def has(self, index: int) -> bool:
