@@ -139,7 +139,7 @@ class LocalTree(Tree):
                 yield Node(relative, is_directory=True)
                 yield from self._walk(path, f"{relative}/", way)
             except (OSError, NotSupportedError) as error:
-                yield Node(relative, entry.is_dir(), problem=error)
+                yield Node(relative, is_directory=False, problem=error)
 
     def below(self, relative: str) -> Self:
         return type(self)(str(self._path / checked_relative(relative, local=True)))

@@ -43,7 +43,7 @@ from alluxiofs.plugins._fsspec.replacing import replace
 from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.versions import epoch, settled, version_of, wait_until_settled
 from alluxiofs.plugins._fsspec.writers import BufferedWriter, CollectingWriter, MovingWriter, StreamingWriter
-from alluxiofs.settings.secrets import is_secret_name, without_secrets
+from alluxiofs.settings.secrets import hidden_text, is_secret_name, without_secrets
 from alluxiofs.settings.types import Seconds
 
 __all__ = ["FsspecUnderStore"]
@@ -143,7 +143,7 @@ class FsspecUnderStore(UnderStore):
         if authority and "://" in path:
             named = urlsplit(path).netloc.rpartition("@")[2]
             if named and named not in (authority, authority.partition(":")[0]):
-                raise InvalidPathError(f"{path!r} is not on {authority!r}")
+                raise InvalidPathError(f"{hidden_text(path)!r} is not on {authority!r}")
 
     # --- reading ----------------------------------------------------------------------------------------------
 

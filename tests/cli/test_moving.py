@@ -132,11 +132,13 @@ def test_put_takes_the_rest_of_a_folder_in_which_something_cannot_be_taken(
     (tree / "last").write_bytes(b"taken")
     os.mkfifo(tree / "inner" / "pipe")
     (tree / "dangling").symlink_to(tmp_path / "nothing")
+    (tree / "itself").symlink_to(tree / "itself")
     (tree / "round").symlink_to(tree, target_is_directory=True)
     outcome = command("put", "-r", tree, f"{url}/tree")
-    assert (outcome.code, len(outcome.error_lines)) == (3, 3)
+    assert (outcome.code, len(outcome.error_lines)) == (3, 4)
     for name, said in (
         ("dangling", "No such file or directory"),
+        ("itself", "Too many levels of symbolic links"),
         ("inner/pipe", "neither a file nor a directory"),
         ("round", "a symbolic link leads back to a folder that it is in"),
     ):

@@ -179,13 +179,31 @@ def test_a_client_that_lists_by_its_memory_lists_what_is_there_now(monkeypatch: 
         assert sorted(entry.name for entry in store.list("", Deadline.after(5))) == names
 
 
-def test_what_a_client_takes_for_a_query_is_not_left_out_of_a_name() -> None:
+@pytest.mark.parametrize("name", ["/dir/what?x=1", "/dir/what?", "/dir/what#"], ids=["query", "question", "number"])
+def test_what_a_client_takes_off_a_url_is_not_left_out_of_a_name(name: str) -> None:
     store = over(protocol="ftp", options={"host": "127.0.0.1"})
-    name = "/dir/what?x=1"
     assert store.strip(name) == name
-    url = f"ftp://127.0.0.1{name}"
     with pytest.raises(InvalidPathError, match="what"):
-        store.strip(url)
+        store.strip(f"ftp://127.0.0.1{name}")
+
+
+def test_a_name_is_right_where_the_client_completes_it_with_an_odd_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "what? #1"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"x")
+    monkeypatch.chdir(folder)
+    store = over(protocol="file")
+    assert read(store, store.strip("file")) == b"x"
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1/what?", "other/file"])
+def test_a_path_that_is_refused_is_shown_without_its_password(place: str) -> None:
+    store = over(protocol="ftp", options={"host": "127.0.0.1"})
+    with pytest.raises(InvalidPathError) as caught:
+        store.strip(f"ftp://somebody:sesame@{place}")
+    assert "sesame" not in str(caught.value)
 
 
 class WholeSeconds(LocalFileSystem):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Type
 
@@ -20,6 +21,7 @@ from alluxiofs.plugins._fsspec.failures import brief, cause_to_show, translated
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.threads import Threads
 from alluxiofs.plugins._fsspec.waiting import run_coroutine
+from alluxiofs.settings.secrets import hidden_text
 
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline, Target
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "check_served", "layers"]
 
 _CALLS = 16
+_NO_MARKS = re.compile(r"[^?#]+")
 # Whose ``open`` is from one of these cannot write a file that appears whole, though some can send one (HTTP's).
 _READ_ONLY = frozenset(
     f"fsspec.implementations.{module}"
@@ -87,11 +90,14 @@ class Client:
         Raises
         ------
         InvalidPathError
-            If it takes a ``?``, and what stands behind it, for something else: that would be another file's name.
+            If it takes off a ``?`` or ``#``, and what stands behind it, or puts it elsewhere: that would be another
+            file's name.
         """
         name = str(self.names._strip_protocol(path))
-        if name.count("?") != path.count("?"):
-            raise InvalidPathError(f"the client of {self._target.protocol!r} would take {path!r} for {name!r}")
+        # There may be others before them: a relative path is completed with the current directory.
+        if not _NO_MARKS.sub("", name).endswith(_NO_MARKS.sub("", path)):
+            shown = hidden_text(path)
+            raise InvalidPathError(f"the client of {self._target.protocol!r} would take {shown!r} for {name!r}")
         return name
 
     def overrides(self, method: str) -> bool:
