@@ -27,8 +27,8 @@ class Gathering:
     Parameters
     ----------
     failed:
-        A method: what becomes of one who raised. Its object is held weakly, and is who puts calls here: once it has
-        gone none come any more.
+        A method: what becomes of one who raised, which is to :meth:`drop` it. Its object is held weakly, and is who
+        puts calls here: once it has gone none come any more.
     """
 
     def __init__(self, failed: Callable[[Telemetry, BaseException], object]) -> None:
@@ -44,6 +44,10 @@ class Gathering:
         if take is not None:
             self._takers.append((weakref.ref(member), take))
         return take is not None
+
+    def drop(self, member: Telemetry) -> None:
+        """Hand a member nothing any more. Who makes this sees to it that one at a time is offered and dropped."""
+        self._takers = [taker for taker in self._takers if taker[0]() is not member]
 
     def spill(self) -> None:
         """Hand them over, unless another thread does so."""
@@ -65,12 +69,10 @@ class Gathering:
         del self.ended[: len(calls)]  # other threads add to the end meanwhile
         if not calls:
             return
-        for taker in list(self._takers):
-            member, take = taker
+        for member, take in self._takers:
             try:
                 take(calls)
             except Exception as error:  # whatever a plugin's raises: no read fails of it
-                self._takers.remove(taker)
                 failed, broken = self._failed(), member()
                 if failed is not None and broken is not None:
                     failed(broken, error)

@@ -122,6 +122,8 @@ class JoinedTelemetry(Telemetry):
                 return
             self._members = tuple(member for member in self._members if member is not broken)
             self._told = tuple(member for member in self._told if member is not broken)
+            if self._gathering is not None:
+                self._gathering.drop(broken)
         more = fields(component=broken.name, reason="failed")
         self._logger.warning(
             "telemetry %r failed, and is told nothing any more", broken.name, exc_info=error, extra=more

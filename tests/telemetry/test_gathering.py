@@ -190,6 +190,24 @@ def test_one_that_fails_at_them_is_told_nothing_any_more(cluster: Cluster, caplo
     assert warnings == ["telemetry 'recording' failed, and is told nothing any more"]
 
 
+def test_one_that_fails_at_something_else_is_handed_none_any_more(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_at_events(_event: object) -> None:
+        raise RuntimeError("broken at events")
+
+    broken, well = Gathers(fails=False), Gathers(fails=False)
+    monkeypatch.setattr(broken, "record_event", broken_at_events)
+    fs = cluster.filesystem([broken, well])
+    with written(cluster, fs) as file:
+        cluster.workers[cluster.first].failure = cluster.workers[cluster.second].failure = Failure.DEAD
+        assert file.pread(0, 10) == b"0123456789"  # of the under store, which is an event
+    assert well.hand_over is not None
+    assert well.hand_over()
+    assert well.count("read", target="under_store") == 1
+    assert broken.calls == []
+
+
 def test_who_looks_learns_when_no_more_will_come(cluster: Cluster) -> None:
     looks = Gathers(fails=False)
     fs = cluster.filesystem([looks])
