@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import traceback
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
@@ -17,6 +18,7 @@ from alluxiofs.interfaces import Deadline, Target
 from alluxiofs.plugins._obstore.library import OLDEST_PYTHON
 from alluxiofs.plugins.under_store_obstore import ObstoreUnderStore
 from alluxiofs.testing import make_context
+from tests.faults import FaultServer, Reply
 from tests.servers import S3Server, free_port, program, started
 from tests.understores.needed import needed
 
@@ -122,6 +124,21 @@ def test_no_credentials_at_all_are_a_permission_error(s3_server: S3Server, s3_bu
 def test_a_look_that_is_refused_without_a_word_says_why(s3_server: S3Server, s3_bucket: str) -> None:
     with pytest.raises(PermissionError, match="InvalidToken"):
         look({**s3_server.options, "token": "unknown-here"}, f"{s3_bucket}/file")
+
+
+@pytest.mark.parametrize("where", ["environment", "provider"])
+def test_a_token_that_the_store_repeats_is_not_shown(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"access_key_id": "k" * 20, "secret_access_key": "sesame-secret", "token": "sesame-token"}
+    refusal = "<Error><Code>InvalidToken</Code><Message>no</Message><Token-0>sesame-token</Token-0></Error>"
+    if where == "environment":
+        for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), given.values()):
+            monkeypatch.setenv(name, value)
+    options = {} if where == "environment" else {"credential_provider": lambda: given}
+    with FaultServer() as server:
+        server.route("*", lambda request: Reply(400, b"" if request.method == "HEAD" else refusal.encode()))
+        with pytest.raises(PermissionError, match="InvalidToken") as caught:
+            look({"endpoint_url": server.url(), **options}, "bucket/file")
+    assert "sesame" not in "".join(traceback.format_exception(caught.type, caught.value, caught.tb))
 
 
 def test_anonymous_access_has_no_credentials(s3_server: S3Server, s3_bucket: str) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from alluxiofs import forks
@@ -214,7 +214,7 @@ class ObstoreClient:
 
     def _failure(self, error: BaseException, name: str) -> Optional[Exception]:
         behind = getattr(self.configuration.credentials, "failure", None)
-        failure = translated(error, name, self._scheme, self.configuration.secrets)
+        failure = translated(error, name, self._scheme, self._secrets())
         if failure is None or behind is None or said(error) is not None:
             return failure
         return denied(name, f"no credentials: {brief(str(behind)) or type(behind).__name__}")
@@ -222,7 +222,11 @@ class ObstoreClient:
     def _shown(self, error: BaseException) -> Optional[BaseException]:
         """What to raise an error from: nothing where a traceback would print a secret."""
         text = str(error)
-        return None if any(secret in text for secret in self.configuration.secrets) else error
+        return None if any(secret in text for secret in self._secrets()) else error
+
+    def _secrets(self) -> Tuple[str, ...]:
+        """What no message may have in it: credentials that were given as text, and those that were found."""
+        return (*self.configuration.secrets, *getattr(self.configuration.credentials, "secrets", ()))
 
 
 def _expired(error: BaseException) -> bool:

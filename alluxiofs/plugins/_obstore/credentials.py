@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 __all__ = ["BotocoreCredentials", "GoogleCredentials", "Kept", "Static"]
 
 _EARLY = timedelta(minutes=5)  # before their end that credentials are renewed
 _LOOK = timedelta(minutes=1)  # how often botocore, which renews its own in time, is asked
+_SECRET = ("secret_access_key", "token")
 
 
 class Static:
-    """Credentials of S3 that were given as text."""
+    """Credentials that were given as text, by the names that obstore has for them."""
 
-    def __init__(self, key: str, secret: str, token: Optional[str]) -> None:
-        self._said = {"access_key_id": key, "secret_access_key": secret, "token": token, "expires_at": None}
+    def __init__(self, **given: Optional[str]) -> None:
+        self._said = {**given, "expires_at": None}
 
     def __call__(self) -> Mapping[str, Any]:
         return self._said
@@ -41,6 +42,9 @@ class Kept:
         self._kept: Optional[Mapping[str, Any]] = None
         self.failure: Optional[Exception] = None
         """Why there are none, of the last time that they were asked for."""
+        self.secrets: Tuple[str, ...] = ()
+        """What no message may have in it of those that were given last, and before them: a store may repeat them when
+        it refuses them (S3 does so with tokens), and that may be after there are newer ones."""
 
     def __call__(self) -> Mapping[str, Any]:
         with self._lock:
@@ -51,6 +55,8 @@ class Kept:
                 except Exception as error:
                     self.failure = error
                     raise
+                given = [str(self._kept[name]) for name in _SECRET if self._kept.get(name)]
+                self.secrets = tuple(dict.fromkeys((*given, *self.secrets)))[: 2 * len(_SECRET)]
             return self._kept
 
     def renew(self) -> bool:

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any, Dict, Mapping, Tuple
 
-from alluxiofs.plugins._obstore.credentials import GoogleCredentials, Kept
+from alluxiofs.plugins._obstore.credentials import GoogleCredentials, Kept, Static
 from alluxiofs.plugins._obstore.options import Configuration, Options, http_options, trusted
 
 __all__ = ["gcs_configuration"]
@@ -74,7 +74,7 @@ def _credentials(options: Options) -> Tuple[Any, Tuple[str, ...], Dict[str, Any]
         return None, (), {}
     if token == "anon":  # noqa: S105 a word of gcsfs's
         # Reads are not signed; for writes the library asks for a token all the same.
-        return Kept(lambda: {"token": "anonymous", "expires_at": None}), (), {"skip_signature": True}
+        return Static(token="anonymous"), (), {"skip_signature": True}  # noqa: S106 it is none
     if isinstance(token, str):
         return None, (), {"application_credentials": _file(options, token)}
     if isinstance(token, Mapping):

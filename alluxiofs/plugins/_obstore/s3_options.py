@@ -140,7 +140,8 @@ def _credentials(options: Options, client: Options) -> Tuple[Any, Tuple[str, ...
     if key or secret:
         if not (key and secret):
             raise ConfigurationError("target_options: 'key' and 'secret' go together")
-        return Static(str(key), str(secret), token), tuple(str(one) for one in (secret, token) if one)
+        said = Static(access_key_id=str(key), secret_access_key=str(secret), token=token)
+        return said, tuple(str(one) for one in (secret, token) if one)
     if token:
         raise options.refuse("token", "it goes with 'key' and 'secret'")
     if importlib.util.find_spec("botocore") is not None:
