@@ -11,6 +11,10 @@ import fsspec
 import pytest
 
 from alluxiofs.cli import main
+from alluxiofs.cli.doctor.page_store import examine_page_store
+from alluxiofs.pagestores.memory import MemoryPageStore
+from alluxiofs.settings.types import Size
+from alluxiofs.testing import make_context
 
 DATA = b"a file of a few bytes"
 
@@ -55,6 +59,25 @@ def test_folders_are_told_before_all_of_them_have_pages(file: Path, tmp_path: Pa
     folders = [str(tmp_path / name) for name in "ab"]
     (found,) = findings(capfd, file, {"name": "disk", "path": folders, "capacity": "8MB"})
     assert found["text"] == f"keeps pages in {', '.join(folders)}: 0 of 8.0M are in use"
+
+
+@pytest.mark.parametrize("where", ["text", "list", "address", "nothing"])
+def test_a_plugin_says_where_it_keeps_pages_as_it_likes(where: str, tmp_path: Path) -> None:
+    described = {"text": str(tmp_path), "list": [str(tmp_path)], "address": "host:6379", "nothing": None}[where]
+
+    class Elsewhere(MemoryPageStore):
+        """One of a plugin."""
+
+        name = "elsewhere"
+
+        def describe(self) -> Dict[str, Any]:
+            return {"path": described}
+
+    store = Elsewhere(Elsewhere.Settings(capacity=Size("1MB")), make_context(), 4096)
+    fs = fsspec.filesystem("alluxiofs", target_protocol="file", page_store=store)
+    (found,) = examine_page_store(fs.gateway)
+    folder = f" in {tmp_path}" if where in ("text", "list") else ""
+    assert found.text.startswith(f"keeps pages{folder}: 0 of ")
 
 
 def test_one_thing_is_told_as_one(tmp_path: Path, capfd: Any) -> None:

@@ -73,15 +73,18 @@ def _room(folders: List[str]) -> int:
         free[there.stat().st_dev] = shutil.disk_usage(there).free
         for above, _, names in os.walk(folder):
             for name in names:
-                with contextlib.suppress(FileNotFoundError):  # removed by another process meanwhile
+                with contextlib.suppress(OSError):  # removed by another process meanwhile, or of somebody else
                     taken += os.stat(os.path.join(above, name)).st_blocks * _BLOCK
     return taken + sum(free.values())
 
 
 def _folders(described: Mapping[str, Any]) -> List[str]:
     """Where a page store says that it keeps pages, itself or one that it is made of."""
-    found = list(described.get("path", ()))
-    for part in described.values():
-        if isinstance(part, Mapping):
-            found += _folders(part)
+    found: List[str] = []
+    for name, value in described.items():
+        if isinstance(value, Mapping):
+            found += _folders(value)
+        elif name == "path":  # one, or a list of them; a plugin's may be an address, which is no folder
+            paths = value if isinstance(value, (list, tuple)) else [value]
+            found += [path for path in paths if isinstance(path, str) and os.path.isabs(path)]
     return found
