@@ -73,7 +73,7 @@ def test_a_plugin_says_where_it_keeps_pages_as_it_likes(where: str, tmp_path: Pa
         def describe(self) -> Dict[str, Any]:
             return {"path": described}
 
-    store = Elsewhere(Elsewhere.Settings(capacity=Size("1MB")), make_context(), 4096)
+    store = Elsewhere(Elsewhere.Settings(capacity=Size("8MB")), make_context(), 2**20)
     fs = fsspec.filesystem("alluxiofs", target_protocol="file", page_store=store)
     (found,) = examine_page_store(fs.gateway)
     folder = f" in {tmp_path}" if where in ("text", "list") else ""
