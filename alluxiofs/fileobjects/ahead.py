@@ -245,14 +245,14 @@ class MemoryAhead(Source):
 
     def random(self, offset: int, size: int) -> bytes:
         """See the module :mod:`alluxiofs.fileobjects.source`."""
-        for block in tuple(self._blocks):
+        for block in list(self._blocks):
             if block.data is not None and block.begin <= offset and offset + size <= block.end:
                 return block.data[offset - block.begin : offset + size - block.begin]
         return self._opened.read(offset, size)
 
     def random_into(self, offset: int, view: memoryview) -> int:
         """The same, into a buffer."""
-        for block in tuple(self._blocks):
+        for block in list(self._blocks):
             if block.data is not None and block.begin <= offset and offset + len(view) <= block.end:
                 view[:] = memoryview(block.data)[offset - block.begin : offset + len(view) - block.begin]
                 return len(view)

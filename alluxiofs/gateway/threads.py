@@ -40,7 +40,9 @@ _process = _Process()
 
 def has_room(size: int) -> bool:
     """Whether a task that nobody waits for, and that fetches so many bytes, would be run."""
-    ahead = tuple(_process.ahead.values())
+    # No tuple, here and where blocks are looked through: one asks for its memory on the way, and whatever the collector
+    # of garbage does there, or another thread meanwhile, changes what is read.
+    ahead = list(_process.ahead.values())
     return not ahead or (len(ahead) < _TASKS_AHEAD and sum(ahead) + size <= _BYTES_AHEAD)
 
 

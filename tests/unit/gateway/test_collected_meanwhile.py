@@ -1,0 +1,85 @@
+"""The collector of garbage runs anywhere, and what it has run may send for more: who looks at what is there is not in
+its way."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+from typing import Any, Callable, Iterator, Mapping
+
+import pytest
+
+from alluxiofs.fileobjects.ahead import MemoryAhead, Pace
+from alluxiofs.gateway import threads
+
+MIB = 2**20
+MANY = 21  # for fewer Python has memory at hand, and the collector does not come
+
+
+@contextlib.contextmanager
+def at_each_collection(act: Callable[[], object]) -> Iterator[None]:
+    """Have the collector come at each object it knows of, and ``act()`` called then."""
+
+    def begins(phase: str, _info: Mapping[str, int]) -> None:
+        if phase == "start":
+            act()
+
+    before = gc.get_threshold()
+    gc.callbacks.append(begins)
+    gc.set_threshold(1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(begins)
+
+
+def test_more_is_sent_for_while_somebody_looks_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_process", threads._Process())
+    go_on = threading.Event()
+    try:
+        for _ in range(MANY):
+            assert threads.try_submit(go_on.wait, 1)  # type: ignore[arg-type]  # what it gives is nobody's
+        with at_each_collection(lambda: threads.try_submit(go_on.wait, 1)):  # type: ignore[arg-type]
+            # One object more at a time, for the collector comes with every second one.
+            there = [(threads.has_room(1), [each]) for each in range(10)]
+    finally:
+        go_on.set()
+    assert there[0][0]
+
+
+class Far:
+    """A file of which a reader that goes on is far ahead."""
+
+    length, page_size = 2**40, MIB
+
+    def read(self, _offset: int, _size: int) -> bytes:
+        return b""
+
+    def read_into(self, _offset: int, _view: memoryview) -> int:
+        return 0
+
+    def patience(self) -> float:
+        return 5.0
+
+    def count_ahead(self, used: int, wasted: int) -> None:
+        pass
+
+
+def test_a_reader_goes_on_while_another_looks_for_bytes_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "try_submit", lambda task, _: task() is None)
+    opened: Any = Far()
+    source = MemoryAhead(opened, Pace(MANY * 4 * MIB))
+    at = [0]
+
+    def go_on() -> None:
+        source.sequential(at[0], 3 * MIB)
+        at[0] += 3 * MIB
+
+    go_on()
+    with at_each_collection(go_on):
+        for _ in range(10):
+            assert source.random(2**39, 1) == b""
+            assert source.random_into(2**39, memoryview(bytearray(1))) == 0
+    source.close()
