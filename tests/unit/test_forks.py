@@ -103,6 +103,22 @@ os.wait()
     assert "ValueError: not me" in done.stderr
 
 
+def test_looking_for_what_must_live_may_fail_and_all_begin_anew_nevertheless() -> None:
+    script = """
+import os
+from alluxiofs import forks
+def fail(): raise ValueError("cannot look")
+forks.never_drop_in_child(fail)
+forks.in_child(lambda: print("begun", flush=True))
+if not os.fork():
+    os._exit(0)
+os.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "begun\n"
+    assert "ValueError: cannot look" in done.stderr
+
+
 def test_a_finalizer_finds_all_locks_renewed() -> None:
     """Of what one drops, and of garbage that is there at the fork."""
     told: List[str] = []
