@@ -282,9 +282,8 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
         from collections import OrderedDict
         from threading import Lock
 
-        from attrs import define
-
         from alluxiofs import Claims, KeptFile, PageStore, hookimpl
+        from attrs import define
 
 
         class FewPages(PageStore):
@@ -306,23 +305,23 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
 
             def keep(self, place, page):
                 with self.lock:
-                    if place in self.kept or len(page) > self.settings.capacity:
-                        return
-                    while sum(map(len, self.kept.values())) + len(page) > self.settings.capacity:
-                        self.kept.popitem(last=False)
-                        self.counts["evictions"] += 1
-                    self.kept[place] = bytes(page)
+                    if place not in self.kept and len(page) <= self.settings.capacity:
+                        while sum(map(len, self.kept.values())) + len(page) > self.settings.capacity:
+                            self.kept.popitem(last=False)
+                            self.counts["evictions"] += 1
+                        self.kept[place] = bytes(page)
 
             def forget(self, key):
-                for place in [place for place in list(self.kept) if place[0] == key]:
-                    self.kept.pop(place, None)
+                with self.lock:
+                    self.kept = OrderedDict((place, page) for place, page in self.kept.items() if place[0] != key)
 
             def clear(self):
-                self.kept.clear()
+                with self.lock:
+                    self.kept.clear()
 
             def counters(self):
-                pages = list(self.kept.values())
-                return {**self.counts, "pages": len(pages), "bytes": sum(map(len, pages))}
+                with self.lock:
+                    return {**self.counts, "pages": len(self.kept), "bytes": sum(map(len, self.kept.values()))}
 
 
         class FewPagesFile(KeptFile):
@@ -331,8 +330,9 @@ def alluxiofs_page_stores() -> Sequence[Type[PageStore]]:  # type: ignore[empty-
                 self.store = store
 
             def read(self, index, start, stop):
-                page = self.store.kept.get((self.key, index))
-                self.store.counts["misses" if page is None else "hits"] += 1
+                with self.store.lock:
+                    page = self.store.kept.get((self.key, index))
+                    self.store.counts["misses" if page is None else "hits"] += 1
                 return None if page is None else page[start:stop]
 
             def has(self, index):
