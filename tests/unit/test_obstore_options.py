@@ -194,6 +194,13 @@ def test_a_ready_client_is_refused() -> None:
         ObstoreUnderStore(Target("s3", client=MemoryFileSystem()), ObstoreUnderStore.Settings(), make_context())
 
 
+def test_what_the_library_finds_in_the_environment_is_a_secret_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)  # nor is there a botocore
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token")
+    assert s3_configuration({}).secrets == ("a-secret", "a-token")
+
+
 @pytest.mark.skipif(sys.version_info < library.OLDEST_PYTHON, reason="obstore is for a later Python")
 def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)

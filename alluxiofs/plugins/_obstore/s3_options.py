@@ -124,7 +124,7 @@ def _additional(options: Options) -> Dict[str, Any]:
 
 
 def _credentials(options: Options, client: Options) -> Tuple[Any, Tuple[str, ...]]:
-    """Who is asked for credentials, and which of them were given as text.
+    """Who is asked for credentials, and which of them are known as text.
 
     obstore would complete credentials that were given with what the environment has (a token of others), and knows no
     profiles: so it is asked for none if they were given, or if botocore is there to find them.
@@ -148,4 +148,5 @@ def _credentials(options: Options, client: Options) -> Tuple[Any, Tuple[str, ...
         return BotocoreCredentials(profile), ()
     if profile is not None:
         raise MissingExtraError("target_options: profile: profiles are read by botocore: pip install 'alluxiofs[s3]'")
-    return None, ()
+    found = (os.environ.get(name) for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))  # by the library itself
+    return None, tuple(secret for secret in found if secret)
