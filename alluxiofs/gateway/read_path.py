@@ -55,7 +55,7 @@ class ReadPath(Looking):
         self._counted = dict.fromkeys(
             ("bytes_from_workers", "bytes_from_under_stores", "readahead_used", "readahead_wasted"), 0
         )
-        self._counting = threading.Lock()
+        self._counting = threading.RLock()  # re-entrant, for the collector of garbage closes files that count, too
         # By the ids of who has a file open. No lock: the collector of garbage closes files, too, wherever it runs.
         self.held: Set[int] = set()
         parts.telemetry.watch("gateway", self.counters)

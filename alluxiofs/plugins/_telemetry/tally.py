@@ -86,8 +86,9 @@ class _Sum:
         for bucket, bound in enumerate((*BOUNDS, math.inf)):
             end = bisect_right(seconds, bound, begin)
             if end > begin:
+                together = sum(seconds[begin:end])
                 self.buckets[bucket] += end - begin
-                self.seconds[bucket] += sum(seconds[begin:end])
+                self.seconds[bucket] += together
                 begin = end
 
 
@@ -100,10 +101,11 @@ class Tally:
 
     def begin_anew(self) -> None:
         """Count from nothing, with a lock of its own: the old one may be held by a thread that is not there."""
-        self._lock = threading.Lock()
+        # Re-entrant: the collector of garbage comes anywhere, and gives up what nobody closed: that is told here.
+        self._lock = threading.RLock()
         self._sources: List[Callable[[], bool]] = []
         self._calls: Dict[CallKey, _Sum] = {}
-        self._events: Dict[EventKey, int] = {}
+        self._events: Dict[EventKey, int] = defaultdict(int)
         self._watched: Dict[str, List[_Watched]] = {}
 
     def gather(self, hand_over: Callable[[], bool]) -> Callable[[Sequence[Call]], None]:
@@ -160,7 +162,7 @@ class Tally:
         with self._lock:
             if key not in self._events and len(self._events) >= _MOST:
                 key = (_OTHER, _OTHER)
-            self._events[key] = self._events.get(key, 0) + 1
+            self._events[key] += 1
 
     def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Have :meth:`counters` ask ``read``, once however often it is named."""
@@ -174,7 +176,8 @@ class Tally:
         self._look()
         with self._lock:
             return [
-                Calls(*key, tuple(total.buckets), sum(total.seconds), total.bytes) for key, total in self._calls.items()
+                Calls(*key, tuple(total.buckets), sum(total.seconds), total.bytes)
+                for key, total in self._calls.copy().items()  # garbage may be told of meanwhile
             ]
 
     def take(self) -> List[Taken]:
@@ -182,7 +185,7 @@ class Tally:
         self._look()
         taken = []
         with self._lock:
-            for key, total in self._calls.items():
+            for key, total in self._calls.copy().items():
                 now = (tuple(total.buckets), tuple(total.seconds))
                 buckets = tuple(count - before for count, before in zip(now[0], total.taken[0]))
                 if any(buckets):

@@ -12,6 +12,8 @@ import pytest
 
 from alluxiofs.fileobjects.ahead import MemoryAhead, Pace
 from alluxiofs.gateway import threads
+from alluxiofs.interfaces import Call, Event
+from alluxiofs.plugins._telemetry.tally import Tally
 
 MIB = 2**20
 MANY = 21  # for fewer Python has memory at hand, and the collector does not come
@@ -47,6 +49,54 @@ def test_more_is_sent_for_while_somebody_looks_for_room(monkeypatch: pytest.Monk
     finally:
         go_on.set()
     assert there[0][0]
+
+
+def ends(work: Callable[[], object]) -> bool:
+    """Whether it comes to its end, and does not wait for itself."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20)
+    return not thread.is_alive()
+
+
+def test_a_file_that_was_read_ahead_of_is_collected_while_another_is_counted(assemble: Any) -> None:
+    """A reader that is part of a cycle counts what was not read of it when the cycle is collected."""
+    assembled = assemble()
+    assembled.store.put("f", b"0123456789")
+    opened = assembled.gateway.open(assembled.gateway.locate("f"))
+
+    def work() -> None:
+        with at_each_collection(lambda: opened.count_ahead(0, 1)):
+            for _ in range(10):
+                opened.count_ahead(1, 0)
+
+    assert ends(work)
+    assert assembled.gateway.counters()["readahead_used"] == 10
+    assert assembled.gateway.counters()["readahead_wasted"] > 0
+
+
+def test_what_is_told_as_garbage_is_collected_does_not_wait_for_who_counts() -> None:
+    tally = Tally()
+    told = [0]
+
+    def tell() -> None:
+        tally.add_event(Event("retry", "timeout"))
+        tally.add_calls([Call("worker", "rest", f"m{told[0] % 50}", "ok", 0.001, 1)])
+        told[0] += 1
+
+    def work() -> None:
+        with at_each_collection(tell):
+            for number in range(20):
+                tally.add_calls([Call("worker", "rest", "read", "ok", 0.001 * each, 1) for each in range(1, 9)])
+                tally.calls()
+                tally.take()
+                tally.add_event(Event("failover", str(number)))
+
+    assert ends(work)
+    counts = {calls.method: sum(calls.buckets) for calls in tally.calls()}
+    assert counts.pop("read") == 160
+    assert sum(counts.values()) == told[0]
+    assert tally.events()["retry", "timeout"] == told[0]
 
 
 class Far:
