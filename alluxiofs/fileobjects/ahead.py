@@ -175,7 +175,7 @@ class _Room:
 
     def reset(self) -> None:
         """Begin anew, as in a forked child, which holds nothing yet."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # re-entrant: readers that are garbage give back, wherever they are collected
         self.left = self.most
 
     def take(self, size: int) -> bool:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, List, Mapping
 
 import pytest
 
-from alluxiofs.fileobjects.ahead import MemoryAhead, Pace
+from alluxiofs.fileobjects.ahead import MemoryAhead, Pace, _Room
 from alluxiofs.gateway import threads
 from alluxiofs.interfaces import Call, Event
 from alluxiofs.plugins._telemetry.tally import Tally
@@ -73,6 +73,26 @@ def test_a_file_that_was_read_ahead_of_is_collected_while_another_is_counted(ass
     assert ends(work)
     assert assembled.gateway.counters()["readahead_used"] == 10
     assert assembled.gateway.counters()["readahead_wasted"] > 0
+
+
+def test_memory_is_given_back_as_garbage_is_collected_while_another_takes_some() -> None:
+    given: List[int] = [0]
+    held: List[object] = []
+    room = _Room(2**40)
+
+    def give() -> None:
+        room.give(1)
+        given[0] += 1
+
+    def work() -> None:
+        with at_each_collection(give):
+            for each in range(1000):
+                assert room.take(2)
+                # Of such tuples Python has none at hand then: up to 3.8 one is made to leave a lock.
+                held.append((each, each, held))
+
+    assert ends(work)
+    assert room.left == 2**40 - 2000 + given[0]
 
 
 def test_what_is_told_as_garbage_is_collected_does_not_wait_for_who_counts() -> None:
