@@ -172,6 +172,7 @@ class HandsOver(MemoryFileSystem):
 
 def test_a_client_that_lists_by_its_memory_lists_what_is_there_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryFileSystem, "store", {})
+    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
     fsspec.register_implementation("handsover", HandsOver, clobber=True)
     store = over(protocol="handsover")
     for names in (["/a"], ["/a", "/b"]):

@@ -58,8 +58,9 @@ def work(url: str) -> int:
 
 def main(processes: str, url: str) -> None:
     """Read the file in so many processes."""
-    # Spawned, not forked: gRPC does not work in a child that was forked from a process that has used it.
-    with multiprocessing.get_context("spawn").Pool(int(processes)) as pool:
+    # Spawned, not forked: gRPC does not work in a child that was forked from a process that has used it. One file each,
+    # or a process that is there early reads those of the others, too.
+    with multiprocessing.get_context("spawn").Pool(int(processes), maxtasksperchild=1) as pool:
         sizes = pool.map(work, [url] * int(processes), chunksize=1)
     sys.stdout.write(f"{len(sizes)} processes have read {sum(sizes)} bytes\n")
 
