@@ -222,7 +222,7 @@ def test_another_region_and_the_like_are_for_the_client_to_find_out(
 def test_an_object_that_cannot_be_had_so_is_left_to_the_client(
     method: str, proxy: FaultProxy, options: Dict[str, Any], opened: Opened, entry: Entry
 ) -> None:
-    """One with a key of its own, say: only the client asks for it, from the second time on. Others of its bucket are had
+    """One with a key of its own, say: only the client asks for it, from the second time on. Others are had
     as ever. A look has no body that says why it is refused, so the object is asked for after it."""
     store = opened(with_config(options, retries={"mode": "standard", "total_max_attempts": 1}))
     proxy.fault(status(400, b"<Error><Code>InvalidRequest</Code><Message>its key</Message></Error>"), times=None)
