@@ -227,8 +227,11 @@ class MemoryAhead(Source):
         self._forget()
 
     def close(self) -> None:
-        """Give back what is held."""
-        self._drop()
+        """Give back what is held; another thread may be reading."""
+        if self._forks != forks.count:
+            self._forget()
+        with self._lock:
+            self._drop()
 
     def __del__(self) -> None:
         if hasattr(self, "_blocks"):
@@ -237,7 +240,7 @@ class MemoryAhead(Source):
     def _forget(self) -> None:
         """Begin anew, as in a forked child: the parent's threads fetch nothing there, and its locks may be held."""
         self._forks = forks.count
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # re-entrant, for who handles a signal may close what this thread reads
         self._blocks: Deque[_Block] = deque()
         self._begin = self._position = -1
 

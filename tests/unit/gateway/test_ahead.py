@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -320,3 +321,29 @@ def test_hardly_more_is_held_than_the_distance_that_was_asked_for(fixed: int, mo
     source.close()
     # A block is given back as a whole, once all of it was read.
     assert fixed - UNIT <= most <= fixed + min(fixed, UNIT) // 2 + min(fixed, UNIT) + 2**16
+
+
+def test_what_is_closed_while_another_thread_reads_gives_all_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.collect()
+    room = ahead._Room(256 * MIB)
+    monkeypatch.setattr(ahead, "room", room)
+    monkeypatch.setattr(threads, "try_submit", lambda task, _: task() is None)
+    opened: Any = Held(2**40)
+    source = MemoryAhead(opened, Pace(80 * MIB))
+
+    def read() -> None:
+        for offset in range(0, 60 * MIB, MIB):
+            source.sequential(offset, MIB)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as other:
+            reading = other.submit(read)
+            while not reading.done():
+                source.close()
+            reading.result()
+    finally:
+        sys.setswitchinterval(before)
+    source.close()
+    assert room.left == room.most
