@@ -221,19 +221,23 @@ def test_s3_credentials_of_the_environment_are_put_right(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     AlluxioFileSystem.clear_instance_cache()
 
-    def kept() -> Any:
-        options = {"endpoint_url": minio_server.endpoint, "config_kwargs": {"s3": {"addressing_style": "path"}}}
-        return fsspec.filesystem("alluxiofs", target_protocol="s3", target_options=options, page_store=None)
+    # An address of its own: whoever shares one shares what was found for it, while anybody's filesystem lives.
+    with FaultProxy(minio_server.host, minio_server.port) as proxy:
 
-    first = kept()
-    for key, secret in (("", ""), ("unknown-here", "any"), (minio_server.key, "wrong")):
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
-        with pytest.raises(PermissionError):
-            OPERATIONS[operation](kept(), bucket)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", minio_server.secret)
-    OPERATIONS[operation](kept(), bucket)
-    assert kept() is first, "fsspec keeps filesystems"
+        def kept() -> Any:
+            address = f"http://{proxy.host}:{proxy.port}"
+            options = {"endpoint_url": address, "config_kwargs": {"s3": {"addressing_style": "path"}}}
+            return fsspec.filesystem("alluxiofs", target_protocol="s3", target_options=options, page_store=None)
+
+        first = kept()
+        for key, secret in (("", ""), ("unknown-here", "any"), (minio_server.key, "wrong")):
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+            with pytest.raises(PermissionError):
+                OPERATIONS[operation](kept(), bucket)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", minio_server.secret)
+        OPERATIONS[operation](kept(), bucket)
+        assert kept() is first, "fsspec keeps filesystems"
 
 
 # --- GCS: the key file that the environment names, put right while fsspec keeps the filesystem ---------------------
