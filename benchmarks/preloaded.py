@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import pkgutil
 
@@ -30,3 +31,7 @@ _OWN = [
 for _module in (*_OTHERS, *_OWN):
     with contextlib.suppress(ImportError):  # what an extra brings, or PyArrow: the benchmarks that need it say so
         importlib.import_module(_module)
+
+# Nor does he measure the collector of garbage, which would go through all of it in each process, and have it copied.
+gc.collect()
+gc.freeze()
