@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Deque, List, Optional, Tuple
 
 from alluxiofs import forks
 from alluxiofs.fileobjects.source import Source
+from alluxiofs.fileobjects.way import LARGE, Way
 from alluxiofs.gateway import threads
 from alluxiofs.gateway.fetching import UNIT_AHEAD
 
@@ -224,6 +226,7 @@ class MemoryAhead(Source):
     def __init__(self, opened: OpenFile, pace: Pace) -> None:
         self._opened = opened
         self._pace = pace
+        self._way = Way()
         self._forget()
 
     def close(self) -> None:
@@ -264,6 +267,14 @@ class MemoryAhead(Source):
     def sequential(self, offset: int, size: int) -> bytes:
         """For a read that goes on where the last one ended."""
         blocks = self._plan(offset, size)
+        if size < LARGE:
+            return self._join(blocks, offset, size)
+        begun = time.perf_counter()
+        data = self._join(blocks, offset, size)
+        (self._way.was_ahead if blocks else self._way.was_straight)(len(data), time.perf_counter() - begun)
+        return data
+
+    def _join(self, blocks: List[_Block], offset: int, size: int) -> bytes:
         pieces: List[memoryview] = []
         at, end = offset, offset + size
         for block in blocks:
@@ -280,8 +291,17 @@ class MemoryAhead(Source):
 
     def sequential_into(self, offset: int, view: memoryview) -> int:
         """The same, into a buffer."""
+        blocks = self._plan(offset, len(view))
+        if len(view) < LARGE:
+            return self._fill(blocks, offset, view)
+        begun = time.perf_counter()
+        filled = self._fill(blocks, offset, view)
+        (self._way.was_ahead if blocks else self._way.was_straight)(filled, time.perf_counter() - begun)
+        return filled
+
+    def _fill(self, blocks: List[_Block], offset: int, view: memoryview) -> int:
         filled = 0
-        for block in self._plan(offset, len(view)):
+        for block in blocks:
             data = self._data_of(block)
             start = offset + filled - block.begin
             if data is None or start < 0:
@@ -324,6 +344,8 @@ class MemoryAhead(Source):
             return [block for block in self._blocks if block.begin < end and block.end > offset]
 
     def _look_ahead(self, offset: int, end: int) -> None:
+        if self._pace.fixed is None and self._way.is_for(end - offset):
+            return
         ready = self._blocks[-1].end if self._blocks else offset
         ahead = self._pace.fixed or max(_LEAST, self._pace.ahead(end - self._begin))
         if end - ready >= min(ahead, _LEAST):
@@ -347,9 +369,11 @@ class MemoryAhead(Source):
             ready = block.end
 
     def _fetch(self, block: _Block) -> None:
+        size, begun = block.end - block.begin, time.perf_counter()
         try:
-            data = self._opened.read(block.begin, block.end - block.begin)
-            block.data = data if len(data) == block.end - block.begin else None
+            data = self._opened.read(block.begin, size)
+            block.data = data if len(data) == size else None
+            self._way.fetched(size, time.perf_counter() - begun)
         except Exception:
             pass  # the reader meets the failure itself
         finally:
