@@ -144,7 +144,7 @@ def test_a_way_that_becomes_longer_is_read_ahead_again(clock: Clock, monkeypatch
     file = opened(clock, monkeypatch, latency=50e-6, of_a_mib=0.3e-3)
     stream(file, MIB)
     before, file.by_reader = straight(file), []
-    source = MemoryAhead(file, Pace(None))  # type: ignore[arg-type]  # as above
+    source = MemoryAhead(file, Pace(None))
     for offset in range(0, 128 * MIB, MIB):
         source.sequential(offset, MIB)
     assert before
