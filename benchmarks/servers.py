@@ -60,11 +60,14 @@ class Storage:
         The folder of the bucket: each object is a file there.
     meter:
         Of the server.
+    server:
+        Itself, with no delay before it.
     """
 
     options: Dict[str, Any]
     data: str
     meter: Meter
+    server: servers.S3Server
 
     def client(self) -> Any:
         """s3fs itself, to put the objects there."""
@@ -101,7 +104,7 @@ def storage(folder: Path, latency: int = 0) -> Iterator[Storage]:
         except pytest.skip.Exception as reason:
             raise UnavailableError(str(reason)) from reason
         options = server.options_at(f"http://127.0.0.1:{near}")
-        found = Storage(options, str(folder / "s3" / BUCKET), Meter(process.pid, str(folder / "access.log")))
+        found = Storage(options, str(folder / "s3" / BUCKET), Meter(process.pid, str(folder / "access.log")), server)
         client = found.client()
         client.mkdir(BUCKET)
         client.pipe_file(f"{BUCKET}/connect", b"x")

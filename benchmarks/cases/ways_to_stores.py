@@ -103,8 +103,7 @@ def s3(folder: Path) -> Iterator[Place]:
 def gcs(folder: Path) -> Iterator[Place]:
     """fake-gcs-server, over a folder."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(_gcs_server(folder))
-        os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"  # or gcsfs asks another service first
+        server = stack.enter_context(gcs_server(folder))
         try:
             from gcsfs.core import GCSFileSystem
         except ImportError as error:
@@ -125,7 +124,9 @@ def _store(stack: contextlib.ExitStack, kind: Type[UnderStore], protocol: str, o
 
 
 @contextlib.contextmanager
-def _gcs_server(folder: Path) -> Iterator[servers.GcsServer]:
+def gcs_server(folder: Path) -> Iterator[servers.GcsServer]:
+    """A running fake-gcs-server, over a folder."""
+    os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"  # or gcsfs asks another service first
     try:
         executable = servers.program("fake-gcs-server")
     except pytest.skip.Exception as reason:
