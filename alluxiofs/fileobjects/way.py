@@ -11,7 +11,6 @@ _NEAR = 1.5e-3 / _MIB  # seconds a byte of a fetch that others go on beside, whe
 _NOTHING = 0.15e-3 / _MIB  # seconds a byte that a reader waits where nothing is to be gained
 _CREDIT = 8e-3  # seconds that straight reads may take longer, taken together, than those that were read ahead of
 _FIRST_TRIAL, _LAST_TRIAL = 16 * _MIB, 1024 * _MIB  # bytes that are read ahead until it is tried without
-_PROVED = 64 * _MIB  # bytes after which a slow read says nothing of the way as such
 
 
 class Way:
@@ -33,9 +32,9 @@ class Way:
     def _begin(self, to_beat: float = 0.0) -> None:
         self._to_beat = to_beat  # seconds a byte; none while it is read ahead
         self._credit = _CREDIT
-        self._passed = 0  # bytes that were read this way
+        self._passed = 0  # bytes that were read ahead
         self._quick = False  # whether a fetch was
-        self._measured, self._waited = 0, 0.0  # bytes, and seconds that they took
+        self._measured, self._waited = 0, 0.0  # bytes, and seconds that a reader waited for them
 
     def is_for(self, size: int) -> bool:
         """Whether to read so many bytes straight to where they are wanted, and nothing ahead."""
@@ -61,8 +60,10 @@ class Way:
         """For so many bytes, which were not, the reader waited that long."""
         if not self._to_beat:
             return  # it is about to be read ahead
-        self._passed += size
+        self._measured += size
+        self._waited += seconds
         self._credit = min(_CREDIT, self._credit + size * self._to_beat - seconds)
         if self._credit < 0:
-            self._trial = _FIRST_TRIAL if self._passed >= _PROVED else min(4 * self._trial, _LAST_TRIAL)
+            was_worth_it = self._waited <= self._measured * self._to_beat  # all in all; the last reads alone were slow
+            self._trial = _FIRST_TRIAL if was_worth_it else min(4 * self._trial, _LAST_TRIAL)
             self._begin()

@@ -176,3 +176,36 @@ def test_little_is_lost_by_trying(reads: List[Tuple[bool, int, float]]) -> None:
             way.was_straight(size, 17e-3 * share)
             if 17e-3 * share > 1e-3 * size / MIB + 8e-3:
                 assert not way.is_for(LARGE)
+
+
+def tried(way: Way) -> int:
+    """MiB that are read ahead, with 0.6 ms of waiting for each, until it is tried without."""
+    for number in range(2000):
+        if way.is_for(LARGE):
+            return number
+        way.fetched(4 * MIB, 1e-3)
+        way.was_ahead(MIB, 0.6e-3)
+    raise AssertionError("it never was")
+
+
+def test_a_trial_that_failed_makes_the_next_one_later_and_one_slow_read_after_much_that_was_won_does_not() -> None:
+    way = Way()
+    found = []
+    for _ in range(5):
+        found.append(tried(way))
+        for _ in range(25):
+            way.was_straight(MIB, 1e-3)
+    assert found == [16, 64, 256, 1024, 1024]
+    tried(way)
+    for _ in range(200):
+        way.was_straight(MIB, 0.3e-3)
+    way.was_straight(MIB, 20e-3)
+    assert tried(way) == 16
+
+
+def test_a_reader_that_does_not_wait_is_read_ahead_of() -> None:
+    way = Way()
+    for _ in range(2000):
+        way.fetched(4 * MIB, 1e-3)
+        way.was_ahead(MIB, 0.1e-3)
+        assert not way.is_for(LARGE)
