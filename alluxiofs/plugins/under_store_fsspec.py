@@ -33,6 +33,7 @@ from alluxiofs.plugins._fsspec.identity import client_identity, memory_identity
 from alluxiofs.plugins._fsspec.names import (
     canonical_scheme,
     check,
+    check_outside,
     contained,
     is_temporary,
     normalised,
@@ -83,9 +84,8 @@ class FsspecUnderStore(UnderStore):
         self._memory = issubclass(self._client.type, MemoryFileSystem)
         self._scheme = canonical_scheme(_protocol(self._client.type, target))
         check_served(self._scheme)
-        marker = self._client.names.root_marker
-        self._hierarchical = marker == "/"
-        self.root = marker
+        self.root = self._client.names.root_marker
+        self._hierarchical = self.root == "/"
         self.capabilities = UnderStoreCapabilities(
             version=("length", "mtime") if self._client.in_process else ("length",),
             directories=self._scheme not in _OBJECT_STORES,
@@ -149,8 +149,7 @@ class FsspecUnderStore(UnderStore):
 
     def stat(self, name: str, deadline: Deadline) -> Entry:
         self._forget(name)
-        info = dict(self._client.call("info", deadline, name))
-        return self._entry(info, name)
+        return self._entry(self._client.call("info", deadline, name), name)
 
     def list(self, name: str, deadline: Deadline, recursive: bool = False) -> Iterator[Entry]:
         self._forget(name)
@@ -278,6 +277,8 @@ class FsspecUnderStore(UnderStore):
         entry = self.stat(source, deadline)
         if source == target:
             return
+        if not entry.is_file:
+            check_outside(source, target)
         found = self._find(target, deadline)
         if entry.is_file and found is not None and not found.is_file:
             raise is_a_directory(target)
@@ -287,8 +288,7 @@ class FsspecUnderStore(UnderStore):
         elif self._client.moves:
             self._client.call("mv", deadline, source, target)
         else:
-            files = list(self._below(source, deadline))
-            for file in files:
+            for file in list(self._below(source, deadline)):
                 self.copy(file, target + file[len(source) :], deadline)
             self.make_directory(target, deadline)
             self.remove_directory(source, deadline, recursive=True)

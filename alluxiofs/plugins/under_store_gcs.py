@@ -95,7 +95,7 @@ class GcsUnderStore(ObjectStore):
         )
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
-        token = None
+        token, limit = None, keys.limit
         while True:
             page = self._call(
                 "GET",
@@ -104,7 +104,7 @@ class GcsUnderStore(ObjectStore):
                 f"{keys.bucket}/{keys.prefix}".rstrip("/"),
                 prefix=keys.prefix or None,
                 delimiter=keys.delimiter or None,
-                maxResults=keys.limit,
+                maxResults=limit,
                 pageToken=token,
                 fields=f"nextPageToken,prefixes,items({FIELDS})",
             )
@@ -112,11 +112,11 @@ class GcsUnderStore(ObjectStore):
             for resource in page.get("items") or ():
                 yield entry_of(keys.bucket, resource)
             following = page.get("nextPageToken")
-            if not following or keys.limit is not None:
+            if not following or (keys.limit is not None and (page.get("prefixes") or page.get("items"))):
                 return
             if following == token:
                 raise BadAnswerError(f"{keys.bucket}: a listing that is not at its end says no way to go on")
-            token = following
+            token, limit = following, None
             deadline.progress()
 
     def _buckets(self, deadline: Deadline) -> Iterator[Entry]:

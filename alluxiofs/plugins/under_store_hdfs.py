@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import time
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
@@ -32,7 +31,7 @@ from alluxiofs.interfaces import (
 )
 from alluxiofs.plugins._fsspec.appending import pour, rewriting
 from alluxiofs.plugins._fsspec.identity import store_identity
-from alluxiofs.plugins._fsspec.names import check, is_temporary, normalised, split_scheme
+from alluxiofs.plugins._fsspec.names import check, check_outside, is_temporary, normalised, split_scheme
 from alluxiofs.plugins._fsspec.versions import settled, wait_until_settled
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._hdfs.client import HdfsClient
@@ -184,8 +183,7 @@ class HdfsUnderStore(UnderStore):
         entry = self.stat(source, deadline)
         if source == target:
             return
-        if f"{target}/".startswith(f"{source}/"):
-            raise OSError(errno.EINVAL, "a directory cannot be moved into itself", source)
+        check_outside(source, target)
         found = self._find(target, deadline)
         if found is None:
             self._client.run(lambda client: client.mkdirs(self.parent(target), 0o755, True), deadline, target)

@@ -87,7 +87,7 @@ class OssUnderStore(ObjectStore):
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
         name = f"{keys.bucket}/{keys.prefix}".rstrip("/")
-        token = ""
+        token, limit = "", keys.limit or _PAGE
         while True:
             page = self._client.call(
                 "list_objects_v2",
@@ -97,7 +97,7 @@ class OssUnderStore(ObjectStore):
                 prefix=keys.prefix,
                 delimiter=keys.delimiter,
                 continuation_token=token,
-                max_keys=keys.limit or _PAGE,
+                max_keys=limit,
             )
             yield from page.prefix_list
             for found in page.object_list:
@@ -107,11 +107,11 @@ class OssUnderStore(ObjectStore):
                     "x-oss-storage-class": found.storage_class,
                 }
                 yield entry_of(f"{keys.bucket}/{found.key}", found.size, found.etag, found.last_modified, shown)
-            if not page.is_truncated or keys.limit is not None:
+            if not page.is_truncated or (keys.limit is not None and (page.prefix_list or page.object_list)):
                 return
             if not page.next_continuation_token or page.next_continuation_token == token:
                 raise BadAnswerError(f"{name}: a listing that is not at its end says no way to go on")
-            token = page.next_continuation_token
+            token, limit = page.next_continuation_token, _PAGE
             deadline.progress()
 
     def _buckets(self, deadline: Deadline) -> Iterator[Entry]:

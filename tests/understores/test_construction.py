@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any, Dict, Type
 
@@ -16,7 +15,6 @@ from alluxiofs.plugins.under_store_local import LocalUnderStore
 from alluxiofs.plugins.under_store_s3 import S3UnderStore
 from alluxiofs.testing import make_context
 from alluxiofs.testing.guards import no_io
-from tests.servers import S3Server
 
 
 def make(kind: Type[UnderStore], protocol: str, options: Dict[str, Any], client: Any = None) -> UnderStore:
@@ -73,20 +71,3 @@ def test_a_ready_client_is_used_as_it_is() -> None:
     store = make(FsspecUnderStore, "memory", {}, client)
     assert store.stat("/ready/file", Deadline.after(1)).size == 7
     client.rm("/ready", recursive=True)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_ready_client_is_made_anew_in_a_forked_child(s3_server: S3Server, s3_client: Any, s3_bucket: str) -> None:
-    s3_client.pipe_file(f"{s3_bucket}/file", b"content")
-    parent = make(S3UnderStore, "s3", {}, s3_client)
-    assert parent.stat(f"{s3_bucket}/file", Deadline.after(10)).size == 7
-    child = os.fork()
-    if child == 0:  # the child must not come back into pytest, whatever happens
-        code = 1
-        try:
-            store = make(S3UnderStore, "s3", {}, s3_client)
-            code = 0 if store.stat(f"{s3_bucket}/file", Deadline.after(10)).size == 7 else 2
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0

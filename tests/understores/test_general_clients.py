@@ -23,6 +23,7 @@ from fsspec.implementations.tar import TarFileSystem
 
 from alluxiofs.errors import ConfigurationError, FileChangedError, InvalidPathError, MissingExtraError, UnavailableError
 from alluxiofs.interfaces import Deadline, Target, UnderStore
+from alluxiofs.plugins._fsspec.versions import epoch
 from alluxiofs.plugins.under_store_fsspec import FsspecUnderStore
 from alluxiofs.testing import make_context
 
@@ -302,3 +303,81 @@ def test_hdfs_without_its_package_says_what_to_install(monkeypatch: pytest.Monke
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=r"pip install 'alluxiofs\[hdfs\]'"):
         over(protocol="hdfs", options={"host": "127.0.0.1"}).stat("/file", Deadline.after(10))
+
+
+class ByMapping(MemoryFileSystem):
+    """It finds out what is there by looking into a mapping."""
+
+    protocol = "bymapping"
+    cachable = False
+    asked = 0
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        type(self).asked += 1
+        listings: Dict[str, Any] = {}
+        try:
+            return listings[path]
+        except KeyError as error:
+            raise FileNotFoundError(2, "nothing of this name", path) from error
+
+
+def test_what_is_absent_is_asked_for_once() -> None:
+    fsspec.register_implementation("bymapping", ByMapping, clobber=True)
+    with pytest.raises(FileNotFoundError, match="nothing of this name"):
+        list(over(protocol="bymapping").list("/none", Deadline.after(5)))
+    assert ByMapping.asked == 1
+
+
+class Failing(LocalFileSystem):
+    """The second block of a file is lost, and the third one is not."""
+
+    protocol = "failing"
+    cachable = False
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        file = super()._open(path, mode, **options)
+        if mode == "wb":
+            write, sizes = file.write, []
+
+            def written(data: bytes) -> int:
+                sizes.append(len(data))
+                if len(sizes) == 2:
+                    raise ConnectionResetError("connection lost")
+                return int(write(data))
+
+            file.write = written
+        return file
+
+
+def test_a_file_that_a_write_has_failed_of_is_given_up(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    made, block = over(Failing()).create(str(tmp_path / "file")), memoryview(bytes(4 * 2**20))
+    made.write(block)
+    with pytest.raises(ConnectionResetError):
+        made.write(block)
+    with pytest.raises(ValueError, match="given up"):
+        made.write(block)
+    with pytest.raises(ValueError, match="committed once"):
+        made.commit()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}
+
+
+def test_a_directory_is_not_moved_into_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryFileSystem, "store", {})
+    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
+    store = over(MemoryFileSystem())
+    write(store, "/a/file", b"content")
+    with pytest.raises(OSError, match="into itself"):
+        store.move("/a", "/a/b", Deadline.after(5))
+    assert read(store, "/a/file") == b"content"
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system has one time zone")
+def test_times_without_a_zone_are_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        told = ["Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 -0000", "Sun Nov  6 08:49:37 1994"]
+        found = {epoch(text) for text in told}
+    time.tzset()
+    assert found == {784_111_777.0}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import gc
-import os
-import signal
+import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from types import ModuleType
+from typing import Any, Iterator, List
 from uuid import uuid4
 
 import fsspec
@@ -20,6 +21,7 @@ from alluxiofs.testing import make_context
 from alluxiofs.testing.guards import no_io
 from tests.servers import HdfsServer, free_port
 from tests.understores.canary import Seen
+from tests.understores.forked import ended, forks
 from tests.understores.needed import needed
 
 needed("hdfs_native", "hdfs", since=(3, 9))
@@ -169,16 +171,14 @@ def test_making_one_opens_nothing_and_finds_mistakes(hdfs_server: HdfsServer) ->
         make({**hdfs_server.options, "dfs.replication": 1}).stat("/", soon())
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@forks
 def test_a_ready_client_is_made_anew_in_a_forked_child(folder: str, client: Any) -> None:
     parent = make({}, client)
     put(parent, f"{folder}/file", b"content")
     assert ended(lambda: make({}, client).stat(f"{folder}/file", Deadline.after(10)).size == 7)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@forks
 def test_a_forked_child_can_drop_what_is_its_parents(folder: str, hdfs_server: HdfsServer) -> None:
     stores = [make(hdfs_server.options)]
     put(stores[0], f"{folder}/file", b"content")
@@ -192,24 +192,37 @@ def test_a_forked_child_can_drop_what_is_its_parents(folder: str, hdfs_server: H
     assert ended(drop)
 
 
-def ended(work: Callable[[], bool]) -> bool:
-    """Whether ``work`` is done in a forked child, in good time."""
-    child = os.fork()
-    if child == 0:  # it must not come back into pytest, whatever happens
-        code = 1
-        try:
-            code = 0 if work() else 2
-        finally:
-            os._exit(code)
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        pid, result = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return result == 0
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
+@forks
+def test_a_fork_while_the_library_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another thread: it is there by then, and has nothing in it yet."""
+    seen: List[Any] = []
+    monkeypatch.setitem(sys.modules, "hdfs_native", ModuleType("hdfs_native"))
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    assert ended(lambda: True)
+    assert seen == []
+
+
+def test_a_file_that_a_write_has_failed_of_is_given_up(
+    store: UnderStore, folder: str, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import hdfs_native
+
+    # Small blocks, for the NameNode is asked for each.
+    monkeypatch.setattr(hdfs_native, "WriteOptions", functools.partial(hdfs_native.WriteOptions, block_size=2**20))
+    old = put(store, f"{folder}/file", b"old")
+    made, block = store.create(old.name), memoryview(bytes(4 * 2**20))
+    made.write(block)
+    (partial,) = (path for path in client.ls(folder, detail=False) if path != old.name)
+    client.rm(partial)
+    with pytest.raises(OSError, match="does not exist"):
+        for _ in range(5):
+            made.write(block)
+    with pytest.raises(ValueError, match="given up"):
+        made.write(block)
+    with pytest.raises(ValueError, match="committed once"):
+        made.commit()
+    assert get(store, old) == b"old"
+    assert client.ls(folder, detail=False) == [old.name]
 
 
 def test_secrets_are_seen_nowhere(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import re
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Type
 
 import fsspec
 from fsspec import AbstractFileSystem
+from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
@@ -19,6 +19,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from alluxiofs.errors import AlluxioFSError, ConfigurationError, InvalidPathError, MissingExtraError, nearest
 from alluxiofs.plugins._fsspec.failures import brief, cause_to_show, translated
 from alluxiofs.plugins._fsspec.options import uncached
+from alluxiofs.plugins._fsspec.ready import usable
 from alluxiofs.plugins._fsspec.threads import Threads
 from alluxiofs.plugins._fsspec.waiting import run_coroutine
 from alluxiofs.settings.secrets import hidden_text
@@ -102,7 +103,8 @@ class Client:
 
     def overrides(self, method: str) -> bool:
         """Whether the client's class has a method of its own, not the one that all classes have."""
-        return getattr(self.type, method, None) not in (None, getattr(AbstractFileSystem, method, None))
+        general = [getattr(kind, method, None) for kind in (AbstractFileSystem, AsyncFileSystem)]
+        return getattr(self.type, method, None) not in (None, *general)
 
     @property
     def writable(self) -> bool:
@@ -143,7 +145,9 @@ class Client:
         try:
             return self.call("ls", deadline, name, detail=True)
         except OSError as error:
-            if self._target.client is not None or self._remembers or not isinstance(error.__cause__, KeyError):
+            absent = isinstance(error, FileNotFoundError)  # which a client may have found by looking into a mapping
+            ready = self._target.client is not None
+            if absent or ready or self._remembers or not isinstance(error.__cause__, KeyError):
                 raise
         once = Client(self._target, remembers=True)
         try:
@@ -173,6 +177,9 @@ class Client:
         """Have the client not remember what it listed: it may be a user's, with a cache."""
         if self._target.client is not None:
             self.raw.invalidate_cache(name)
+            for layer in layers(self.raw):
+                if getattr(layer, "use_listings_cache", False):  # HTTP's, which forgets nothing by itself
+                    layer.dircache.clear()
 
     def close(self) -> None:
         """Let go of a client that was made here."""
@@ -183,10 +190,7 @@ class Client:
     def _make(self) -> AbstractFileSystem:
         ready = self._target.client
         if ready is not None:
-            if not getattr(ready, "async_impl", False) or getattr(ready, "_pid", None) == os.getpid():
-                return ready
-            # An asynchronous client does not survive a fork; one of the same arguments does its work in the child.
-            return type(ready)(*ready.storage_args, **{**ready.storage_options, "skip_instance_cache": True})
+            return usable(ready)
         try:
             made = self.type(**{**uncached(self._target.options), "use_listings_cache": self._remembers})
         except TypeError as error:

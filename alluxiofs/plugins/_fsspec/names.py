@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import secrets
 from typing import Container, Tuple
 
 from alluxiofs.errors import InvalidPathError
 
-__all__ = ["canonical_scheme", "check", "contained", "is_temporary", "normalised", "split_scheme", "temporary"]
+__all__ = [
+    "canonical_scheme",
+    "check",
+    "check_outside",
+    "contained",
+    "is_temporary",
+    "normalised",
+    "split_scheme",
+    "temporary",
+]
 
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "local": "file", "abfss": "abfs", "az": "abfs", "arrow_hdfs": "hdfs"}
 _TEMPORARY = re.compile(r"\.alluxiofs-[0-9a-f]{16}\.part")
@@ -68,6 +78,12 @@ def contained(name: str) -> str:
             if depth < 0:
                 raise InvalidPathError(f"the path {name!r} leaves its bucket")
     return name
+
+
+def check_outside(source: str, target: str) -> None:
+    """That a directory is not to be moved to a place in itself: ``OSError`` with ``EINVAL``."""
+    if f"{target}/".startswith(f"{source.rstrip('/')}/"):
+        raise OSError(errno.EINVAL, "a directory cannot be moved into itself", source)
 
 
 def temporary(directory: str) -> str:

@@ -168,7 +168,9 @@ def _parsed(text: str) -> Optional[Tuple[int, int]]:
     match = _ISO.fullmatch(text.strip())
     if match is None:
         try:
-            return int(email.utils.parsedate_to_datetime(text).timestamp()) * SECOND, SECOND
+            told = email.utils.parsedate_to_datetime(text)
+            # Without a zone, or with -0000, it is UTC all the same.
+            return int((told if told.tzinfo else told.replace(tzinfo=timezone.utc)).timestamp()) * SECOND, SECOND
         except (TypeError, ValueError):
             return None
     day, clock, fraction, zone = match.groups()

@@ -51,7 +51,11 @@ class BufferedWriter(Writer):
             raise ValueError("write to a file that was committed or given up")
         self._buffer += data
         if len(self._buffer) >= _BLOCK:
-            self._hand_over()
+            try:
+                self._hand_over()
+            except BaseException:  # a block may be lost: without it there is no file
+                self.abort()
+                raise
 
     def commit(self) -> None:
         if self._ended:

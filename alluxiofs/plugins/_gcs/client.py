@@ -23,6 +23,7 @@ from attrs import define
 from alluxiofs.errors import BadAnswerError, ConfigurationError, DeadlineExceededError, MissingExtraError, denied
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.options import uncached
+from alluxiofs.plugins._fsspec.ready import usable
 from alluxiofs.plugins._fsspec.threads import Threads
 from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
 from alluxiofs.plugins._gcs.bodies import once
@@ -307,13 +308,7 @@ class GcsClient:
     def _make(self, name: str) -> GCSFileSystem:
         ready = self._target.client
         if ready is not None:
-            if getattr(ready, "asynchronous", False):
-                raise ConfigurationError("fs: a filesystem made with asynchronous=True leaves no event loop to wait on")
-            if ready._pid == os.getpid():
-                return ready
-            # It does not survive a fork; one of the same arguments does its work in the child.
-            options = {**ready.storage_options, "loop": None}
-            return type(ready)(*ready.storage_args, **uncached(options))
+            return usable(ready)
         from gcsfs.core import GCSFileSystem
 
         try:

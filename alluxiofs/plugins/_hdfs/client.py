@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, TypeV
 from alluxiofs import forks
 from alluxiofs.errors import ConfigurationError, MissingExtraError
 from alluxiofs.plugins._fsspec.failures import brief
+from alluxiofs.plugins._fsspec.ready import usable
 from alluxiofs.plugins._fsspec.threads import Threads
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._hdfs.failures import translated
@@ -33,8 +34,6 @@ _CALLS = 32
 # Each attempt waits twice as long as the one before: half a minute in all, where the client's own number of them makes
 # three minutes. Most of a default deadline, so that a NameNode that takes over is found.
 _FEWER_ATTEMPTS = {"dfs.client.failover.max.attempts": "6"}
-
-_loaded_in = forks.count
 
 
 class HdfsClient:
@@ -111,9 +110,7 @@ class HdfsClient:
         client: Client
         ready = self._target.client
         if ready is not None:
-            if forks.count != _loaded_in:  # its threads are the parent's; one of the same arguments does its work here
-                ready = type(ready)(*ready.storage_args, **{**ready.storage_options, "skip_instance_cache": True})
-            client = ready.client
+            client = usable(ready).client
             return client
         from hdfs_native.fsspec import HdfsFileSystem
 
@@ -142,7 +139,8 @@ def _threaded() -> List[Any]:
     library = sys.modules.get("hdfs_native")
     if library is None:
         return []
-    kinds = (library.Client, library.FileReader, library.FileWriter)
+    # Another thread may be importing it just now: of what it has not got yet there are no objects.
+    kinds = [vars(library).get(name) for name in ("Client", "FileReader", "FileWriter")]
     return [each for each in gc.get_objects() if type(each) in kinds]
 
 

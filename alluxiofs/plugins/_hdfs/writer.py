@@ -56,7 +56,11 @@ class HdfsWriter(Writer):
             self._buffer += view[:room]
             view = view[room:]
             if len(self._buffer) >= _BLOCK:
-                self._hand_over()
+                try:
+                    self._hand_over()
+                except BaseException:  # a block may be lost: without it there is no file
+                    self.abort()
+                    raise
 
     def commit(self, mode: Optional[int] = None, mtime: Optional[int] = None) -> None:
         """Put the file in its place.

@@ -18,7 +18,7 @@ from attrs import define
 from alluxiofs.errors import FileChangedError, denied, exists, is_a_directory, not_a_directory, not_found
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
 from alluxiofs.plugins._fsspec.appending import RewritingWriter, found_file
-from alluxiofs.plugins._fsspec.names import check, contained, split_scheme
+from alluxiofs.plugins._fsspec.names import check, check_outside, contained, split_scheme
 from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.versions import wait_until_settled
 
@@ -38,7 +38,8 @@ class Keys:
     delimiter:
         ``"/"``: what has one more slash is told as its common prefix; empty: all keys.
     limit:
-        At most so many, where one page is enough.
+        So many are enough: no more are asked for once there are any. That a page is empty says nothing: a store may
+        have passed over keys that are removed, and have more.
     """
 
     bucket: str
@@ -297,8 +298,7 @@ class ObjectStore(UnderStore):
             self._copy(entry, target, deadline)
             self._remove_key(source, deadline)
             return
-        if f"{target}/".startswith(f"{source}/"):
-            raise OSError(errno.EINVAL, "a directory cannot be moved into itself", source)
+        check_outside(source, target)
         bucket, key = self._split(source)
         copied: List[str] = []
         for item in self._listed(Keys(bucket, f"{key}/" if key else ""), deadline):

@@ -28,6 +28,7 @@ from attrs import define
 from alluxiofs.errors import ConfigurationError, DeadlineExceededError, MissingExtraError
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.options import uncached
+from alluxiofs.plugins._fsspec.ready import usable
 from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
 from alluxiofs.plugins._s3.failures import translated
 from alluxiofs.plugins._s3.options import check_options
@@ -242,12 +243,7 @@ class S3Client:
     def _make(self) -> S3FileSystem:
         ready = self._target.client
         if ready is not None:
-            if getattr(ready, "asynchronous", False):
-                raise ConfigurationError("fs: a filesystem made with asynchronous=True leaves no event loop to wait on")
-            if ready._pid == os.getpid():
-                return ready
-            # It does not survive a fork; one of the same arguments does its work in the child.
-            return type(ready)(*ready.storage_args, **uncached(ready.storage_options))
+            return usable(ready)
         from s3fs import S3FileSystem
 
         options = uncached(self._target.options)

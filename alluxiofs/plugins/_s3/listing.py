@@ -27,13 +27,15 @@ def listed(client: S3Client, keys: Keys, deadline: Deadline) -> Iterator[Union[E
         while True:
             page = finish(asked, deadline, name)
             token = page.get("NextContinuationToken")
-            more = page.get("IsTruncated") and keys.limit is None
+            enough = keys.limit is not None and (page.get("CommonPrefixes") or page.get("Contents"))
+            more = page.get("IsTruncated") and not enough
             if more:
                 if not token or token == parameters.get("ContinuationToken"):
                     raise BadAnswerError(f"{name}: a listing that is not at its end says no way to go on")
                 deadline.progress()
                 # The store makes up the next page while this one is looked at.
                 parameters["ContinuationToken"] = token
+                parameters.pop("MaxKeys", None)
                 asked = client.start("list_objects_v2", deadline, name, **parameters)
             for folder in page.get("CommonPrefixes", ()):
                 yield folder["Prefix"]
