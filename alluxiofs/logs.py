@@ -115,10 +115,25 @@ _FORMATTERS = {"text": _TextFormatter, "json": _JsonFormatter}
 
 
 class _LateFileHandler(logging.FileHandler):
-    """Makes the folder and the file when there is something to write."""
+    """Makes the folder and the file when there is something to write. Where it cannot, that is said once, and whoever
+    logs goes on."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(file, encoding="utf-8", delay=True)
+        self._said = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it."""
+        try:
+            super().emit(record)
+        except OSError:  # of opening: what writing raises is caught there
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name that logging calls
+        """Say on the standard error stream, as every handler does, that something could not be written."""
+        if not self._said:
+            self._said = True
+            super().handleError(record)
 
     def _open(self) -> Any:
         Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
@@ -134,9 +149,10 @@ def _name_as_ours(own: str, record: logging.LogRecord) -> bool:
 
 def setup_logger(
     config: Union[LogConfig, str, Path, None] = None,
-    level_str: Optional[str] = None,
+    level_str: Union[str, int, None] = None,
     *,
     file_path: Optional[str] = None,
+    level: Union[str, int, None] = None,
 ) -> logging.Logger:
     """A logger that writes to a file.
 
@@ -144,8 +160,9 @@ def setup_logger(
     ----------
     config:
         Where to and how much; by default a file in the current folder. A text is the path of a folder.
-    file_path, level_str:
-        What alluxiofs 1 calls the path and the level of a :class:`LogConfig`, in the place of one.
+    file_path, level_str, level:
+        What alluxiofs 1 calls the path and, in its later and earlier releases, the level of a :class:`LogConfig`, in
+        the place of one.
 
     Returns
     -------
@@ -154,9 +171,10 @@ def setup_logger(
         logs goes to the handlers of its parents, too. Its records say ``alluxiofs``, those of its children
         ``alluxiofs.…``: its own name only tells one file's logger from another's.
     """
+    level_str = level if level_str is None else level_str
     if not isinstance(config, LogConfig):
         path = config if file_path is None else file_path
-        config = LogConfig("." if path is None else path, level_str or "INFO")
+        config = LogConfig("." if path is None else path, "INFO" if level_str is None else level_str)
     elif file_path is not None or level_str is not None:
         raise ConfigurationError("setup_logger(): a LogConfig says where to log to, and how much")
     file = Path(config.path).expanduser().absolute() / _FILE

@@ -11,7 +11,7 @@ from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Opti
 
 from alluxiofs.assembly.gathering import TOGETHER, Gathering
 from alluxiofs.interfaces import Call, Event, Telemetry
-from alluxiofs.interfaces.telemetry import LEVELS
+from alluxiofs.interfaces.telemetry import LEVELS, Final
 from alluxiofs.logs import fields
 
 __all__ = ["JoinedTelemetry"]
@@ -30,6 +30,7 @@ class JoinedTelemetry(Telemetry):
         self._lock = threading.RLock()  # one that fails while it is asked is dropped under it
         self._gathering: Optional[Gathering] = None
         self._told: Tuple[Telemetry, ...] = ()  # of each call as it ends
+        self._readers: List[_Watched] = []
 
     def record_call(self, call: Call) -> None:
         gathering = self._gathering or self._begun()
@@ -66,7 +67,10 @@ class JoinedTelemetry(Telemetry):
 
     def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
         """See :meth:`Telemetry.watch`. Watching keeps nothing alive: what is gone is remembered by its last numbers."""
-        reader = _Watched(read) if inspect.ismethod(read) else read
+        reader = read
+        if inspect.ismethod(read):
+            reader = _Watched(read)
+            self._readers.append(reader)
         for member in self._members:
             try:
                 member.watch(name, reader)
@@ -110,11 +114,11 @@ class JoinedTelemetry(Telemetry):
         return headers
 
     def close(self) -> None:
-        for member in self._members:
-            try:
-                member.close()
-            except Exception as error:
-                self._drop(member, error)
+        """Those who record here have gone, and what is watched may go with them: it is asked for the last time. The
+        members are closed by themselves, for others may have them, too."""
+        for reader in self._readers:
+            with contextlib.suppress(Exception):  # whatever a plugin's raises: what it said before stays
+                reader()
 
     def _drop(self, broken: Telemetry, error: BaseException) -> None:
         with self._lock:
@@ -131,7 +135,7 @@ class JoinedTelemetry(Telemetry):
 
 
 class _Watched:
-    """Counters of an object that may go: then those that only grow stay as they were.
+    """Counters of an object that may go: then those that only grow stay as they were when they were last asked for.
 
     Equal for one method of one object, so that what filesystems share is counted once.
     """
@@ -149,6 +153,6 @@ class _Watched:
     def __call__(self) -> Mapping[str, int]:
         read = self._read()
         if read is None:
-            return {name: value for name, value in self._last.items() if name not in LEVELS}
+            return Final({name: value for name, value in self._last.items() if name not in LEVELS})
         self._last = dict(read())
         return self._last

@@ -8,8 +8,8 @@ from typing import Callable, Optional, Sequence, TypeVar
 from alluxiofs.errors import Kind, NotSupportedError, UnavailableError, kind_of, not_found
 from alluxiofs.gateway import Gateway
 from alluxiofs.gateway.breaker import process_breakers
-from alluxiofs.gateway.line import state_of
-from alluxiofs.interfaces import Call, Deadline, Event, LoadJobs, LoadOptions, LoadProgress, Location, Worker
+from alluxiofs.gateway.line import state_of, told
+from alluxiofs.interfaces import Deadline, Event, LoadJobs, LoadOptions, LoadProgress, Location, Worker
 from alluxiofs.logs import fields
 
 __all__ = ["Jobs"]
@@ -109,16 +109,8 @@ class Jobs:
 
     def _call(self, jobs: LoadJobs, worker: Worker, question: _Question[T], deadline: Deadline) -> T:
         parts = self._gateway.parts
-        began = time.perf_counter()
-        failure: Optional[BaseException] = None
-        try:
+        with told(parts.telemetry, "load", parts.transport.name, worker):
             return question(jobs, worker, deadline)
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            seconds = time.perf_counter() - began
-            parts.telemetry.record_call(Call("worker", parts.transport.name, "load", state_of(failure), seconds))
 
     def _line(self, location: Location) -> Sequence[Worker]:
         """Those that are passed over elsewhere come last."""

@@ -8,7 +8,7 @@ from typing import Callable, Optional, Set, TypeVar
 
 from alluxiofs.errors import AlluxioFSError, FileChangedError, ReadOnlyError
 from alluxiofs.gateway.breaker import blames, process_breakers
-from alluxiofs.gateway.line import Side
+from alluxiofs.gateway.line import Side, told
 from alluxiofs.gateway.parts import Limits, Metadata, Parts
 from alluxiofs.gateway.read_path import ReadPath
 from alluxiofs.gateway.writing import PublishedWriter
@@ -210,7 +210,8 @@ class Gateway(ReadPath):
                 all_did = False
                 continue
             try:
-                transport.drop(worker, location, whole.share(len(workers) - place))
+                with told(self.parts.telemetry, "drop", transport.name, worker):
+                    transport.drop(worker, location, whole.share(len(workers) - place))
             except (OSError, AlluxioFSError) as error:
                 if blames(error):
                     breaker.failed(waited=isinstance(error, TimeoutError))

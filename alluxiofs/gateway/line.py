@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from typing import Any, Callable, Dict, Optional, Sequence, TypeVar
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, TypeVar
 
 from attrs import define
 
@@ -22,10 +23,11 @@ from alluxiofs.errors import (
 from alluxiofs.gateway.breaker import blames, process_breakers
 from alluxiofs.gateway.budget import backoff, process_budget
 from alluxiofs.gateway.parts import Limits
+from alluxiofs.gateway.tracing import is_within, operation
 from alluxiofs.interfaces import Call, Deadline, Event, Telemetry, Worker
 from alluxiofs.logs import fields
 
-__all__ = ["Line", "Side", "state_of"]
+__all__ = ["Line", "Side", "state_of", "told"]
 
 T = TypeVar("T")
 
@@ -68,6 +70,23 @@ def state_of(error: Optional[BaseException]) -> str:
         if isinstance(error, kind):
             return state
     return "failed"
+
+
+@contextlib.contextmanager
+def told(telemetry: Telemetry, method: str, component: str, worker: Optional[Worker] = None) -> Iterator[None]:
+    """A call that no line makes: have telemetry know of it, once it ended."""
+    side = Side(component, worker)
+    began = time.perf_counter()
+    with operation(telemetry, method):
+        try:
+            with telemetry.span(method, component, _identity(side)) if telemetry.traces else contextlib.nullcontext():
+                yield
+        except BaseException as error:
+            if worker is None or not isinstance(error, NotSupportedError):  # then nothing was sent
+                seconds = time.perf_counter() - began
+                telemetry.record_call(Call(side.target, component, method, state_of(error), seconds))
+            raise
+        telemetry.record_call(Call(side.target, component, method, "ok", time.perf_counter() - began))
 
 
 class Line:
@@ -130,6 +149,19 @@ class Line:
         """
         limits = self._limits
         if self._telemetry.traces:
+            if not is_within():  # what an open file reads: retries and the like are told to a span of it
+                with operation(self._telemetry, method):
+                    return self.ask(
+                        method,
+                        sides,
+                        question,
+                        about=about,
+                        size=size,
+                        weigh=weigh,
+                        known_to_exist=known_to_exist,
+                        repeatable=repeatable,
+                        deadline=deadline,
+                    )
             question = self._traced(method, question)
         if deadline is not None and deadline.at <= time.monotonic():
             raise self._failure(None, f"{method} {about}".strip(), sides[0])
@@ -151,9 +183,7 @@ class Line:
             except Exception as error:  # a plugin may raise anything; it is sorted here, and kept as the cause
                 if self._final(error, side, line[-1], known_to_exist):
                     raise
-                if failed is not None and failed is not error and error.__cause__ is None:
-                    error.__cause__ = failed
-                failed = error
+                failed = _after(failed, error)
                 if not last:
                     place = _following(line, place, error)
                     self._pass_on(error, side, line[place], method, about)
@@ -278,6 +308,13 @@ class Line:
         wrapped = OSError(f"{what} failed: {type(error).__name__}: {error}")
         wrapped.__cause__ = error
         return wrapped
+
+
+def _after(earlier: Optional[BaseException], error: BaseException) -> BaseException:
+    """The error, with an earlier one as its cause unless it has one."""
+    if earlier is not None and earlier is not error and error.__cause__ is None:
+        error.__cause__ = earlier
+    return error
 
 
 def _in_order(sides: Sequence[Side]) -> Sequence[Side]:

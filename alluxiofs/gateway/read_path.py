@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Any, Callable, Dict, Optional, Set, TypeVar
+import weakref
+from typing import Any, Callable, Dict, Mapping, Optional, Set, TypeVar
 
 from alluxiofs import forks
 from alluxiofs.errors import (
@@ -22,7 +23,9 @@ from alluxiofs.gateway.looking import Looking
 from alluxiofs.gateway.pages import PinnedFile
 from alluxiofs.gateway.parts import Limits, Parts
 from alluxiofs.gateway.reading import OpenFile
+from alluxiofs.gateway.tracing import is_within, operation
 from alluxiofs.interfaces import Deadline, Entry, Location, Version
+from alluxiofs.interfaces.telemetry import Final
 
 __all__ = ["ReadPath"]
 
@@ -58,7 +61,7 @@ class ReadPath(Looking):
         self._counting = threading.RLock()  # re-entrant, for the collector of garbage closes files that count, too
         # By the ids of who has a file open. No lock: the collector of garbage closes files, too, wherever it runs.
         self.held: Set[int] = set()
-        parts.telemetry.watch("gateway", self.counters)
+        parts.telemetry.watch("gateway", _Counters(self, self._counted))
         if parts.page_store is not None:
             parts.telemetry.watch("page_store", parts.page_store.counters)
 
@@ -178,6 +181,10 @@ class ReadPath(Looking):
         return self._fetch(location, size, read)
 
     def _fetch(self, location: Location, size: int, read: Callable[[Side, Deadline], T]) -> T:
+        if self.parts.telemetry.traces and not is_within():  # an open file's: that no workers are known is told to it
+            with operation(self.parts.telemetry, "read"):
+                return self._fetch(location, size, read)
+
         def question(side: Side, deadline: Deadline) -> T:
             answer = read(side, deadline)
             with self._counting:
@@ -262,3 +269,15 @@ class ReadPath(Looking):
             described["page_store"] = {**described.get("page_store", {}), "problem": self.keeper.problem}
             described["counters"]["page_store"] = self.parts.page_store.counters()
         return described
+
+
+class _Counters:
+    """:meth:`ReadPath.counters`, which keeps nothing alive but the numbers: what a gateway counted stays counted."""
+
+    def __init__(self, gateway: ReadPath, counted: Mapping[str, int]) -> None:
+        self._gateway = weakref.ref(gateway)
+        self._counted = counted
+
+    def __call__(self) -> Mapping[str, int]:
+        gateway = self._gateway()
+        return Final(self._counted) if gateway is None else gateway.counters()

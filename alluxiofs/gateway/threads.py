@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, Dict, List, Optional, Sequence
 
 from alluxiofs import forks
+from alluxiofs.gateway.tracing import apart
 
 __all__ = ["has_room", "run_all", "try_submit"]
 
@@ -61,7 +62,7 @@ def try_submit(task: Callable[[], None], size: int) -> bool:
         if not has_room(size):  # threads that look at the same time may be a few more
             return False
         process.ahead[running] = size
-        future = process.executor("ahead", _THREADS_AHEAD).submit(contextvars.copy_context().run, task)
+        future = process.executor("ahead", _THREADS_AHEAD).submit(apart().run, task)
         future.add_done_callback(lambda _: process.ahead.pop(running, None))
     except RuntimeError:  # the interpreter is ending
         process.ahead.pop(running, None)

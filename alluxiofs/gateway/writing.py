@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from alluxiofs.gateway.line import state_of
+from alluxiofs.gateway.tracing import operation
 from alluxiofs.interfaces import Call, Location, Writer
 
 if TYPE_CHECKING:
@@ -33,24 +35,42 @@ class PublishedWriter(Writer):
         self._inner = inner
         self._component = component
         self._written = 0
+        self._seconds = 0.0  # that the store has taken so far
+        gateway.held.add(id(self))
 
     def write(self, data: memoryview) -> None:
-        self._inner.write(data)
+        began = time.perf_counter()
+        try:
+            self._inner.write(data)
+        except BaseException as error:
+            self._ended(began, state_of(error), 0)
+            raise
         self._written += len(data)
+        self._seconds += time.perf_counter() - began
 
     def commit(self) -> None:
-        began = time.perf_counter()
-        state = "ok"
-        try:
-            self._inner.commit()
-        except BaseException as error:
-            state = state_of(error)
-            raise
-        finally:
-            # Also after a failure: whether the store has made the change is then not known.
-            self._gateway.changed(self._location)
-            call = Call("under_store", self._component, "write", state, time.perf_counter() - began, self._written)
-            self._gateway.parts.telemetry.record_call(call)
+        telemetry = self._gateway.parts.telemetry
+        with operation(telemetry, "write"):
+            began, state = time.perf_counter(), "ok"
+            try:
+                with telemetry.span("write", self._component) if telemetry.traces else nullcontext():
+                    self._inner.commit()
+            except BaseException as error:
+                state = state_of(error)
+                raise
+            finally:
+                self._ended(began, state, self._written if state == "ok" else 0)
+                # Also after a failure: whether the store has made the change is then not known.
+                self._gateway.changed(self._location)
 
     def abort(self) -> None:
+        self._gateway.held.discard(id(self))
         self._inner.abort()
+
+    def _ended(self, began: float, state: str, written: int) -> None:
+        """Have telemetry know how it went: one call, however many pieces the store has sent."""
+        self._gateway.held.discard(id(self))
+        seconds = self._seconds + time.perf_counter() - began
+        self._gateway.parts.telemetry.record_call(
+            Call("under_store", self._component, "write", state, seconds, written)
+        )

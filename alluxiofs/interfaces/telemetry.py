@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, ContextManager, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, ContextManager, Dict, Mapping, NamedTuple, Optional, Sequence
 
 from attrs import define
 
 from alluxiofs.interfaces.component import Component
 
-__all__ = ["LEVELS", "Call", "Event", "Telemetry"]
+__all__ = ["LEVELS", "Call", "Event", "Final", "Telemetry"]
 
 LEVELS = frozenset({"pages", "bytes", "capacity", "open_files", "workers_alive", "breakers_open"})
 """Which of the numbers that are watched are those of the moment. All others only grow."""
+
+
+class Final(Dict[str, int]):
+    """What a reader says (:meth:`Telemetry.watch`) when those whose numbers it reads have gone: what they counted
+    stays, and the reader need not be asked again."""
 
 
 class Call(NamedTuple):
@@ -106,7 +111,8 @@ class Telemetry(Component):
         name:
             ``page_store`` or ``gateway``.
         read:
-            Called from any thread. It may raise; what it said before then stays.
+            Called from any thread. It may raise; what it said before then stays. When it gives a :class:`Final`, that
+            stays, and it may be forgotten.
         """
 
     def span(self, name: str, side: Optional[str] = None, worker: Optional[str] = None) -> ContextManager[object]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable
+
+from alluxiofs.gateway.tracing import is_within, operation
 
 if TYPE_CHECKING:
     from alluxiofs.operations.base import GatewayFileSystem
@@ -19,8 +20,6 @@ _OPERATIONS = (
     *("download", "get", "get_file", "open", "put", "put_file", "upload", "write_bytes"),
 )
 
-_within: ContextVar[bool] = ContextVar("alluxiofs_within_an_operation", default=False)
-
 
 def trace_operations(filesystem: GatewayFileSystem) -> None:
     """Make each operation of this instance a span. One that another one calls is a part of that one's.
@@ -31,16 +30,12 @@ def trace_operations(filesystem: GatewayFileSystem) -> None:
         setattr(filesystem, name, _traced(filesystem, name, getattr(filesystem, name)))
 
 
-def _traced(filesystem: GatewayFileSystem, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(operation)
+def _traced(filesystem: GatewayFileSystem, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
     def traced(*args: Any, **kwargs: Any) -> Any:
-        if _within.get():
-            return operation(*args, **kwargs)
-        token = _within.set(True)
-        try:
-            with filesystem.gateway.parts.telemetry.span(name):
-                return operation(*args, **kwargs)
-        finally:
-            _within.reset(token)
+        if is_within():
+            return call(*args, **kwargs)
+        with operation(filesystem.gateway.parts.telemetry, name):
+            return call(*args, **kwargs)
 
     return traced

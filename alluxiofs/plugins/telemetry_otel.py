@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import attrs
 from attrs import define
@@ -14,7 +14,7 @@ from alluxiofs import forks
 from alluxiofs.errors import MissingExtraError
 from alluxiofs.interfaces import Call, Context, Event, Telemetry
 from alluxiofs.plugins._telemetry import catalogue
-from alluxiofs.plugins._telemetry.bulk import bulk_of
+from alluxiofs.plugins._telemetry.bulk import bulk_of, forget
 from alluxiofs.plugins._telemetry.catalogue import BOUNDS, METRICS, Kind, Metric
 from alluxiofs.plugins._telemetry.samples import numbers
 from alluxiofs.plugins._telemetry.tally import Tally
@@ -22,6 +22,8 @@ from alluxiofs.plugins._telemetry.tally import Tally
 __all__ = ["OtelTelemetry", "views"]
 
 _SCOPE = "alluxiofs"
+
+_Reader = Callable[[], Mapping[str, int]]
 
 
 def _opentelemetry(module: str) -> Any:
@@ -86,9 +88,21 @@ class OtelTelemetry(Telemetry):
     def __init__(self, settings: Any, context: Context) -> None:
         super().__init__(settings, context)
         _opentelemetry("metrics")
-        self._instruments = _instruments_of(settings.meter_provider)
+        self._known: Optional[_Instruments] = None
+        self._early: List[Tuple[str, _Reader]] = []  # who is watched from the first operation on
         self.traces = settings.tracer_provider is not None
         self._tracer = settings.tracer_provider.get_tracer(_SCOPE) if self.traces else None
+
+    @property
+    def _instruments(self) -> _Instruments:
+        """Those of the provider: which one the application has set is asked with the first operation."""
+        if self._known is None:
+            with _lock:
+                if self._known is None:
+                    self._known = _instruments_of(self.settings.meter_provider)
+                    for name, read in self._early:
+                        self._known.tally.watch(name, read)
+        return self._known
 
     def record_call(self, call: Call) -> None:
         """Count it, and add how long it took to a histogram."""
@@ -106,9 +120,13 @@ class OtelTelemetry(Telemetry):
             span = _opentelemetry("trace").get_current_span()
             span.add_event(event.kind, {"alluxiofs.reason": event.reason, **worker})
 
-    def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
+    def watch(self, name: str, read: _Reader) -> None:
         """Ask it whenever the provider collects."""
-        self._instruments.tally.watch(name, read)
+        with _lock:
+            if self._known is None:
+                self._early.append((name, read))
+            else:
+                self._known.tally.watch(name, read)
 
     def span(self, name: str, side: Optional[str] = None, worker: Optional[str] = None) -> ContextManager[object]:
         """A span of the application's tracer: of an operation, or of a call to a side."""
@@ -143,15 +161,16 @@ class _Instruments:
     """The instruments of one provider: made with the first record, once however many filesystems record there."""
 
     def __init__(self, provider: Any) -> None:
-        # Weakly, or it would hold the key that it is found by.
-        self._provider = None if provider is None else weakref.ref(provider)
+        self._provider = provider
         self.tally = Tally()
+        self._made_of_it: List[Any] = []  # what the provider gave
+        self._histograms: Optional[Dict[str, _Histogram]] = None
         self._renew()
         forks.in_child(self._renew)
-        self._histograms: Optional[Dict[str, _Histogram]] = None
 
     def _renew(self) -> None:
         self._lock = threading.Lock()  # a thread that is only the parent's may have the old one
+        forget(self._made_of_it)
 
     def record(self, call: Call) -> None:
         _, component, method, state = self.tally.add_call(call)
@@ -198,17 +217,19 @@ class _Instruments:
             return self._histograms
 
     def _make(self) -> Dict[str, _Histogram]:
-        provider = None if self._provider is None else self._provider()
-        meter = (_opentelemetry("metrics").get_meter_provider() if provider is None else provider).get_meter(_SCOPE)
+        meter = self._provider.get_meter(_SCOPE)
+        made: List[Any] = []
         for metric in METRICS:
             if metric.kind is not Kind.HISTOGRAM:
                 counter = metric.kind is Kind.COUNTER
                 make = meter.create_observable_counter if counter else meter.create_observable_gauge
-                make(metric.name, callbacks=[_Observed(self, metric)], description=metric.help)
-        return {
+                made.append(make(metric.name, callbacks=[_Observed(self, metric)], description=metric.help))
+        histograms = {
             "worker": _Histogram(meter, catalogue.WORKER_LATENCY),
             "under_store": _Histogram(meter, catalogue.UNDER_STORE_DURATION),
         }
+        self._made_of_it = [*made, *(histogram.instrument for histogram in histograms.values())]
+        return histograms
 
 
 class _Histogram:
@@ -216,8 +237,8 @@ class _Histogram:
 
     def __init__(self, meter: Any, metric: Metric) -> None:
         self.metric = metric
-        self._instrument = _histogram(meter, metric)
-        self.bulk = bulk_of(self._instrument, _boundaries(metric))
+        self.instrument = _histogram(meter, metric)
+        self.bulk = bulk_of(self.instrument, _boundaries(metric))
 
     def attributes(self, component: str, method: str, state: str) -> Dict[str, str]:
         """The labels of a call."""
@@ -227,7 +248,7 @@ class _Histogram:
 
     def record(self, seconds: float, component: str, method: str, state: str) -> None:
         """Tell of one call."""
-        self._instrument.record(seconds * self.metric.scale, self.attributes(component, method, state))
+        self.instrument.record(seconds * self.metric.scale, self.attributes(component, method, state))
 
 
 def _histogram(meter: Any, metric: Metric) -> Any:
@@ -257,26 +278,35 @@ class _Observed:
         return []
 
 
-_lock = threading.Lock()
-_global: Optional[_Instruments] = None
-_by_provider: weakref.WeakKeyDictionary[Any, _Instruments] = weakref.WeakKeyDictionary()
+# Re-entrant: while one has it the collector of garbage may run whatever records.
+_lock = threading.RLock()
+# By the id of the provider, which they hold: whoever records there has them, and the provider itself, for it asks them.
+_by_provider: weakref.WeakValueDictionary[int, _Instruments] = weakref.WeakValueDictionary()
+_default: Optional[_Instruments] = None
+"""Those of the provider that the application has set for all. Before it has, that is one that stands in front of it."""
 
 
-def _instruments_of(provider: Any) -> _Instruments:
-    global _global
-    with _lock:
-        if provider is None:
-            _global = _Instruments(None) if _global is None else _global
-            return _global
-        found = _by_provider.get(provider)
-        if found is None:
-            found = _by_provider[provider] = _Instruments(provider)
-        return found
+def _instruments_of(given: Any) -> _Instruments:
+    """Those of a provider, the same ones however many filesystems record there and whichever way it was named;
+    ``None``: of the one that the application has set. Under the lock."""
+    global _default
+    provider = given
+    if given is None or _default is not None:
+        for_all = _opentelemetry("metrics").get_meter_provider()
+        provider = for_all if given is None else given
+        if _default is not None and provider is for_all:
+            return _default
+    found = _by_provider.get(id(provider))
+    if found is None:
+        found = _by_provider[id(provider)] = _Instruments(provider)
+    if given is None:
+        _default = found
+    return found
 
 
 def _after_fork() -> None:
     global _lock
-    _lock = threading.Lock()  # a thread that is only the parent's may have it
+    _lock = threading.RLock()  # a thread that is only the parent's may have it
 
 
 forks.in_child(_after_fork)

@@ -223,7 +223,9 @@ class AlluxioTransport(Transport):
             )
         loading = None
         if settings.load_on_miss:
-            loading = LoadOnMiss(lambda: Pools(self._tls(), _CONNECTIONS_FOR_LOADS), self.context.logger)
+            loading = LoadOnMiss(
+                lambda: Pools(self._tls(), _CONNECTIONS_FOR_LOADS), self.context.logger, self.context.telemetry
+            )
         return PagesDialect(int(settings.page_size), settings.version_age, loading, self.context.logger)
 
     # --- workers ------------------------------------------------------------------------------------------------

@@ -118,3 +118,16 @@ def test_a_level_that_does_not_exist(level: Any) -> None:
 def test_of_the_wrong_type(arguments: Any) -> None:
     with pytest.raises(SettingTypeError, match="LogConfig"):
         LogConfig(**arguments)
+
+
+@pytest.mark.parametrize("below", ["file", "file/folder"])
+def test_a_log_that_cannot_be_written_breaks_nothing_and_is_told_once(
+    tmp_path: Path, below: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"no folder")
+    logger = setup_logger(LogConfig(path=str(tmp_path / below)))
+    for _ in range(3):
+        logger.warning("a worker fails")
+    said = capsys.readouterr().err
+    assert said.count("--- Logging error ---") == 1
+    assert str(tmp_path / below) in said

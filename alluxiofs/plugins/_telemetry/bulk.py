@@ -8,11 +8,13 @@ readers) each call is told to the histogram as it happens.
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, Sequence
+import contextlib
+import threading
+from typing import Any, Iterable, List, Mapping, Optional, Sequence
 
 from alluxiofs.plugins._telemetry.tally import Taken
 
-__all__ = ["Bulk", "bulk_of"]
+__all__ = ["Bulk", "bulk_of", "forget"]
 
 _AGGREGATION = "_ExplicitBucketHistogramAggregation"
 _COUNTS = ("_value", "_bucket_counts")  # since 1.24, and before
@@ -33,6 +35,18 @@ def bulk_of(histogram: Any, bounds: Sequence[float]) -> Optional[Bulk]:
     except (AttributeError, TypeError, ValueError):
         return None
     return Bulk(histogram, consumer, storage, matches) if matches else None
+
+
+def forget(instruments: Iterable[Any]) -> None:
+    """Have the SDK begin anew with these instruments, in a forked child: what it added up there is the parent's, and so
+    are the threads that may have its locks."""
+    for given in instruments:
+        # What was made before the application set its provider stands in front of the SDK's own.
+        instrument = getattr(given, "_real_instrument", None) or given
+        with contextlib.suppress(AttributeError, TypeError):
+            for storage in list(instrument._measurement_consumer._reader_storages.values()):
+                for match in storage._instrument_view_instrument_matches.get(instrument, ()):
+                    match._lock, match._attributes_aggregation = threading.Lock(), {}
 
 
 def _has_numbers(aggregation: Any) -> bool:
@@ -68,30 +82,38 @@ class Bulk:
         The longest is told in the public way, so that there is something to add the others to.
         """
         if not self.stands:
-            self._told(taken, attributes, scale)
+            self._told(taken.buckets, taken.seconds, attributes, scale)
             return
         self._histogram.record(taken.most * scale, dict(attributes))
         last = max(index for index, count in enumerate(taken.buckets) if count)
         rest = [count - (index == last) for index, count in enumerate(taken.buckets)]
         if not any(rest):
             return
+        found = [_found(match, attributes) for match in self._matches]
+        if None in found:  # it has as many series as it may have, and added that one to those of others
+            seconds = [one - taken.most * (index == last) for index, one in enumerate(taken.seconds)]
+            self._told(rest, seconds, attributes, scale)
+            return
         total = sum(taken.seconds) - taken.most
-        for match in self._matches:
-            _add(match, attributes, rest, total * scale, taken.least * scale)
+        for aggregation in found:
+            _add_to(aggregation, rest, total * scale, taken.least * scale)
 
-    def _told(self, taken: Taken, attributes: Mapping[str, str], scale: float) -> None:
+    def _told(
+        self, buckets: Sequence[int], seconds: Sequence[float], attributes: Mapping[str, str], scale: float
+    ) -> None:
         """One by one, as long as the calls of a bucket lasted on average."""
-        for count, seconds in zip(taken.buckets, taken.seconds):
+        for count, together in zip(buckets, seconds):
             for _ in range(count):
-                self._histogram.record(seconds / count * scale, dict(attributes))
+                self._histogram.record(together / count * scale, dict(attributes))
 
 
-def _add(match: Any, attributes: Mapping[str, str], counts: List[int], total: float, least: float) -> None:
+def _found(match: Any, attributes: Mapping[str, str]) -> Any:
+    """Where the SDK adds up what has these attributes, or ``None``."""
     with match._lock:
         for aggregation in match._attributes_aggregation.values():
             if dict(aggregation._attributes or {}) == attributes:
-                _add_to(aggregation, counts, total, least)
-                return
+                return aggregation
+    return None
 
 
 def _add_to(aggregation: Any, counts: List[int], total: float, least: float) -> None:

@@ -94,7 +94,7 @@ WORKERS_ALIVE = Metric("alluxiofs_workers_alive", Kind.GAUGE, (), "Workers in th
 BREAKERS_OPEN = Metric(
     "alluxiofs_breakers_open", Kind.GAUGE, (), "Workers that failed again and again, and have not answered since"
 )
-OPEN_FILES = Metric("alluxiofs_open_files", Kind.GAUGE, (), "Files open for reading")
+OPEN_FILES = Metric("alluxiofs_open_files", Kind.GAUGE, (), "Files that are open")
 
 EVENTS = {
     "failover": FAILOVERS,

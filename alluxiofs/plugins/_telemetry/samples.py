@@ -40,7 +40,7 @@ def numbers(tally: Tally) -> Iterator[Tuple[Metric, Dict[Labels, int]]]:
     for call in calls:
         if call.target == "worker":
             results[call.method, call.state] += sum(call.buckets)
-        elif call.method == "write":
+        elif call.method == "write" and call.state == "ok":
             written[(call.component,)] += call.bytes
     yield catalogue.WORKER_RESULT, results
     yield catalogue.WRITTEN_BYTES, written

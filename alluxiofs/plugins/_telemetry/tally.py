@@ -12,7 +12,7 @@ from attrs import define
 
 from alluxiofs import forks
 from alluxiofs.interfaces import Call, Event
-from alluxiofs.interfaces.telemetry import LEVELS
+from alluxiofs.interfaces.telemetry import LEVELS, Final
 from alluxiofs.plugins._telemetry.catalogue import BOUNDS
 
 __all__ = ["CallKey", "Calls", "Taken", "Tally"]
@@ -106,7 +106,8 @@ class Tally:
         self._sources: List[Callable[[], bool]] = []
         self._calls: Dict[CallKey, _Sum] = {}
         self._events: Dict[EventKey, int] = defaultdict(int)
-        self._watched: Dict[str, List[_Watched]] = {}
+        self._watched: Dict[str, List[_Watched]] = defaultdict(list)
+        self._gone: Dict[str, Dict[str, int]] = defaultdict(dict)  # what those said who are not asked any more
 
     def gather(self, hand_over: Callable[[], bool]) -> Callable[[Sequence[Call]], None]:
         """Have calls handed over before anybody looks at what was counted. Returns what takes them."""
@@ -167,7 +168,7 @@ class Tally:
     def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Have :meth:`counters` ask ``read``, once however often it is named."""
         with self._lock:
-            watched = self._watched.setdefault(name, [])
+            watched = self._watched[name]
             if all(one.read != read for one in watched):
                 watched.append(_Watched(read))
 
@@ -203,14 +204,24 @@ class Tally:
     def counters(self, name: str) -> Dict[str, int]:
         """What those who are watched under a name say now, added up; of workers the most."""
         with self._lock:
-            watched = list(self._watched.get(name, ()))
-        together: Dict[str, int] = {}
+            watched, together = list(self._watched[name]), dict(self._gone[name])
         for one in watched:
-            for counter, value in one.now().items():
+            said = one.now()
+            if isinstance(said, Final):
+                self._forget(name, one, said)
+            for counter, value in said.items():
                 before = together.get(counter, 0)
                 # Several filesystems of one process mostly have one cluster, whose workers are not to be added up.
                 together[counter] = max(before, value) if counter in _OF_CLUSTERS else before + value
         return together
+
+    def _forget(self, name: str, one: _Watched, said: Final) -> None:
+        """Ask somebody no more, who has said the last of his numbers; others may look at the same time."""
+        with self._lock:
+            if one in self._watched[name]:
+                self._watched[name].remove(one)
+                for counter, value in said.items():
+                    self._gone[name][counter] = self._gone[name].get(counter, 0) + value
 
 
 class _Watched:
@@ -222,7 +233,8 @@ class _Watched:
 
     def now(self) -> Mapping[str, int]:
         try:
-            self._last = dict(self.read())
+            said = self.read()
+            self._last = said if isinstance(said, Final) else dict(said)
         except Exception:
             self._last = {name: value for name, value in self._last.items() if name not in LEVELS}
         return self._last
