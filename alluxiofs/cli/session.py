@@ -75,10 +75,15 @@ class Session:
             if path is None or not scheme or names_scheme(arguments, scheme) or _owns(configured, path):
                 return configured
         elif not scheme:
-            with naming_origins(self.arguments, _configuration()):
-                check_names(arguments)  # the one that was mistyped may be the one that is missed
+            self.check_names()
             raise UsageError(_which_store(path))
         return self._made(scheme, for_scheme(arguments, scheme))
+
+    def check_names(self) -> None:
+        """Raise ``UnknownSettingError`` for an argument that does not exist: the one that was mistyped may be the one
+        that is missed."""
+        with naming_origins(self.arguments, _configuration()):
+            check_names(self.configured())
 
     def _made(self, scheme: str, arguments: Dict[str, Any]) -> AbstractFileSystem:
         from alluxiofs.filesystem import AlluxioFileSystem

@@ -41,7 +41,12 @@ class AlluxioClient(FormerCalls):
         For an argument that is not known or has a value that cannot be used, or if no workers are named.
     """
 
-    def __init__(self, logger: Any = None, **arguments: Any) -> None:
+    def __init__(self, logger: Any = None, *others: Any, **arguments: Any) -> None:
+        if others or isinstance(logger, (str, list, tuple)):
+            raise SettingTypeError(
+                "the arguments of AlluxioClient have names, AlluxioClient(worker_hosts=…) or AlluxioClient(etcd_hosts=…); "
+                "only the logger is taken by its place"
+            )
         from alluxiofs.assembly import gateway_for
         from alluxiofs.settings import Settings
 
@@ -140,7 +145,8 @@ class AlluxioClient(FormerCalls):
         path:
             A file or a directory.
         timeout:
-            Seconds; the job goes on when they are over. ``None``: as long as it takes.
+            Seconds; the job goes on when they are over. ``None``: as long as it takes. Whoever does not answer is given
+            three seconds all the same.
         callback:
             An fsspec callback (``TqdmCallback``), told of bytes; or a function, called with each state and its details.
             A bool is taken for ``verbose``, which alluxiofs 1 had in this place.
@@ -155,7 +161,8 @@ class AlluxioClient(FormerCalls):
         Raises
         ------
         OSError
-            If no worker says any more how the job stands, for as long as the argument ``deadline`` of this client.
+            If no worker takes the job, or none says any more how it stands, for as long as the argument ``deadline`` of
+            this client.
         """
         if isinstance(callback, bool):
             options.setdefault("verbose", callback)
@@ -165,7 +172,7 @@ class AlluxioClient(FormerCalls):
         location = self._locate(path)
         until = None if timeout is None else time.monotonic() + timeout
         try:
-            self.jobs.submit(location, _options(**options))
+            self.jobs.submit(location, _options(**options), until)
         except FileNotFoundError as error:
             self.gateway.logger.warning(
                 "nothing is loaded: %s", error, extra=fields(operation="load", path=location.url)
@@ -174,9 +181,8 @@ class AlluxioClient(FormerCalls):
         progress = self.jobs.wait(location, until, functools.partial(_tell, callback))
         if progress.state is LoadState.SUCCEEDED:
             return True
-        why = progress.reason or progress.message or "no reason is given"
         more = fields(operation="load", path=location.url, reason=progress.state.value.lower())
-        self.gateway.logger.warning("load job of %s: %s: %s", location.url, progress.state.value, why, extra=more)
+        self.gateway.logger.warning("the load job of %s %s", location.url, _why(progress, timeout), extra=more)
         return False
 
     # --- how it is done -----------------------------------------------------------------------------------------
@@ -195,6 +201,15 @@ def _options(**given: Any) -> LoadOptions:
         if name not in _OPTIONS:
             raise UnknownSettingError(f"load jobs have no option {name!r}{nearest(name, _OPTIONS)}")
     return LoadOptions(**given)
+
+
+def _why(progress: LoadProgress, timeout: Optional[float]) -> str:
+    """Why not all was loaded."""
+    if not progress.state.ended:
+        return f"goes on after {timeout:g} s"
+    if progress.state is LoadState.STOPPED:
+        return "was stopped"
+    return f"failed: {progress.reason or progress.message or 'no reason is given'}"
 
 
 def _details(progress: LoadProgress) -> Dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Union
+from typing import Any, List, Optional, Union
 
 from alluxiofs.client.status import AlluxioPathStatus
-from alluxiofs.errors import ConfigurationError
+from alluxiofs.errors import ConfigurationError, SettingTypeError
 from alluxiofs.gateway import Gateway
 
 __all__ = ["ANSWERED", "FormerCalls"]
@@ -64,9 +64,25 @@ class FormerCalls:
             )
         return self.gateway.read_range(self.gateway.locate(file_path), offset, None if length < 0 else offset + length)
 
-    def read_file_range(self, file_path: str, alluxio_path: Any = None, offset: int = 0, length: int = -1) -> bytes:
-        """As :meth:`read_range`; ``alluxio_path`` is not needed any more."""
-        return self.read_range(file_path, offset, length)
+    def read_file_range(
+        self, file_path: str, alluxio_path: Any = None, offset: Optional[int] = None, length: Optional[int] = None
+    ) -> bytes:
+        """As :meth:`read_range`; ``alluxio_path`` of 1.1 is not needed any more. A number in its place is the offset
+        and what follows it the length, as in 1.0.
+
+        Raises
+        ------
+        SettingTypeError
+            For a number in the place of ``alluxio_path`` and an offset and a length besides.
+        """
+        if isinstance(alluxio_path, int):
+            if offset is not None and length is not None:
+                raise SettingTypeError(
+                    f"read_file_range(): {alluxio_path} in the place of a path, and offset={offset}, length={length}: "
+                    "use read_range(path, offset, length)"
+                )
+            offset, length = alluxio_path, offset if length is None else length
+        return self.read_range(file_path, 0 if offset is None else offset, -1 if length is None else length)
 
     def head(self, file_path: str, num_of_bytes: int = 1024) -> bytes:
         """The first bytes of a file; ``fs.head(path, num_of_bytes)``."""

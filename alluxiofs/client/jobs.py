@@ -17,6 +17,7 @@ __all__ = ["Jobs"]
 T = TypeVar("T")
 
 _LIMIT = 10.0  # seconds that a question may take in all: without a master a worker never answers
+_LEAST = 3.0  # seconds that it is given however soon its caller gives up: one for each worker that is asked
 _ASKED = 3  # workers at most. Jobs are the master's, so that one answer is everybody's
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks at a job
@@ -34,14 +35,18 @@ class Jobs:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def submit(self, location: Location, options: LoadOptions) -> None:
+    def submit(self, location: Location, options: LoadOptions, until: Optional[float] = None) -> None:
         """Have a path loaded."""
-        self._ask(location, lambda jobs, worker, deadline: jobs.submit(worker, location, options, deadline))
+        self._ask(location, lambda jobs, worker, deadline: jobs.submit(worker, location, options, deadline), until)
         self._gateway.parts.telemetry.record_event(Event("load_job", "submitted"))
 
-    def progress(self, location: Location, verbose: bool = False) -> Optional[LoadProgress]:
+    def progress(
+        self, location: Location, verbose: bool = False, until: Optional[float] = None
+    ) -> Optional[LoadProgress]:
         """How the job of a path stands; ``None``: the cluster knows of none."""
-        return self._ask(location, lambda jobs, worker, deadline: jobs.progress(worker, location, verbose, deadline))
+        return self._ask(
+            location, lambda jobs, worker, deadline: jobs.progress(worker, location, verbose, deadline), until
+        )
 
     def stop(self, location: Location) -> bool:
         """Stop the job of a path; whether there was one."""
@@ -64,19 +69,25 @@ class Jobs:
         FileNotFoundError
             If the cluster does not know of the job any more.
         OSError
-            If nothing is heard for as long as a deadline of the gateway.
+            If nothing is heard for as long as a deadline of the gateway, or, until it is given up, at all.
         """
         pause, heard = _FIRST_PAUSE, time.monotonic()
+        last: Optional[LoadProgress] = None
         while True:
             try:
-                progress = self.progress(location)
+                progress = self.progress(location, until=until)
             except OSError as error:
-                if kind_of(error) is not Kind.TEMPORARY or time.monotonic() - heard > self._gateway.limits.deadline:
+                now = time.monotonic()
+                if kind_of(error) is not Kind.TEMPORARY or now - heard > self._gateway.limits.deadline:
                     raise
+                if until is not None and now >= until:
+                    if last is None:
+                        raise
+                    return last
             else:
                 if progress is None:
                     raise not_found(location.url, "the cluster does not know of the load job any more")
-                heard = time.monotonic()
+                last, heard = progress, time.monotonic()
                 tell(progress)
                 if progress.state.ended:
                     self._gateway.parts.telemetry.record_event(Event("load_job", progress.state.value.lower()))
@@ -85,13 +96,14 @@ class Jobs:
             time.sleep(pause if until is None else min(pause, max(0.0, until - time.monotonic())))
             pause = min(_LONGEST_PAUSE, pause * 1.5)
 
-    def _ask(self, location: Location, question: _Question[T]) -> T:
+    def _ask(self, location: Location, question: _Question[T], until: Optional[float] = None) -> T:
         parts = self._gateway.parts
         jobs = parts.transport.load_jobs()
         if jobs is None:
             raise NotSupportedError(f"transport {parts.transport.name!r} has no load jobs")
         line = self._line(location)
-        whole = Deadline.after(_LIMIT, self._gateway.limits.timeout)
+        limit = _LIMIT if until is None else min(_LIMIT, max(_LEAST, until - time.monotonic()))
+        whole = Deadline.after(limit, self._gateway.limits.timeout)
         failed: Optional[BaseException] = None
         for place, worker in enumerate(line):
             try:

@@ -39,6 +39,8 @@ class AlluxioPathStatus:
         The permission bits; ``None`` where nobody says.
     content_hash:
         What the version's tag says; empty where there is none.
+    last_access_time_ms, completed, persisted, in_alluxio_percentage:
+        What a worker says of it; 0 or ``None`` where nobody does.
     """
 
     type: str
@@ -53,6 +55,10 @@ class AlluxioPathStatus:
     group: str = ""
     mode: Optional[int] = None
     content_hash: str = ""
+    last_access_time_ms: int = 0
+    completed: Optional[bool] = None
+    persisted: Optional[bool] = None
+    in_alluxio_percentage: int = 0
 
     @property
     def size(self) -> int:
@@ -63,6 +69,11 @@ class AlluxioPathStatus:
     def mtime(self) -> int:
         """``last_modification_time_ms``, as 1.1 called it."""
         return self.last_modification_time_ms
+
+    @property
+    def creation_time_ms(self) -> int:
+        """``created``, as 1.0 called it."""
+        return self.created
 
     @classmethod
     def of(cls, entry: Entry, location: Location) -> AlluxioPathStatus:
@@ -83,6 +94,10 @@ class AlluxioPathStatus:
             entry.group or "",
             entry.mode,
             said_hash or (tag.partition(":")[2] if tag else ""),
+            entry.extra.get("mLastAccessTimeMs") or 0,
+            entry.extra.get("mCompleted"),
+            entry.extra.get("mPersisted"),
+            entry.extra.get("mInAlluxioPercentage") or 0,
         )
 
 

@@ -8,10 +8,10 @@ from typing import Any, Callable, Iterable, Optional
 from fsspec.utils import stringify_path
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError
-from alluxiofs.operations.elsewhere import of_s3
+from alluxiofs.operations.elsewhere import of_argument_of_1, of_s3
 from alluxiofs.settings.secrets import shown
 
-__all__ = ["check_depth", "count_of", "path_text", "whole_number"]
+__all__ = ["check_depth", "count_of", "path_text", "refuse_misspelt", "refuse_others", "whole_number"]
 
 
 def path_text(path: Any) -> str:
@@ -67,9 +67,16 @@ def refuse_misspelt(method: Callable[..., Any], others: Iterable[str]) -> None:
     code = plain.__code__
     names = {*code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount], *_COMMON}
     for name in others:
-        elsewhere = of_s3(name)
+        elsewhere = of_argument_of_1(name) or of_s3(name)
         if elsewhere:
             raise UnknownSettingError(f"{code.co_name}() has no argument {name!r}; {elsewhere}")
         near = get_close_matches(name, sorted(names), n=1, cutoff=0.75)
         if near and name not in names:
             raise UnknownSettingError(f"{code.co_name}() has no argument {name!r}; did you mean {near[0]!r}?")
+
+
+def refuse_others(method: Callable[..., Any], others: Iterable[str]) -> None:
+    """For what cannot be undone: every argument that is none of the method's own is refused."""
+    refuse_misspelt(method, others)
+    for name in others:
+        raise UnknownSettingError(f"{method.__name__}() has no argument {name!r}")

@@ -10,7 +10,7 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
-from alluxiofs.errors import ConfigurationError
+from alluxiofs.errors import ConfigurationError, SettingTypeError
 from alluxiofs.operations.arguments import path_text
 from alluxiofs.operations.elsewhere import of_attribute
 from alluxiofs.operations.tracing import trace_operations
@@ -104,7 +104,12 @@ class GatewayFileSystem(ChainedFileSystem):  # type: ignore[misc]  # fsspec has 
     _strip_protocol = PerInstance(_take_off_own_protocol, _name_in_its_store)
     _parent = PerInstance(_parent_of_text, _parent_in_its_store)
 
-    def __init__(self, *, fo: Optional[str] = None, **arguments: Any) -> None:
+    def __init__(self, *others: Any, fo: Optional[str] = None, **arguments: Any) -> None:
+        if others:
+            raise SettingTypeError(
+                f"the arguments of {type(self).__name__} have names: target_protocol=…, worker_hosts=…, etcd_hosts=…; "
+                "none is taken by its place, which meant another one in each release of alluxiofs 1"
+            )
         if fo and not CHAINING:
             raise ConfigurationError(
                 f"'alluxiofs::' before another URL needs fsspec 2025.10 or newer, this is {fsspec.__version__}, which "

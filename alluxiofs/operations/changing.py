@@ -6,7 +6,7 @@ import errno
 from typing import Any, List, Mapping, Optional, Tuple, Union
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError, is_a_directory
-from alluxiofs.operations.arguments import check_depth, refuse_misspelt
+from alluxiofs.operations.arguments import check_depth, refuse_misspelt, refuse_others
 from alluxiofs.operations.base import Path, Paths
 from alluxiofs.operations.content import Content
 from alluxiofs.operations.parallel import attempt_each
@@ -119,6 +119,7 @@ class Changing(Content):
         maxdepth: Optional[int] = None,
         remove_alluxio_only: bool = False,
         sync_parent: bool = False,
+        **others: Any,
     ) -> bool:
         """Remove files and directories from the under store and from the cluster.
 
@@ -142,6 +143,8 @@ class Changing(Content):
         PermissionError
             For the root of a store: that is never what was meant.
         """
+        if others:
+            refuse_others(self.rm, others)
         check_depth(maxdepth)
         names = self.expand_path(path, refresh=True)
         if remove_alluxio_only:

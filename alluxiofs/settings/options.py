@@ -94,9 +94,9 @@ def parse_options(options: Mapping[str, Any]) -> Options:
             _check_write_type(value, where)
         elif name.startswith("alluxio."):
             known = (*_PROPERTIES, *_POLICY_SETTINGS, _WRITE_TYPE)
-            warnings.warn(
-                f"{where} has no meaning here and is ignored{nearest(name, known)}", stacklevel=level_of_caller()
-            )
+            argument = _ARGUMENTS.get(name)
+            hint = nearest(name, known) if argument is None else f"; use the argument {argument!r}"
+            warnings.warn(f"{where} has no meaning here and is ignored{hint}", stacklevel=level_of_caller())
         else:
             raise UnknownSettingError(
                 f"unknown {where}: options are Alluxio's properties, whose names begin with 'alluxio.'"
@@ -169,6 +169,14 @@ def _check_write_type(value: Any, where: str) -> None:
 
 
 _WRITE_TYPE = "alluxio.user.file.writetype.default"
+
+_ARGUMENTS = {
+    "alluxio.cluster.name": "cluster_name",
+    "alluxio.etcd.password": "etcd_password",
+    "alluxio.etcd.username": "etcd_username",
+    "alluxio.worker.http.server.port": "worker_http_port",
+}
+"""What alluxiofs 1.0 took from here, too."""
 
 _PROPERTIES: Dict[str, Tuple[str, Callable[[Any, str], Any]]] = {
     "alluxio.worker.page.store.page.size": ("page_size", _page_size),

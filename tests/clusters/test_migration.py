@@ -14,6 +14,7 @@ import alluxiofs
 from alluxiofs import AlluxioClient, AlluxioFileSystem, setup_logger
 from alluxiofs.client import AlluxioPathStatus
 from alluxiofs.client.former import ANSWERED, FormerCalls
+from alluxiofs.errors import ConfigurationError
 from alluxiofs.settings import Settings
 from alluxiofs.settings.arguments import ARGUMENTS
 from alluxiofs.settings.removed import REMOVED, RENAMED
@@ -148,13 +149,89 @@ def test_the_names_of_the_package() -> None:
     assert AlluxioFileSystem.protocol == ("alluxiofs", "alluxio")
 
 
-@pytest.mark.parametrize("arguments", [("{}", "DEBUG"), {"file_path": "{}", "level_str": "DEBUG"}])
+# Calls of AlluxioFileSystem, and the arguments of its calls, that fsspec does not have.
+CALLS_OF_ITS_FILESYSTEM = [
+    "alluxio",
+    "download_batch_data",
+    "download_data",
+    "get_error_metrics",
+    "load_file_from_ufs_to_alluxio",
+    "read",
+    "upload_data",
+    "write",
+]
+ARGUMENTS_OF_RM = ["delete_mount_point", "recursive_alias", "remove_unchecked_option_char", "sync_parent_next_time"]
+ARGUMENTS_OF_COPY = ["bufferSize", "recursiveAlias", "thread"]
+
+
+@pytest.mark.parametrize("name", CALLS_OF_ITS_FILESYSTEM)
+def test_each_call_of_the_filesystem_is_answered_and_in_the_table(name: str) -> None:
+    assert f"`{name}" in TEXT or f"`fs.{name}" in TEXT
+    fs = AlluxioFileSystem(target_protocol="memory")
+    with pytest.raises(AttributeError, match=rf"no attribute '{name}'; .*(fs\.|AlluxioClient)"):
+        getattr(fs, name)
+    assert not hasattr(fs, name)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"), [*(("rm", name) for name in ARGUMENTS_OF_RM), *(("copy", name) for name in ARGUMENTS_OF_COPY)]
+)
+def test_each_argument_of_a_call_is_answered_and_in_the_table(tmp_path: Path, call: str, name: str) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    fs = AlluxioFileSystem(target_protocol="file")
+    paths = [f"{tmp_path}/a"] if call == "rm" else [f"{tmp_path}/a", f"{tmp_path}/b"]
+    with pytest.raises(TypeError, match=rf"{call}\(\) has no argument '{name}'; \w+"):
+        getattr(fs, call)(*paths, **{name: True})
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
+    assert re.search(rf"\| `{call}\([^)`]*\b{name}\b", TEXT)
+
+
+def test_an_argument_of_rm_that_never_was(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"rm\(\) has no argument 'gently'"):
+        AlluxioFileSystem(target_protocol="file").rm(f"{tmp_path}/a", gently=True)
+
+
+def test_arguments_by_their_places() -> None:
+    with pytest.raises(TypeError, match="AlluxioFileSystem have names: target_protocol"):
+        AlluxioFileSystem("localhost", "worker-1")
+    for places in (("localhost",), ("localhost", "worker-1"), (None, "worker-1")):
+        with pytest.raises(TypeError, match="AlluxioClient have names, "):
+            AlluxioClient(*places)
+    assert AlluxioClient(logging.getLogger("mine"), worker_hosts="worker-1")
+
+
+@pytest.mark.parametrize(
+    ("option", "argument"),
+    [
+        ("alluxio.cluster.name", "cluster_name"),
+        ("alluxio.etcd.password", "etcd_password"),
+        ("alluxio.etcd.username", "etcd_username"),
+        ("alluxio.worker.http.server.port", "worker_http_port"),
+    ],
+)
+def test_options_that_are_arguments(option: str, argument: str) -> None:
+    assert argument in ARGUMENTS
+    assert f"`{option}`" in TEXT
+    with pytest.warns(UserWarning, match=rf"{re.escape(option)}.* use the argument '{argument}'"):
+        Settings.parse(target_protocol="memory", options={option: "1"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("{}", "DEBUG"),
+        ("{}", logging.DEBUG),
+        {"file_path": "{}", "level_str": "DEBUG"},
+        {"file_path": "{}", "level": logging.DEBUG},
+    ],
+    ids=["places", "places-number", "1.1", "1.0"],
+)
 def test_a_logger_as_it_was_made(tmp_path: Path, arguments: Any) -> None:
     folder = str(tmp_path)
     if isinstance(arguments, dict):
-        logger = setup_logger(**{name: value.format(folder) for name, value in arguments.items()})
+        logger = setup_logger(**{**arguments, "file_path": folder})
     else:
-        logger = setup_logger(arguments[0].format(folder), arguments[1])
+        logger = setup_logger(folder, arguments[1])
     try:
         logger.debug("heard")
         assert "heard" in (tmp_path / "alluxiofs.log").read_text("utf-8")
@@ -174,6 +251,13 @@ def test_calls_that_are_understood(tmp_path: Path) -> None:
         assert client.read(path) == b"0123456789"
         assert client.read_range(path, 2, 3) == b"234"
         assert client.read_file_range(path, "/mnt/a.bin", 7) == b"789"
+        assert client.read_file_range(path, alluxio_path="/mnt/a.bin", offset=1, length=2) == b"12"
+        assert client.read_file_range(path) == b"0123456789"
+        # 1.0 had no path in the second place.
+        assert client.read_file_range(path, 2, 3) == client.read_file_range(path, 2, length=3) == b"234"
+        assert client.read_file_range(path, 7) == b"789"
+        with pytest.raises(ConfigurationError, match=r"use read_range\(path, offset, length\)"):
+            client.read_file_range(path, 2, 3, 4)
         assert (client.head(path, 2), client.tail(path, 2), client.tail(path, 0)) == (b"01", b"89", b"")
         for offset, length in ((-1, 100), (9, -2)):
             with pytest.raises(ValueError, match="counted from the beginning"):
@@ -214,5 +298,8 @@ def test_what_is_told_of_paths(tmp_path: Path, dialect: str, under_store: Dict[s
         mtime = (tmp_path / "folder" / "a.bin").stat().st_mtime
         assert abs(told.last_modification_time_ms - mtime * 1000) < 2
         assert told.mtime == told.last_modification_time_ms
+        assert told.creation_time_ms == told.created
+        for name in ("completed", "persisted", "last_access_time_ms", "in_alluxio_percentage", "content_hash", "mode"):
+            assert hasattr(told, name)
         with pytest.raises(FileNotFoundError):
             client.get_file_status(cluster.url("missing"))

@@ -10,16 +10,19 @@ import click
 
 from alluxiofs.cli.completing import paths_argument
 from alluxiofs.cli.failures import Code, UsageError
-from alluxiofs.cli.output import size_text, write_json, write_line
+from alluxiofs.cli.output import count_text, size_text, write_json, write_line
 from alluxiofs.cli.progress import errors_on_terminal
 from alluxiofs.cli.session import Session, filesystem_options, pass_session
-from alluxiofs.cli.stores import is_configured, names_workers
+from alluxiofs.cli.stores import names_workers
 
 if TYPE_CHECKING:
     from alluxiofs.client.jobs import Jobs
     from alluxiofs.interfaces import LoadProgress, Location
 
 __all__ = ["command"]
+
+_NOT_ALL = ("FAILED", "STOPPED")
+"""States of a job that was waited for and has not loaded all."""
 
 
 @click.command("load")
@@ -56,34 +59,35 @@ def command(
         raise UsageError("--status and --stop exclude each other")
     if options["bandwidth"] is not None:
         options["bandwidth"] = _bandwidth(options["bandwidth"])
-    client = _client(session)
-    for path in paths:
-        with session.failures.guard(path):
-            location = client.gateway.locate(path)
-            if status:
-                said = _status(client.jobs, location)
-            elif stop:
-                said = {"stopped": client.jobs.stop(location)}
-            else:
-                said = _load(client.jobs, location, options, not no_wait, timeout)
-            if as_json:
-                write_json({"path": location.url, **said}, indent=None)
-            else:
-                write_line(f"{path}: {_text(said)}")
-            if said.get("state") == "FAILED" and not status:
-                session.failures.code = session.failures.code or Code.FAILED
-
-
-def _client(session: Session) -> Any:
-    from alluxiofs.client import AlluxioClient
-
-    arguments = session.configured()
-    if not (names_workers(arguments) or is_configured(arguments)):  # a URL says which store it is in, and no cluster
+    if not names_workers(session.configured()):
+        session.check_names()
         raise UsageError(
             "no workers are named that could load anything: -o worker_hosts=HOST, -o load_balance_domain=NAME or "
             "-o etcd_hosts=HOST"
         )
-    return AlluxioClient(**arguments)
+    for path in paths:
+        with session.failures.guard(path):
+            jobs, location = _found(session, path)
+            if status:
+                said = _status(jobs, location)
+            elif stop:
+                said = {"stopped": jobs.stop(location)}
+            else:
+                said = _load(jobs, location, options, not no_wait, timeout)
+            if as_json:
+                write_json({"path": location.url, **said}, indent=None)
+            else:
+                write_line(f"{path}: {_text(said)}")
+            if said.get("state") in _NOT_ALL and not status:
+                session.failures.code = session.failures.code or Code.FAILED
+
+
+def _found(session: Session, path: str) -> Tuple[Jobs, Location]:
+    from alluxiofs.client.jobs import Jobs
+
+    place = session.place(path)
+    gateway = place.fs.gateway
+    return Jobs(gateway), gateway.locate(place.name)
 
 
 def _bandwidth(text: str) -> int:
@@ -100,12 +104,16 @@ def _load(
 ) -> Dict[str, Any]:
     from alluxiofs.interfaces import LoadOptions
 
-    jobs.submit(location, LoadOptions(**options))
+    until = None if timeout is None else time.monotonic() + timeout
+    jobs.submit(location, LoadOptions(**options), until)
     if not wait:
         return {"state": "SUBMITTED"}
-    until = None if timeout is None else time.monotonic() + timeout
-    with _bar(location.url) as tell:
-        progress = jobs.wait(location, until, tell)
+    try:
+        with _bar(location.url) as tell:
+            progress = jobs.wait(location, until, tell)
+    except KeyboardInterrupt:
+        click.echo(f"alluxiofs: the load job of {location.url} goes on; --stop stops it", err=True)
+        raise
     said = _said(progress)
     if not progress.state.ended:
         raise TimeoutError(f"the load job goes on after {timeout:g} s: {_text(said)}")
@@ -140,7 +148,7 @@ def _text(said: Dict[str, Any]) -> str:
         total = f" of {size_text(said['bytes_total'])}" if "bytes_total" in said else ""
         text += f", {size_text(said['bytes_loaded'])}{total}"
     if said.get("files_failed"):
-        text += f", {said['files_failed']} files failed"
+        text += f", {count_text(said['files_failed'], 'file')} failed"
     return text + (f": {said['reason']}" if "reason" in said else "")
 
 
