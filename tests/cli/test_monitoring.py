@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import io
 import os
 import pty
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from typing import Any, Iterator, Tuple
+from urllib.request import urlopen
 
 import fsspec
 import pytest
@@ -61,10 +66,39 @@ def port_of(fs: Any) -> int:
         ("compute-1:9464", "http://compute-1:9464/metrics"),
         ("https://compute-1", "https://compute-1/metrics"),
         ("http://compute-1:80/other", "http://compute-1:80/other"),
+        ("compute-1", "http://compute-1:9464/metrics"),
+        ("compute-1/other", "http://compute-1:9464/other"),
+        ("http://compute-1:9464/", "http://compute-1:9464/metrics"),
+        ("[::1]", "http://[::1]:9464/metrics"),
+        ("[::1]:80", "http://[::1]:80/metrics"),
+        ("http://compute-1/page?of=one", "http://compute-1/page?of=one"),
     ],
 )
 def test_what_is_left_out_of_an_address(given_text: str, address: str) -> None:
     assert address_of(given_text) == address
+
+
+@pytest.mark.parametrize("name", ["metrics", "top"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("99999", "99999: Port out of range 0-65535"),
+        ("0", "0: this names no page of metrics"),
+        ("compute-1:http", "compute-1:http: Port could not be cast to integer value as 'http'"),
+        ("::1", "::1: "),
+        ("", ": this names no page of metrics: say a port, host:port, or a URL of http or https"),
+        ("/tmp/metrics", "/tmp/metrics: this names no page of metrics"),
+        ("s3://bucket/key", "s3://bucket/key: this names no page of metrics"),
+        ("http://", "http://: this names no page of metrics"),
+        ("http://[::1", "http://[::1: "),
+        ("host name", "http://host name:9464/metrics: it is no URL"),
+    ],
+)
+def test_what_is_no_address_is_said_so_and_used_wrongly(command: Command, name: str, words: str, said: str) -> None:
+    done = command(name, words)
+    assert done.code == 2
+    assert len(done.error_lines) == 1
+    assert f"alluxiofs: {said}" in done.errors
 
 
 @given(
@@ -170,31 +204,110 @@ def test_top_shows_rates_hits_calls_and_workers(busy: Any, command: Command) -> 
     assert next(line.split()[:2] for line in done.lines if " write " in line) == ["fsspec", "write"]
 
 
-def test_an_interrupt_ends_top_and_gives_the_terminal_back(busy: Any) -> None:
-    ours, terminal = pty.openpty()
-    command = [sys.executable, "-m", "alluxiofs", "top", str(port_of(busy)), "--interval", "0.1"]
-    try:
+class Terminal:
+    """``alluxiofs top`` of a port in a terminal of its own, of 80 columns and 24 lines."""
+
+    def __init__(self, port: int) -> None:
+        self._ours, self._its = pty.openpty()
+        fcntl.ioctl(self._its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.before = termios.tcgetattr(self._its)
+        words = [sys.executable, "-m", "alluxiofs", "top", str(port), "--interval", "0.1"]
+        environment = {**os.environ, "TERM": "xterm"}
         with interrupts_are_heard():
-            process = subprocess.Popen(
-                command, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, env={**os.environ, "TERM": "xterm"}
+            self.process = subprocess.Popen(
+                words, stdin=self._its, stdout=self._its, stderr=subprocess.PIPE, env=environment
             )
-        os.close(terminal)
-        with process:
-            shown = b""
-            while b"page store" not in shown:  # it ends with an error if the process has ended
-                shown += os.read(ours, 65_536)
-            process.send_signal(signal.SIGINT)
-            after = bytearray()
-            rest = threading.Thread(target=_drain, args=(ours, after))
-            rest.start()
-            _, errors = process.communicate(timeout=30)
-            rest.join(timeout=30)
-    finally:
-        os.close(ours)
-    assert (process.returncode, errors.strip()) == (130, b"")
+
+    def until(self, shown: bytes) -> bytes:
+        """What it shows till it has shown this."""
+        seen = b""
+        while shown not in seen:
+            assert select.select([self._ours], [], [], 30)[0], seen[-1000:]
+            seen += os.read(self._ours, 65_536)
+        return seen
+
+    def press(self, key: bytes) -> None:
+        os.write(self._ours, key)
+
+    def end(self) -> Tuple[int, bytes, bytes]:
+        """Wait for the end of the process: its code, what it showed till then, and its standard error."""
+        after = bytearray()
+        rest = threading.Thread(target=_drain, args=(self._ours, after))
+        rest.start()
+        _, errors = self.process.communicate(timeout=30)
+        self.after = termios.tcgetattr(self._its)
+        os.close(self._its)
+        rest.join(timeout=30)
+        return self.process.returncode, bytes(after), errors.strip()
+
+    def close(self) -> None:
+        os.close(self._ours)
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def terminal(busy: Any) -> Iterator[Terminal]:
+    opened = Terminal(port_of(busy))
+    yield opened
+    opened.close()
+
+
+def test_an_interrupt_ends_top_and_gives_the_terminal_back(terminal: Terminal) -> None:
+    shown = terminal.until(b"page store")
+    terminal.process.send_signal(signal.SIGINT)
+    code, after, errors = terminal.end()
+    assert (code, errors) == (130, b"")
     assert b"\x1b[?1049h" in shown, "what was in the terminal before is set aside"
     assert b"\x1b[?1049l" in after, "and is there again"
     assert after.rindex(b"\x1b[?25h") > after.rfind(b"\x1b[?25l"), "and so is the cursor"
+    assert terminal.after == terminal.before, "and it shows again what is typed"
+
+
+def test_q_ends_top_and_gives_the_terminal_back(terminal: Terminal) -> None:
+    terminal.until(b"page store")
+    terminal.press(b"x")
+    terminal.press(b"q")
+    code, after, errors = terminal.end()
+    assert (code, errors) == (0, b"")
+    assert b"\x1b[?1049l" in after
+    assert terminal.after == terminal.before
+
+
+def test_top_goes_on_when_the_process_has_gone_and_come_again(busy: Any) -> None:
+    shown = urlopen(busy.describe()["telemetry"][0]["url"]).read()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(shown)))
+            self.end_headers()
+            self.wfile.write(shown)
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name of http.server
+            """Nobody looks."""
+
+    @contextlib.contextmanager
+    def process(port: int) -> Iterator[int]:
+        with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            yield server.server_port
+            server.shutdown()
+            thread.join()
+
+    with contextlib.ExitStack() as stack:
+        with process(free_port()) as port:
+            terminal = Terminal(port)
+            stack.callback(terminal.close)
+            terminal.until(b"page store")
+        terminal.until(b"nobody listens there")
+        with process(port):
+            gone = terminal.until(b"no calls on the wire since the last look")
+            terminal.until(b"no calls on the wire since the last look")
+        assert b"page store" in gone, "the last view stays while it is gone"
+        terminal.press(b"q")
+        assert terminal.end()[0] == 0
 
 
 def _drain(terminal: int, into: bytearray) -> None:

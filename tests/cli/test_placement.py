@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -69,6 +70,8 @@ def test_what_chance_has_placed_is_not_drawn_as_the_policys_doing(command: Comma
         (("--workers", "0"), "numbers from 1"),
         (("--policy", "magleff"), "maglev"),
         (("--picture", "placement.pdf"), ".png or .svg"),
+        (("--picture", "no/such/folder/placement.png"), "there is no folder 'no/such/folder'"),
+        (("--picture", "/dev/full/placement.png"), "there is no folder '/dev/full'"),
         (("--workers", "100000", "--virtual-nodes", "5,2000"), "a ring of 200,000,000 points"),
     ],
 )
@@ -76,6 +79,21 @@ def test_what_cannot_be(command: Command, words: tuple[str, ...], said: str) -> 
     done = command("placement", *words)
     assert done.code == 2
     assert said in done.errors
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_before_anything_is_measured(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alluxiofs.cli.commands.placement.measure", lambda _: pytest.fail("it is measured"))
+    (tmp_path / "taken.png").mkdir()
+    done = command("placement", "--picture", tmp_path / "taken.png")
+    assert (done.code, len(done.error_lines)) == (2, 1)
+    assert "taken.png': it cannot be written" in done.errors
+
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as if it were not installed
+    done = command("placement", "--picture", tmp_path / "placement.png")
+    assert (done.code, len(done.error_lines)) == (2, 1)
+    assert "pip install 'alluxiofs[plot]'" in done.errors
 
 
 def test_chance_and_unevenness_are_told_apart() -> None:

@@ -13,6 +13,7 @@ from alluxiofs.cli.failures import UsageError
 from alluxiofs.cli.output import write_json, write_rich
 from alluxiofs.cli.placement.judging import Row, memory_text, recommendations, share_text
 from alluxiofs.cli.placement.measuring import Case, measure
+from alluxiofs.cli.placement.picture import draw, needed
 from alluxiofs.cli.progress import telling
 from alluxiofs.cli.session import debug_option
 
@@ -42,6 +43,12 @@ def _pictures(_: click.Context, __: click.Parameter, paths: Sequence[str]) -> Se
     for path in paths:
         if os.path.splitext(path)[1].lower() not in _KINDS:
             raise click.BadParameter(f"{path!r}: the ending says of which kind it is, {' or '.join(_KINDS)}")
+        # Who has waited for a minute is not to hear of it then.
+        folder = os.path.dirname(path) or os.curdir
+        if not os.path.isdir(folder):
+            raise click.BadParameter(f"{path!r}: there is no folder {folder!r}")
+        if os.path.isdir(path) or not os.access(path if os.path.exists(path) else folder, os.W_OK):
+            raise click.BadParameter(f"{path!r}: it cannot be written")
     return paths
 
 
@@ -88,16 +95,15 @@ def command(
     Times are of the CPU. Nothing is connected to.
     "By chance" is how full the fullest would be if dice placed as many keys; "spread", how much shares differ besides.
     """
+    if pictures:
+        needed()
     rows: List[Row] = []
     cases = list(_cases(workers, virtual_nodes, policies or _POLICIES, keys, seconds))
     for number, case in enumerate(cases, 1):
         with telling(f"{number} of {len(cases)}: {case.name} with {case.workers:,} workers"):
             rows.append(_measured(case))
-    if pictures:
-        from alluxiofs.cli.placement.picture import draw
-
-        for path in pictures:
-            draw(rows, path)
+    for path in pictures:
+        draw(rows, path)
     if as_json:
         write_json({"measured": [_data(*row) for row in rows], "recommended": list(recommendations(rows))})
     else:

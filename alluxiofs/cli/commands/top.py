@@ -11,10 +11,12 @@ import click
 from alluxiofs.cli.failures import explain
 from alluxiofs.cli.monitoring.exposition import DEFAULT_PORT, Sample, address_of, fetch
 from alluxiofs.cli.monitoring.figures import Between
+from alluxiofs.cli.monitoring.keys import Keys
 from alluxiofs.cli.monitoring.view import is_ours, view
 from alluxiofs.cli.output import flush, on_terminal, write_rich
 from alluxiofs.cli.session import debug_option
 from alluxiofs.errors import BadAnswerError
+from alluxiofs.settings.secrets import hidden_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,7 +29,7 @@ __all__ = ["command"]
 @click.option(
     "--interval", type=click.FloatRange(0.1, 3600), default=2.0, show_default=True, help="Seconds between two looks."
 )
-@click.option("--count", type=click.IntRange(1), help="End after so many views; by default on Ctrl-C.")
+@click.option("--count", type=click.IntRange(1), help="End after so many views; by default on q or Ctrl-C.")
 @debug_option
 def command(url: str, interval: float, count: Optional[int]) -> None:
     """Show what a process does, again and again: rates, hit ratio, latencies, workers.
@@ -50,22 +52,18 @@ def _looked(address: str) -> Sample:
     return sample
 
 
-def _next(address: str, earlier: Sample, interval: float) -> Between:
-    time.sleep(max(0.0, earlier.at + interval - time.monotonic()))
-    return Between(earlier, _looked(address))
-
-
-def _heading(address: str) -> RenderableType:
+def _heading(address: str, more: str = "") -> RenderableType:
     from rich.text import Text
 
     now = datetime.datetime.now().astimezone().strftime("%H:%M:%S")
-    return Text(f"{address}  {now}\n", "dim")
+    return Text(f"{hidden_text(address)}  {now}{more}\n", "dim")
 
 
 def _lines(address: str, earlier: Sample, interval: float, count: Optional[int]) -> None:
     shown = 0
     while count is None or shown < count:
-        between = _next(address, earlier, interval)
+        time.sleep(max(0.0, earlier.at + interval - time.monotonic()))
+        between = Between(earlier, _looked(address))
         write_rich(_heading(address), *view(between))
         flush()
         earlier, shown = between.later, shown + 1
@@ -76,18 +74,19 @@ def _live(address: str, earlier: Sample, interval: float, count: Optional[int]) 
     from rich.live import Live
     from rich.text import Text
 
-    shown = 0
-    last: List[RenderableType] = [_heading(address), Text("looking …", "dim")]
-    # The alternate screen: what was in the terminal before is there again afterwards.
-    with Live(Group(*last), screen=count is None, auto_refresh=False) as live:
-        while count is None or shown < count:
-            try:
-                between = _next(address, earlier, interval)
-            except OSError as error:  # the process may come back, and till then the last view is worth something
-                notice = Text(f"\n{explain(error)}", "red")
-                live.update(Group(*last, notice), refresh=True)
-                time.sleep(interval)
-                continue
-            last = [_heading(address), *view(between)]
-            live.update(Group(*last), refresh=True)
-            earlier, shown = between.later, shown + 1
+    shown, due = 0, earlier.at + interval
+    with Keys() as keys:
+        how_it_ends = "  q ends it" if keys.are_heard else ""
+        last: List[RenderableType] = [_heading(address, how_it_ends), Text("looking …", "dim")]
+        # The alternate screen: what was in the terminal before is there again afterwards.
+        with Live(Group(*last), screen=count is None, auto_refresh=False) as live:
+            while (count is None or shown < count) and not keys.pressed("q", due):
+                due = time.monotonic() + interval
+                try:
+                    between = Between(earlier, _looked(address))
+                except OSError as error:  # the process may come back, and till then the last view is worth something
+                    live.update(Group(*last, Text(f"\n{explain(error)}", "red")), refresh=True)
+                    continue
+                last = [_heading(address, how_it_ends), *view(between)]
+                live.update(Group(*last), refresh=True)
+                earlier, shown = between.later, shown + 1

@@ -9,6 +9,7 @@ import re
 import socket
 import time
 from typing import Dict, Iterator, List, Mapping, Tuple
+from urllib.parse import urlsplit, urlunsplit
 
 from attrs import define
 
@@ -55,13 +56,26 @@ class Sample:
 
 
 def address_of(text: str) -> str:
-    """The URL of a page, of which the user may leave out everything but the port."""
-    if text.isdigit():
-        text = f"127.0.0.1:{text}"
-    if "://" not in text:
-        text = f"http://{text}"
-    scheme, _, rest = text.partition("://")
-    return text if "/" in rest else f"{scheme}://{rest}/metrics"
+    """The URL of a page, of which the user may leave out everything but the port, or but the host.
+
+    Raises
+    ------
+    InvalidPathError
+        If it cannot be one.
+    """
+    whole = f"127.0.0.1:{text}" if text.isascii() and text.isdigit() else text
+    named = "://" in whole
+    try:
+        parts = urlsplit(whole if named else f"http://{whole}")
+        port, host = parts.port, parts.hostname
+    except ValueError as error:
+        raise InvalidPathError(f"{text}: {error}") from error
+    if parts.scheme not in ("http", "https") or not host or port == 0:
+        raise InvalidPathError(
+            f"{text}: this names no page of metrics: say a port, host:port, or a URL of http or https"
+        )
+    place = parts.netloc if named or port is not None else f"{parts.netloc.rstrip(':')}:{DEFAULT_PORT}"
+    return urlunsplit(parts._replace(netloc=place, path=parts.path.rstrip("/") or "/metrics"))
 
 
 def fetch(url: str) -> Sample:
@@ -92,7 +106,8 @@ def fetch(url: str) -> Sample:
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise UnavailableError(f"{url}: it cannot be read: {error}") from error
     if answer.status != 200:
-        raise BadAnswerError(f"{url}: HTTP {answer.status}: the metrics of a process are mostly at /metrics")
+        why = "the metrics of a process are mostly at /metrics" if answer.status == 404 else answer.reason
+        raise BadAnswerError(f"{url}: HTTP {answer.status}: {why}")
     if len(body) > _MOST:
         raise BadAnswerError(f"{url}: more than {_MOST >> 20} MB, which is no page of metrics")
     try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from alluxiofs.cli.placement.judging import Row
 
-__all__ = ["draw"]
+__all__ = ["draw", "needed"]
 
 _Figure = Callable[[Case, Measured], float]
 _PANELS: Sequence[Tuple[str, str, _Figure]] = (
@@ -28,22 +28,32 @@ _LEAST = (1.0, 1.0, 1e-5, 0.1)  # where the axes begin, at the latest
 _MARKERS = "osD^vPX*<>hd"
 
 
-def draw(rows: Sequence[Row], path: str) -> None:
-    """Write a picture; the ending of the path says of which kind: ``.png`` or ``.svg``.
+def needed() -> None:
+    """Have what draws.
 
     Raises
     ------
     MissingExtraError
         If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.backends.backend_agg
+        import matplotlib.figure  # noqa: F401 - whether it is there is the question
+    except ImportError as error:
+        raise MissingExtraError("pictures need matplotlib: pip install 'alluxiofs[plot]'") from error
+
+
+def draw(rows: Sequence[Row], path: str) -> None:
+    """Write a picture, with what is :func:`needed`; the ending of the path says of which kind: ``.png`` or ``.svg``.
+
+    Raises
+    ------
     OSError
         If the file cannot be written.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("pictures need matplotlib: pip install 'alluxiofs[plot]'") from error
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     # Text stays text, and one measurement gives one file.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "alluxiofs"}):
