@@ -91,6 +91,17 @@ def test_one_request_more_for_the_first_read_of_a_file(
     assert counted(cluster) == ({"info": FILES, bytes_route(cluster): FILES}, 0)
 
 
+def test_who_opened_a_file_at_other_times_reads_it_by_one_request(cluster: StandInCluster, tmp_path: Path) -> None:
+    fs, data = connect(cluster), (tmp_path / "big.bin").read_bytes()
+    first, second = (fs.open(cluster.url("big.bin"), refresh=True) for _ in range(2))
+    with first, second:
+        cluster.forget_record()
+        for number in range(20):
+            for file in (first, second):
+                assert file.pread(number * SMALL, SMALL) == data[number * SMALL :][:SMALL]
+    assert counted(cluster) == ({bytes_route(cluster): 40}, 0)
+
+
 def test_with_an_under_store_workers_are_asked_for_its_version_of_each_file_and_for_no_info(
     cluster: StandInCluster, tmp_path: Path
 ) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 import pytest
 
+from alluxiofs import AlluxioFileSystem
 from alluxiofs.errors import (
     ConfigurationError,
     NotHeldError,
@@ -16,9 +17,12 @@ from alluxiofs.errors import (
     OtherVersionError,
     UnavailableError,
 )
+from alluxiofs.gateway.breaker import process_breakers
 from alluxiofs.plugins._alluxio.page_sizes import PageSizeError
 from alluxiofs.plugins.transport_alluxio import AlluxioTransport
 from alluxiofs.testing.stand_in_workers import faults
+from alluxiofs.testing.stand_in_workers._messages import Answer
+from alluxiofs.testing.stand_in_workers._wire import Wire
 from tests.clusters.transports import (
     DATA,
     PAGE,
@@ -33,6 +37,15 @@ from tests.clusters.transports import (
 )
 
 __all__ = ["make_cluster", "make_transport"]
+
+
+class WordlessEnd(faults.Fault):
+    """The answer that is due, behind which the connection is closed, though it did not say so."""
+
+    def send(self, wire: Wire, answer: Optional[Answer]) -> None:
+        if answer is not None:
+            wire.answer(answer)
+        wire.close()
 
 
 # --- dialects -----------------------------------------------------------------------------------------------------
@@ -168,6 +181,34 @@ def test_a_worker_that_says_nothing_of_a_file_is_no_word_that_it_is_missing(
         transport.stat(cluster.members[0], at(cluster, "b.bin"), soon())
 
 
+def test_a_question_that_is_closed_on_once_is_asked_again(
+    make_cluster: MakeCluster, make_transport: MakeTransport
+) -> None:
+    cluster = make_cluster()
+    reader = Reader(make_transport(dialect="pages", version_age=0), cluster)
+    for route, skip in [("info", 0), ("page", 0), ("page", 3)]:
+        assert reader.read() == DATA
+        cluster.workers[0].fail(route, faults.Close(), times=1, skip=skip)
+        assert reader.read() == DATA
+    cluster.workers[0].fail("info", faults.Close(), times=1)
+    assert reader.transport.stat(reader.worker, reader.location, soon()).size == len(DATA)
+
+
+@pytest.mark.parametrize("dialect", ["pages", "rest"])
+def test_a_server_that_ends_connections_without_a_word_is_no_failure(
+    make_cluster: MakeCluster, tmp_path: Path, dialect: str
+) -> None:
+    cluster = make_cluster(dialect)
+    cluster.fail("*", WordlessEnd())
+    fs = AlluxioFileSystem(skip_instance_cache=True, page_store=None, retries=0, **cluster.arguments)
+    url = cluster.url("b.bin")
+    for number in range(50):
+        begin = number % 5 * PAGE
+        assert fs.cat_file(url, begin, begin + PAGE) == DATA[begin : begin + PAGE]
+        assert fs.info(url, refresh=True)["size"] == len(DATA)
+    assert not process_breakers.failing
+
+
 # --- dialect pages: versions and the size of pages ----------------------------------------------------------------
 
 
@@ -183,13 +224,16 @@ def test_another_version_is_not_read(make_cluster: MakeCluster, make_transport: 
 
 
 def test_a_worker_that_was_started_anew_with_pages_of_another_size(
-    make_cluster: MakeCluster, make_transport: MakeTransport
+    make_cluster: MakeCluster, make_transport: MakeTransport, tmp_path: Path
 ) -> None:
     cluster = make_cluster("pages")
     reader = Reader(make_transport(dialect="pages", version_age=60), cluster)
     assert reader.read(PAGE, PAGE) == DATA[PAGE : 2 * PAGE]
     cluster.stop()
-    make_cluster("pages", page_size=2 * PAGE, first_port=cluster.members[0].http_port)
+    written = os.stat(tmp_path / "b.bin")
+    anew = make_cluster("pages", load=False, page_size=2 * PAGE, first_port=cluster.members[0].http_port)
+    os.utime(tmp_path / "b.bin", ns=(written.st_atime_ns, written.st_mtime_ns))
+    anew.load("b.bin")
     with pytest.raises(PageSizeError, match=r"alluxio\.worker\.page\.store\.page\.size"):
         reader.read(PAGE, PAGE)
 
@@ -208,6 +252,27 @@ def test_pages_of_another_size_are_never_taken_for_ours(
         for _ in range(2):
             with pytest.raises(OSError, match=r"alluxio\.worker\.page\.store\.page\.size"):
                 reader.read(offset, size)
+
+
+@pytest.mark.parametrize("dialect", ["pages", "rest"])
+def test_a_file_that_is_shorter_by_now_has_no_pages_of_another_size(
+    make_cluster: MakeCluster, make_transport: MakeTransport, tmp_path: Path, dialect: str
+) -> None:
+    cluster = make_cluster(dialect)
+    (tmp_path / "other.bin").write_bytes(DATA)
+    cluster.workers[0].load("other.bin")
+    reader = Reader(make_transport(dialect=dialect, version_age=0), cluster)
+    cluster.fail("data", faults.Status(405))  # so that pages are asked for
+    (tmp_path / "b.bin").write_bytes(DATA[: PAGE // 2])
+    cluster.drop("b.bin")
+    cluster.workers[0].load("b.bin")
+    with pytest.raises(OtherVersionError):
+        reader.read(PAGE, PAGE)
+    with pytest.raises(OtherVersionError):
+        reader.read()
+    reader.location = at(cluster, "other.bin")
+    reader.version = reader.transport.stat(reader.worker, reader.location, soon()).version
+    assert reader.read() == DATA, "nothing was concluded of the worker's other files"
 
 
 def test_a_size_is_proved_by_a_page_in_the_middle_if_the_first_is_not_held(

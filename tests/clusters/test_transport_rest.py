@@ -175,3 +175,15 @@ def test_a_description_may_leave_things_out(make_cluster: MakeCluster, tmp_path:
     assert fs.info(url)["size"] == len(DATA)
     assert fs.ls(cluster.url()) == [url]
     assert fs.cat_file(url) == DATA
+
+
+def test_a_worker_that_does_not_tell_the_time_is_not_believed_beside_an_under_store(
+    make_cluster: MakeCluster, tmp_path: Path
+) -> None:
+    cluster = make_cluster("rest", workers=2)
+    said = {"mType": "file", "mName": "b.bin", "mPath": "/mnt/b.bin", "mUfsPath": cluster.url("b.bin")}
+    cluster.fail("info", faults.Status(200, json.dumps([{**said, "mLength": len(DATA)}]).encode()))
+    (tmp_path / "b.bin").write_bytes(DATA[::-1])
+    fs = filesystem(cluster)
+    assert fs.cat_file(f"{tmp_path}/b.bin") == DATA[::-1], "of the same length, and they hold what was there before"
+    assert fs.describe()["counters"]["bytes_from_workers"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -132,6 +133,45 @@ def test_interim_answers_are_passed_over(server: FaultServer, pool: Pool) -> Non
     interim = b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
     server.fault(garbage(interim + b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"))
     assert ask(pool, 2) == b"ok"
+
+
+def test_interim_answers_without_an_end_end_with_the_deadline() -> None:
+    listener, done = listen(), threading.Event()
+
+    def drip_interim() -> None:
+        accepted, _ = listener.accept()
+        with accepted, contextlib.suppress(OSError):
+            for _ in range(150):
+                accepted.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+                if done.wait(0.02):
+                    return
+
+    thread = threading.Thread(target=drip_interim)
+    thread.start()
+    try:
+        with pytest.raises(DeadlineExceededError):
+            ask(Pool(listener.getsockname(), None, 1), 2, seconds=0.3)
+    finally:
+        done.set()
+        thread.join()
+        listener.close()
+
+
+def test_what_stands_behind_the_last_chunk_is_passed_over_if_it_has_an_end(server: FaultServer, pool: Pool) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+    server.fault(garbage(chunked + b"x: y\r\n" * 100 + b"\r\n"))
+    assert ask(pool, 2) == b"ok"
+    server.fault(garbage(chunked + b"x: y\r\n" * 20_000 + b"\r\n"))
+    with pytest.raises(BadAnswerError, match="has no end"):
+        ask(pool, 2, repeatable=True)  # the kept connection may seem to be open still
+
+
+@pytest.mark.parametrize("options", ["Close", "TE, close", "close , x"])
+def test_a_connection_that_will_be_closed_is_not_kept(server: FaultServer, pool: Pool, options: str) -> None:
+    server.route(PATH, lambda _: Reply(200, DATA, {"Connection": options}))
+    assert ask(pool) == DATA
+    assert ask(pool) == DATA
+    assert (server.connections, pool.lost) == (2, 0)
 
 
 def test_a_refusal_is_an_answer_with_its_message(server: FaultServer, pool: Pool) -> None:
@@ -289,10 +329,10 @@ def test_nothing_is_given_back_to_a_closed_pool(server: FaultServer, pool: Pool)
 # --- many questions at a time -------------------------------------------------------------------------------------
 
 
-def ask_all(pool: Pool, count: int) -> Tuple[Answer, List[bytes]]:
+def ask_all(pool: Pool, count: int, repeatable: bool = False) -> Tuple[Answer, List[bytes]]:
     buffers = [bytearray(len(DATA)) for _ in range(count)]
     targets = [Target(memoryview(buffer)) for buffer in buffers]
-    answer = pool.ask_all([get()] * count, targets, Deadline.after(10))
+    answer = pool.ask_all([get()] * count, targets, Deadline.after(10), repeatable)
     return answer, [bytes(buffer) for buffer in buffers]
 
 
@@ -316,6 +356,17 @@ def test_one_of_them_that_is_not_answered_ends_it(server: FaultServer, pool: Poo
     with pytest.raises(ClosedWithoutAnswerError):
         ask_all(pool, 8)
     assert ask(pool) == DATA
+
+
+@pytest.mark.parametrize("skip", [0, 1, 3, 7])
+def test_what_is_left_is_asked_again_if_that_does_no_harm(server: FaultServer, pool: Pool, skip: int) -> None:
+    ask(pool)
+    server.fault(close(), skip=skip)
+    assert ask_all(pool, 8, repeatable=True)[1] == [DATA] * 8
+    assert server.connections == 2
+    server.fault(close(), skip=skip, times=2)
+    with pytest.raises(ClosedWithoutAnswerError):
+        ask_all(pool, 8, repeatable=True)  # over a new connection a close is the answer
 
 
 def test_one_of_them_that_is_refused_is_the_answer(server: FaultServer, pool: Pool) -> None:

@@ -74,6 +74,15 @@ def test_the_same_head_again_and_again(server: FaultServer, pool: Pool, data: by
     assert server.connections == 1
 
 
+def test_nothing_is_filled_with_nothing(server: FaultServer, pool: Pool, data: bytes) -> None:
+    server.route(PATH, lambda _: Reply(200, b""))
+    assert fetch(pool, 0) == b"", "no head is known yet"
+    server.route(PATH, lambda _: Reply(200, data))
+    assert fetch(pool, len(data)) == data
+    with pytest.raises(BadAnswerError):
+        fetch(pool, 0)
+
+
 def test_heads_that_differ_in_their_range_only(server: FaultServer, pool: Pool, data: bytes) -> None:
     for begin in (0, 1, 999, 1000, 2000, 3):
         said = f"bytes {begin}-{begin + 999}/{len(data)}"

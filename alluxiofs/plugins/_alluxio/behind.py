@@ -206,7 +206,7 @@ class StorageBehindWorkers(UnderStore):
                 return True
             finally:
                 connection.close()
-                _forget(peer, name)
+                peer.notes.forget(name)  # what was found out about the file before is of another one
             return False
 
         try:
@@ -268,9 +268,3 @@ def _send(
 def _check(answer: Answer, name: str, peer: Peer) -> None:
     if not 200 <= answer.status < 300:
         raise refused(answer, name, peer.where)
-
-
-def _forget(peer: Peer, name: str) -> None:
-    """What was found out about the file before is of another one."""
-    peer.notes.forget(name)
-    peer.refusals.forget(name)

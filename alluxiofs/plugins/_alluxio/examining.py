@@ -55,12 +55,12 @@ def _first_page(
     """Whether the first page is held, and how long pages are: as long as it is, if the file does not end in it."""
     base = f"/v1/file/{file_id(location.url)}/page/0"
     try:
-        held = peer.http.ask(peer.get(f"{base}?offset=0&length=0"), deadline)
+        held = peer.http.ask(peer.get(f"{base}?offset=0&length=0"), deadline, repeatable=True)
         if held.status != 200:
             raise refused(held, location.url, peer.where)
         if not length:
             return True, None
-        page = peer.http.ask(peer.get(base), deadline)
+        page = peer.http.ask(peer.get(base), deadline, repeatable=True)
     except ClosedWithoutAnswerError:
         return False, None
     return True, len(page.body) if page.status == 200 and len(page.body) < length else None

@@ -111,7 +111,8 @@ class AlluxioLoadJobs(LoadJobs):
         for name, value in parameters.items():
             target += f"&{name}={raw_value(value, name) if is_raw else quoted(value)}"
         try:
-            answer = peer.http.ask(peer.get(target), deadline)
+            # Whoever stops a job twice is told that there is none; to submit one twice is to find that it runs.
+            answer = peer.http.ask(peer.get(target), deadline, repeatable=operation != "stop")
         except DeadlineExceededError as error:
             raise DeadlineExceededError(
                 f"{peer.where} says nothing of load jobs: does the cluster have a master? Load jobs need one ({error})"

@@ -38,7 +38,7 @@ class _Note:
     base: str
     """Of the targets of its pages, up to the index."""
     agreed: Optional[Version] = None
-    """The version that the worker was found to have, the very object that was asked for."""
+    """The version that the worker was found to have; mostly the very object that is asked for."""
     until: float = 0.0
     """By ``time.monotonic()``: when that is no longer believed."""
     sized: int = -1
@@ -59,7 +59,7 @@ class _Read:
 
     @property
     def key(self) -> object:
-        return self.location.url, self.first, self.last
+        return self.location.url, self.version, self.first, self.last
 
 
 class PageReads:
@@ -96,7 +96,7 @@ class PageReads:
         last = first if begin + size <= page_size else (offset + size - 1) // page_size
         sized = not last or note.sized == http.lost
         if peer.refusals.held:
-            refusal = peer.refusals.get((url, first, last))
+            refusal = peer.refusals.get((url, version, first, last))
             if refusal is not None:
                 raise refusal()
         try:
@@ -104,12 +104,12 @@ class PageReads:
                 self._check_size(_Read(peer, location, version, note, first, last, deadline))
             if first == last:
                 request = peer.get(f"{note.base}{first}?offset={begin}&length={size}")
-                answer = http.fetch(request, view, deadline)
+                answer = http.fetch(request, view, deadline, repeatable=True)
                 if answer is not None:
                     raise _refused(answer, location, peer)
             else:
                 self._read_pages(_Read(peer, location, version, note, first, last, deadline), offset, view)
-            if note.agreed is not version or note.until <= time.monotonic():
+            if (note.agreed is not version and note.agreed != version) or note.until <= time.monotonic():
                 self._agree(_Read(peer, location, version, note, first, last, deadline))
             if last and note.sized != http.lost:
                 # A new connection may lead to a worker that was started anew, with pages of another size.
@@ -143,7 +143,7 @@ class PageReads:
             begin = start - index * self._page_size
             requests.append(read.peer.get(f"{read.note.base}{index}?offset={begin}&length={stop - start}"))
             targets.append(Target(view[start - offset : stop - offset]))
-        answer = read.peer.http.ask_all(requests, targets, read.deadline)
+        answer = read.peer.http.ask_all(requests, targets, read.deadline, repeatable=True)
         if answer.status != 200:
             raise _refused(answer, read.location, read.peer)
 
@@ -165,14 +165,12 @@ class PageReads:
         if is_proved(read.peer, self._page_size):
             note.sized = lost
             return
-        length = read.version.length
-        if length is None:
-            length = self._held_version(read).length or 0
+        held = self._agree(read)  # or what is of another length by now would be taken for pages of another size
         try:
             check_page_size(
                 read.peer,
                 self._page_size,
-                length,
+                held.length or 0,
                 max(1, read.first),
                 lambda index, expected: self._length_of(read, index, expected),
             )
@@ -245,7 +243,7 @@ def _refused(answer: Answer, location: Location, peer: Peer) -> OSError:
 
 
 def _body(read: _Read, target: str) -> bytes:
-    answer = read.peer.http.ask(read.peer.get(target), read.deadline)
+    answer = read.peer.http.ask(read.peer.get(target), read.deadline, repeatable=True)
     if answer.status != 200:
         raise _refused(answer, read.location, read.peer)
     return answer.body

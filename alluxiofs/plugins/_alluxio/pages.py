@@ -1,4 +1,8 @@
-"""Dialect ``pages``: the open-source worker (313), which says no by closing the connection."""
+"""Dialect ``pages``: the open-source worker (313), which says no by closing the connection.
+
+Where that happens to a connection that was kept, the worker may have closed it before it was asked. So nothing follows
+from one of them: the question is asked once more.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +53,11 @@ class PagesDialect:
 
     def stat(self, peer: Peer, location: Location, deadline: Deadline) -> Entry:
         """One request, if the file is there."""
-        target = f"/v1/info?path={self.path_of(location.url)}"
+        request = peer.get(f"/v1/info?path={self.path_of(location.url)}")
         try:
-            answer = peer.http.ask(peer.get(target), deadline)
+            answer = peer.http.ask(request, deadline)
         except ClosedWithoutAnswerError as error:
-            raise self._absent(peer, location, deadline, error) from error
+            answer = self._once_more(peer, location, request, deadline, error)
         said = parse_entries(_success(answer, location, peer), peer.where)
         if len(said) != 1:
             raise BadAnswerError(f"{peer.where} describes {len(said)} files where one was asked for")
@@ -94,22 +98,28 @@ class PagesDialect:
             raise
 
     def _files(self, peer: Peer, location: Location, deadline: Deadline) -> List[Dict[str, Any]]:
-        answer = peer.http.ask(peer.get(f"/v1/files?path={self.path_of(location.url)}"), deadline)
+        request = peer.get(f"/v1/files?path={self.path_of(location.url)}")
+        answer = peer.http.ask(request, deadline, repeatable=True)
         return parse_entries(_success(answer, location, peer), peer.where)
 
-    def _absent(self, peer: Peer, location: Location, deadline: Deadline, cause: Exception) -> Exception:
-        """Why ``info`` was not answered. That nothing is there is believed from an answer only."""
+    def _once_more(
+        self, peer: Peer, location: Location, request: bytes, deadline: Deadline, cause: Exception
+    ) -> Answer:
+        """Why ``info`` was not answered, or the answer after all. That nothing is there is believed from an answer."""
         try:
             said = self._files(peer, location, deadline)
         except ClosedWithoutAnswerError:
-            healthy = peer.http.ask(peer.get("/v1/health"), deadline)
+            healthy = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
             if healthy.status != 200:
-                return refused(healthy, location.url, peer.where)
+                raise refused(healthy, location.url, peer.where) from cause
             # The worker in charge, which it asks about any path, may be the one that fails.
-            return NotHeldError(f"{peer.where} is well, and can say nothing of {location.url}")
-        if said:
-            return UnavailableError(f"{peer.where} lists {location.url}, and says nothing of it: {cause}")
-        return not_found(location.url)
+            raise NotHeldError(f"{peer.where} is well, and can say nothing of {location.url}") from cause
+        if not said:
+            raise not_found(location.url) from cause
+        try:
+            return peer.http.ask(request, deadline, repeatable=True)
+        except ClosedWithoutAnswerError:
+            raise UnavailableError(f"{peer.where} lists {location.url}, and says nothing of it: {cause}") from cause
 
 
 def _success(answer: Answer, location: Location, peer: Peer) -> bytes:

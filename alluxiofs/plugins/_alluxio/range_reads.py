@@ -49,7 +49,7 @@ class _Note:
     path: Optional[str] = None
     """In Alluxio, as it goes into a target; ``None`` if the worker does not say it."""
     agreed: Optional[Version] = None
-    """The version that the worker was found to have, the very object that was asked for."""
+    """The version that the worker was found to have; mostly the very object that is asked for."""
     until: float = 0.0
     """By ``time.monotonic()``: when that is no longer believed."""
 
@@ -122,7 +122,7 @@ class RangeReads:
         """Fill the view; the version is looked at before the first read, and again when that is too long ago."""
         url = location.url
         if peer.refusals.held:
-            known = peer.refusals.get(url)
+            known = peer.refusals.get((url, version))
             if known is not None:
                 raise known()
         found = peer.notes.held.get(url)  # however old: what can be old in a note has an age of its own
@@ -148,7 +148,9 @@ class RangeReads:
             else:
                 if answer is not None:
                     self._refused(peer, answer, wanted, deadline)
-        if not looked_at and (note.agreed is not version or note.until <= time.monotonic()):
+        if looked_at:
+            return
+        if (note.agreed is not version and note.agreed != version) or note.until <= time.monotonic():
             self._agree(peer, location, version, note, deadline)
 
     def _agree(self, peer: Peer, location: Location, version: Version, note: _Note, deadline: Deadline) -> None:
@@ -157,9 +159,11 @@ class RangeReads:
         entry = self._dialect.stat(peer, location, deadline)
         if not entry.is_file:
             raise is_a_directory(location.url)
-        if entry.version.same_as(version) is False:
+        same = entry.version.same_as(version)
+        # A worker that does not tell the time cannot be behind itself, but behind an under store.
+        if same is False or (same is None and version.tells):
             message = f"{peer.where} holds another version of {location.url}"
-            peer.refusals.put(location.url, lambda: OtherVersionError(message), _REFUSED)
+            peer.refusals.put((location.url, version), lambda: OtherVersionError(message), _REFUSED)
             peer.notes.forget(location.url)
             raise OtherVersionError(message)
         path = entry.extra.get("mPath")
@@ -234,6 +238,9 @@ class RangeReads:
             if last and not is_proved(peer, size):
                 if version.length is None:
                     raise NotHeldError(f"{peer.where}: the length of {location.url} is not known")
+                # Or what is of another length by now would be taken for pages of another size.
+                if self._dialect.stat(peer, location, deadline).size != version.length:
+                    raise OtherVersionError(f"{peer.where} has {location.url} at another length")
                 check_page_size(peer, size, version.length, max(1, offset // size), length_of)
 
         last = (end - 1) // size

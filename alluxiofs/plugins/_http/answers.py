@@ -81,10 +81,8 @@ def parse_head(raw: bytes) -> Head:
     status = int(line[9:12])
     lower = raw.lower()
     length, chunked = _length(raw, lower, status)
-    connection = _value(raw, lower, b"connection")
-    stays = connection is None or connection.lower() != "close"
-    if line.startswith(b"HTTP/1.0"):
-        stays = connection is not None and connection.lower() == "keep-alive"
+    options = [option.strip() for option in (_value(raw, lower, b"connection") or "").lower().split(",")]
+    stays = "close" not in options and (line.startswith(b"HTTP/1.1") or "keep-alive" in options)
     return Head(status, raw, length, chunked, stays and (chunked or length is not None))
 
 

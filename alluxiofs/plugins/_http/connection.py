@@ -21,6 +21,7 @@ __all__ = ["ClosedWithoutAnswerError", "Connection", "OtherLengthError", "Target
 
 _LARGEST_BODY = 2**30  # of a listing
 _LARGEST_MESSAGE = 2**16  # of what comes instead of data
+_NOTHING = -1  # the length of what no view is as long as
 _END = b"\r\n\r\n"
 _RANGE_LINE = re.compile(rb"\r\ncontent-range:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
@@ -101,7 +102,7 @@ class Connection(Incoming):
         # The last head of data that filled a view, with the empty line: before and after the value of content-range.
         # All heads of a file's pages are alike, and all heads of ranges of one length but for that value.
         self._before = self._after = b""
-        self._length = 0
+        self._length = _NOTHING
         self.idle_since = 0.0
         """When it was last given back; who keeps connections sets it."""
 
@@ -221,7 +222,7 @@ class Connection(Incoming):
     def learn(self, head: Head) -> None:
         """Have :meth:`fill` know this head when it comes again."""
         if head.length is None or not head.keeps_open:
-            self._length = 0
+            self._length = _NOTHING
             return
         raw = head.raw + _END
         found = _RANGE_LINE.search(raw)
@@ -248,7 +249,8 @@ class Connection(Incoming):
                 self._begin = searched = at + len(_END)
                 if head.status >= 200:
                     return head
-                continue  # an interim answer, such as 100: the one that counts comes after it
+                self._limit(deadline)  # an interim answer, such as 100: the one that counts comes after it, in time
+                continue
             if self._end == len(buffer):
                 if not self._begin:
                     raise BadAnswerError(f"{self._where}: the head of the answer has no end after {self._end} bytes")

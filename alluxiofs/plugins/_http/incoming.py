@@ -156,12 +156,20 @@ class Incoming:
                 raise BadAnswerError(f"{self._where}: {size[:20]!r} is no size of a chunk")
             count = int(size, 16)
             if not count:
-                while self._line(deadline):
-                    pass
+                self._skip_trailers(deadline)
                 return
             yield from self._exactly(count, deadline)
             if self._line(deadline):
                 raise BadAnswerError(f"{self._where}: a chunk is longer than it says")
+
+    def _skip_trailers(self, deadline: Deadline) -> None:
+        left = _BUFFER  # as much as a head may have
+        while left > 0:
+            line = self._line(deadline)
+            if not line:
+                return
+            left -= len(line)
+        raise BadAnswerError(f"{self._where}: what stands behind the last chunk has no end")
 
     def _line(self, deadline: Deadline) -> bytes:
         """What comes up to the next end of a line, without it."""

@@ -155,29 +155,49 @@ class Pool:
         finally:
             self._give_back(connection, stays)
 
-    def ask_all(self, requests: Sequence[bytes], targets: Sequence[Target], deadline: Deadline) -> Answer:
+    def ask_all(
+        self, requests: Sequence[bytes], targets: Sequence[Target], deadline: Deadline, repeatable: bool = False
+    ) -> Answer:
         """Put many questions over one connection, most of them before the first is answered (RFC 9112, section 9.3.2).
+
+        Parameters
+        ----------
+        requests, deadline:
+            See :meth:`ask`.
+        targets:
+            Where the body of each answer goes.
+        repeatable:
+            Ask what is left over a new connection if one that has answered something before, now or when it was last
+            used, is closed without an answer.
 
         Returns
         -------
         Answer
             The last one, or the first that is no data: the connection is closed then, and later answers are lost.
         """
-        connection, _ = self._take(deadline)
+        connection, has_answered = self._take(deadline)
         stays = False
         try:
-            sent = 0
-            for number, target in enumerate(targets):
-                upto = min(number + _AHEAD, len(requests))
-                if sent < upto:
-                    connection.send(b"".join(requests[sent:upto]), deadline)
-                    sent = upto
-                answer = connection.receive(deadline, target)
-                if answer.status not in target.statuses:
-                    return answer
-                if not answer.head.keeps_open and number + 1 < len(targets):
+            sent = number = 0
+            while number < len(targets):
+                try:
+                    upto = min(number + _AHEAD, len(requests))
+                    if sent < upto:
+                        connection.send(b"".join(requests[sent:upto]), deadline)
+                        sent = upto
+                    answer = connection.receive(deadline, targets[number])
+                except ClosedWithoutAnswerError:
+                    if not (repeatable and has_answered):
+                        raise
                     connection.close()
-                    connection, sent = self._connect(deadline), number + 1
+                    connection, sent, has_answered = self._connect(deadline), number, False
+                    continue
+                if answer.status not in targets[number].statuses:
+                    return answer
+                number, has_answered = number + 1, True
+                if not answer.head.keeps_open and number < len(targets):
+                    connection.close()
+                    connection, sent, has_answered = self._connect(deadline), number, False
             connection.check_end()
             stays = answer.head.keeps_open
             return answer
