@@ -12,6 +12,7 @@ from alluxiofs.errors import (
     BadAnswerError,
     FileChangedError,
     NotSupportedError,
+    OtherVersionError,
     is_a_directory,
 )
 from alluxiofs.gateway.breaker import process_breakers
@@ -185,8 +186,15 @@ class ReadPath(Looking):
             with operation(self.parts.telemetry, "read"):
                 return self._fetch(location, size, read)
 
+        is_another = False
+
         def question(side: Side, deadline: Deadline) -> T:
-            answer = read(side, deadline)
+            nonlocal is_another
+            try:
+                answer = read(side, deadline)
+            except OtherVersionError:
+                is_another = True
+                raise
             with self._counting:
                 self._counted["bytes_from_under_stores" if side.worker is None else "bytes_from_workers"] += size
             return answer
@@ -205,6 +213,11 @@ class ReadPath(Looking):
         except FileNotFoundError:
             self._found_absent(location)
             raise
+        except OSError as error:
+            if not is_another or self.locations.mount_of(location) is not None:
+                raise
+            # Where workers alone say what a file is, one that has another version says that it has changed.
+            raise FileChangedError("the file has changed since it was opened", self.path_of(location)) from error
 
     def _found_absent(self, location: Location) -> None:
         """There is no file any more, whatever was said of it, and of the directories that it was in, before."""
