@@ -6,8 +6,9 @@ python contrib/monitoring/grafana/dashboard.py
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 FILE = Path(__file__).parent / "dashboards" / "alluxiofs.json"
 
@@ -15,10 +16,15 @@ _CHOSEN = 'job="$job", instance=~"$instance"'
 _WORKER_CALLS = "alluxio_http_server_result_total"
 _LATENCY = "alluxio_http_server_call_latency_ms"
 _UNDER_STORE = "alluxiofs_under_store_call_duration_seconds"
+_STORE_CALLS = f"{_UNDER_STORE}_count"
 
 
 class Panel(NamedTuple):
-    """A panel: its kind is ``stat`` (one number) or ``timeseries``; a query each, with the legend of its lines."""
+    """A panel: its kind is ``stat`` (one number) or ``timeseries``; a query each, with the legend of its lines.
+
+    ``nothing``: what is shown where there is no data. ``colors``: those of a number, from which value on (None: the
+    least); without them it has none, for Grafana's own are red from 80 on.
+    """
 
     title: str
     kind: str
@@ -26,6 +32,8 @@ class Panel(NamedTuple):
     queries: Sequence[Tuple[str, str]]
     says: str
     stacked: bool = False
+    nothing: str = ""
+    colors: Sequence[Tuple[Optional[float], str]] = ()
 
 
 def _rate(metric: str, by: str = "", more: str = "") -> str:
@@ -41,207 +49,251 @@ def _share(part: str, whole: str) -> str:
     return f"{part} / ({whole} > 0)"
 
 
-def _quantile(share: float, metric: str) -> str:
-    return f"histogram_quantile({share:g}, {_rate(f'{metric}_bucket', 'le')})"
+def _quantile(share: float, metric: str, by: str = "le") -> str:
+    return f"histogram_quantile({share:g}, {_rate(f'{metric}_bucket', by)})"
+
+
+def _number(title: str, unit: str, says: str, query: str, **more: Any) -> Panel:
+    return Panel(title, "stat", unit, [(query, "")], says, **more)
+
+
+def _lines(title: str, unit: str, says: str, *queries: Tuple[str, str], **more: Any) -> Panel:
+    return Panel(title, "timeseries", unit, queries, says, **more)
+
+
+def _by_process(title: str, unit: str, rule: str, says: str, also: str = "") -> Panel:
+    """What a recording rule says of each process."""
+    return _lines(title, unit, says, (f"instance:alluxiofs_{rule}{{{_CHOSEN}}}", f"{{{{instance}}}}{also}"))
+
+
+def _events(title: str, kind: str, says: str) -> Panel:
+    return _lines(title, "reqps", says, (_rate(f"alluxiofs_{kind}_total", "reason"), "{{reason}}"), nothing=_NONE)
+
+
+def _of_workers(metric: str, by: str, more: str = "") -> str:
+    return f'sum by ({by}) (rate({metric}{{job="alluxio-workers"{more}}}[$__rate_interval]))'
 
 
 _HITS, _MISSES = _rate("alluxiofs_page_store_hits_total"), _rate("alluxiofs_page_store_misses_total")
 _USED, _WASTED = _rate("alluxiofs_readahead_used_bytes_total"), _rate("alluxiofs_readahead_wasted_bytes_total")
 _FAILED = ', state=~"timeout|unavailable|bad_answer|failed"'
+_WIDTHS = {5: 8, 6: 8, 8: 6}  # of so many panels in a row, which then has several lines
+_FEW = ((None, "green"), (0.01, "orange"), (0.05, "red"))  # the alerts begin at 5 %
+_NONE = "none so far"
 
 ROWS: Dict[str, Sequence[Panel]] = {
     "At a glance": [
-        Panel("Processes", "stat", "short", [(f"count (up{{{_CHOSEN}}} == 1)", "")], "That show their metrics."),
-        Panel(
-            "Workers alive",
-            "stat",
+        _number("Processes", "short", "That show their metrics.", f"count (up{{{_CHOSEN}}} == 1) or vector(0)"),
+        _number(
+            "Alerts",
             "short",
-            [(_level("alluxiofs_workers_alive", "min"), "")],
+            "That fire now; Prometheus has their names at /alerts.",
+            f'count (ALERTS{{{_CHOSEN}, alertname=~"Alluxiofs.+", alertstate="firing"}}) or vector(0)',
+            colors=((None, "green"), (1, "red")),
+        ),
+        _number(
+            "Workers alive",
+            "short",
             "As the process sees it that sees the fewest.",
+            _level("alluxiofs_workers_alive", "min"),
+            nothing="no cluster",
+            colors=((None, "red"), (1, "green")),
         ),
-        Panel("Read", "stat", "binBps", [(_rate("alluxiofs_read_bytes_total"), "")], "File content, from wherever."),
-        Panel(
+        _number("Read", "binBps", "File content, from wherever.", _rate("alluxiofs_read_bytes_total")),
+        _number(
             "Hit ratio",
-            "stat",
             "percentunit",
-            [(_share(_HITS, f"({_HITS} + {_MISSES})"), "")],
             "Of looks for a page in the page stores.",
+            _share(_HITS, f"({_HITS} + {_MISSES})"),
+            nothing="no looks",
         ),
-        Panel(
+        _number(
             "Failing calls to workers",
-            "stat",
             "percentunit",
-            [(_share(f"({_rate(_WORKER_CALLS, more=_FAILED)} or vector(0))", _rate(_WORKER_CALLS)), "")],
             "Users do not see them: another worker or the under store answers.",
+            _share(f"({_rate(_WORKER_CALLS, more=_FAILED)} or vector(0))", _rate(_WORKER_CALLS)),
+            nothing="no calls",
+            colors=_FEW,
         ),
-        Panel(
+        _number(
             "Fallbacks",
-            "stat",
             "reqps",
-            [(_rate("alluxiofs_fallbacks_total"), "")],
             "Calls that the under store bears in place of the cluster.",
+            f"{_rate('alluxiofs_fallbacks_total')} or vector(0)",
+        ),
+        _number(
+            "Failing calls to the under store",
+            "percentunit",
+            "Users see these: there is nobody behind it.",
+            _share(f"({_rate(_STORE_CALLS, more=_FAILED)} or vector(0))", _rate(_STORE_CALLS)),
+            nothing="no calls",
+            colors=_FEW,
         ),
     ],
+    "By process (the recording rules)": [
+        _by_process("Read", "binBps", "read_bytes:rate5m", "Who reads how much, and from where.", ", {{source}}"),
+        _by_process("Failing calls to workers", "percentunit", "worker_failures:ratio5m", "Of one: its way to them."),
+        _by_process("Calls to workers over 640 ms", "percentunit", "worker_slow_calls:ratio5m", "Of all: the workers."),
+        _by_process("Fallbacks", "reqps", "fallbacks:rate5m", "Without those for pages that no worker holds yet."),
+        _by_process("Failing calls to the under store", "percentunit", "under_store_failures:ratio5m", "Users see it."),
+        _by_process("Hit ratio", "percentunit", "page_store_hits:ratio5m", "Of looks for a page in the page store."),
+    ],
     "Bytes": [
-        Panel(
+        _lines(
             "Read, by source",
-            "timeseries",
             "binBps",
-            [(_rate("alluxiofs_read_bytes_total", "source"), "{{source}}")],
             "The share of under_store falls as the cluster warms up.",
-            True,
+            (_rate("alluxiofs_read_bytes_total", "source"), "{{source}}"),
+            stacked=True,
         ),
-        Panel(
+        _lines(
             "Written",
-            "timeseries",
             "binBps",
-            [(_rate("alluxiofs_written_bytes_total", "under_store"), "{{under_store}}")],
             "What was committed.",
-            True,
+            (_rate("alluxiofs_written_bytes_total", "under_store"), "{{under_store}}"),
+            stacked=True,
         ),
     ],
     "Workers": [
-        Panel(
-            "Calls, by method",
-            "timeseries",
-            "reqps",
-            [(_rate(_WORKER_CALLS, "method"), "{{method}}")],
-            "On the wire.",
-            True,
+        _lines(
+            "Calls, by method", "reqps", "On the wire.", (_rate(_WORKER_CALLS, "method"), "{{method}}"), stacked=True
         ),
-        Panel(
+        _lines(
             "Calls that were not ok, by state",
-            "timeseries",
             "reqps",
-            [(_rate(_WORKER_CALLS, "state", ', state!="ok"'), "{{state}}")],
             "not_found and not_held are answers; the others are failures.",
+            (_rate(_WORKER_CALLS, "state", ', state!="ok"'), "{{state}}"),
+            nothing=_NONE,
         ),
-        Panel(
+        _lines(
             "Latency",
-            "timeseries",
             "ms",
-            [(_quantile(0.5, _LATENCY), "half of the calls"), (_quantile(0.99, _LATENCY), "99 %")],
             "Estimated from buckets of 10, 40, 160 and 640 ms: longer ones show as 640.",
+            (_quantile(0.5, _LATENCY), "half of the calls"),
+            (_quantile(0.99, _LATENCY), "99 %"),
         ),
-        Panel(
+        _lines(
+            "Latency of 99 %, by method",
+            "ms",
+            "Of one method: what is asked for. Of all: the workers, or the network.",
+            (_quantile(0.99, _LATENCY, "le, method"), "{{method}}"),
+        ),
+        _lines(
             "Alive, and passed over",
-            "timeseries",
             "short",
-            [
-                (_level("alluxiofs_workers_alive", "min"), "alive"),
-                (_level("alluxiofs_breakers_open", "max"), "passed over"),
-            ],
             "In the membership, and of those the ones that fail again and again.",
+            (_level("alluxiofs_workers_alive", "min"), "alive"),
+            (_level("alluxiofs_breakers_open", "max"), "passed over"),
+        ),
+    ],
+    "The workers' own side (the job alluxio-workers)": [
+        _lines(
+            "Calls, by worker",
+            "reqps",
+            "Clients do not say which worker it was. One that has far more to do than others: alluxiofs placement.",
+            (_of_workers(_WORKER_CALLS, "instance"), "{{instance}}"),
+        ),
+        _lines(
+            "Failing calls, by worker",
+            "reqps",
+            "None here, and failing calls above: the network between.",
+            (_of_workers(_WORKER_CALLS, "instance", _FAILED), "{{instance}}"),
+            nothing=_NONE,
+        ),
+        _lines(
+            "Latency of 99 %, by worker",
+            "ms",
+            "Quick here, and slow above: the network between.",
+            (f"histogram_quantile(0.99, {_of_workers(f'{_LATENCY}_bucket', 'le, instance')})", "{{instance}}"),
         ),
     ],
     "Failures that users do not see": [
-        Panel(
-            "Failovers, by reason",
-            "timeseries",
-            "reqps",
-            [(_rate("alluxiofs_failovers_total", "reason"), "{{reason}}")],
-            "To the next worker.",
-        ),
-        Panel(
-            "Fallbacks, by reason",
-            "timeseries",
-            "reqps",
-            [(_rate("alluxiofs_fallbacks_total", "reason"), "{{reason}}")],
-            "To the under store.",
-        ),
-        Panel(
-            "Retries, by reason",
-            "timeseries",
-            "reqps",
-            [(_rate("alluxiofs_retries_total", "reason"), "{{reason}}")],
-            "Of the last in line.",
-        ),
-        Panel(
+        _events("Failovers, by reason", "failovers", "To the next worker."),
+        _events("Fallbacks, by reason", "fallbacks", "To the under store."),
+        _events("Retries, by reason", "retries", "Of the last in line."),
+        _lines(
             "Breakers",
-            "timeseries",
-            "reqps",
-            [
-                (_rate("alluxiofs_breakers_opened_total"), "opened"),
-                (_rate("alluxiofs_breakers_closed_total"), "closed"),
-            ],
-            "Workers that are passed over, and asked again.",
+            "opm",
+            "Workers that are passed over, and asked again, a minute.",
+            (f"60 * {_rate('alluxiofs_breakers_opened_total')}", "opened"),
+            (f"60 * {_rate('alluxiofs_breakers_closed_total')}", "closed"),
+            nothing=_NONE,
         ),
     ],
     "Under store": [
-        Panel(
+        _lines(
             "Calls, by method",
-            "timeseries",
             "reqps",
-            [(_rate(f"{_UNDER_STORE}_count", "method"), "{{method}}")],
             "What the storage bears.",
-            True,
+            (_rate(_STORE_CALLS, "under_store, method"), "{{under_store}} {{method}}"),
+            stacked=True,
         ),
-        Panel(
+        _lines(
             "Calls, by state",
-            "timeseries",
             "reqps",
-            [(_rate(f"{_UNDER_STORE}_count", "state"), "{{state}}")],
             "Failures here are seen by users.",
+            (_rate(_STORE_CALLS, "under_store, state"), "{{under_store}} {{state}}"),
         ),
-        Panel(
+        _lines(
             "Latency",
-            "timeseries",
             "s",
-            [(_quantile(0.5, _UNDER_STORE), "half of the calls"), (_quantile(0.99, _UNDER_STORE), "99 %")],
             "Estimated from buckets up to 0.64 s: longer ones show as 0.64.",
+            (_quantile(0.5, _UNDER_STORE), "half of the calls"),
+            (_quantile(0.99, _UNDER_STORE), "99 %"),
         ),
     ],
     "Page stores": [
-        Panel(
+        _lines(
             "Looks for a page",
-            "timeseries",
-            "reqps",
-            [(_HITS, "hits"), (_MISSES, "misses")],
+            "ops",
             "A read of several pages looks for each.",
-            True,
+            (_HITS, "hits"),
+            (_MISSES, "misses"),
+            stacked=True,
         ),
-        Panel(
+        _lines(
             "Used",
-            "timeseries",
             "bytes",
-            [
-                (_level("alluxiofs_page_store_used_bytes"), "used"),
-                (_level("alluxiofs_page_store_capacity_bytes"), "capacity"),
-            ],
-            "A page store that processes share is counted once for each.",
+            "Processes that share a page store on disk each show all of it: they are not to be added up.",
+            (_level("alluxiofs_page_store_used_bytes", "max by (instance)"), "{{instance}}"),
+            (_level("alluxiofs_page_store_capacity_bytes", "max"), "the largest capacity"),
         ),
-        Panel("Pages", "timeseries", "short", [(_level("alluxiofs_page_store_pages"), "kept")], "That are kept."),
-        Panel(
-            "Evictions",
-            "timeseries",
-            "reqps",
-            [(_rate("alluxiofs_page_store_evictions_total"), "pages")],
-            "With a falling hit ratio: too little capacity.",
-        ),
-        Panel(
-            "Page stores that failed",
-            "timeseries",
+        _lines(
+            "Pages",
             "short",
-            [(_level("alluxiofs_page_store_failures_total"), "since the processes began")],
+            "That are kept; of shared ones as above.",
+            (_level("alluxiofs_page_store_pages", "max by (instance)"), "{{instance}}"),
+        ),
+        _lines(
+            "Evictions",
+            "ops",
+            "With a falling hit ratio: too little capacity.",
+            (_rate("alluxiofs_page_store_evictions_total"), "pages"),
+        ),
+        _lines(
+            "Page stores that failed",
+            "short",
             "Reads go on without them.",
+            (_level("alluxiofs_page_store_failures_total"), "since the processes began"),
+            nothing=_NONE,
         ),
     ],
     "Readers": [
-        Panel(
+        _lines(
             "Fetched ahead",
-            "timeseries",
             "binBps",
-            [(_USED, "read in the end"), (_WASTED, "wasted")],
             "Wasted: readers jump.",
-            True,
+            (_USED, "read in the end"),
+            (_WASTED, "wasted"),
+            stacked=True,
         ),
-        Panel("Open files", "timeseries", "short", [(_level("alluxiofs_open_files"), "open")], "For reading."),
-        Panel(
+        _lines("Open files", "short", "For reading.", (_level("alluxiofs_open_files"), "open")),
+        _lines(
             "Load jobs",
-            "timeseries",
             "short",
-            [(f"sum by (state) (alluxiofs_load_jobs_total{{{_CHOSEN}}})", "{{state}}")],
             "Submitted by these processes, and how they ended.",
+            (_level("alluxiofs_load_jobs_total", "sum by (state)"), "{{state}}"),
+            nothing=_NONE,
         ),
     ],
 }
@@ -270,26 +322,42 @@ def dashboard() -> Any:
         .with_variable(job.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED))
         .with_variable(instance.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED))
     )
+    numbers = itertools.count(1)  # links to a panel go by its number
     for title, panels in ROWS.items():
-        board = board.with_row(made.Row(title))
+        board = board.with_row(made.Row(title).id(next(numbers)))
         for panel in panels:
-            width = 8 if len(panels) == 5 else 24 // len(panels)
-            board = board.with_panel(_panel(panel, source, width))
+            width = _WIDTHS.get(len(panels)) or 24 // len(panels)
+            board = board.with_panel(_panel(panel, source, width).id(next(numbers)))
     return board.build()
 
 
 def _panel(panel: Panel, source: Any, width: int) -> Any:
     from grafana_foundation_sdk.builders import common, prometheus, stat, timeseries
-    from grafana_foundation_sdk.models.common import BigValueGraphMode, LegendDisplayMode, LegendPlacement, StackingMode
+    from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+    from grafana_foundation_sdk.models.common import (
+        BigValueColorMode,
+        BigValueGraphMode,
+        LegendDisplayMode,
+        LegendPlacement,
+        StackingMode,
+    )
+    from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode
 
     if panel.kind == "stat":
         built: Any = stat.Panel().graph_mode(BigValueGraphMode.NONE).height(4)
         built = built.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        if panel.colors:
+            steps = [Threshold(value, color) for value, color in panel.colors]
+            built = built.thresholds(ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
+        else:
+            built = built.color_mode(BigValueColorMode.NONE)
     else:
         legend = common.VizLegendOptions().show_legend(True).display_mode(LegendDisplayMode.LIST)
         built = timeseries.Panel().height(8).fill_opacity(10).legend(legend.placement(LegendPlacement.BOTTOM))
         if panel.stacked:
             built = built.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
+    if panel.nothing:
+        built = built.no_value(panel.nothing)
     built = built.title(panel.title).description(panel.says).unit(panel.unit).min(0).span(width).datasource(source)
     for number, (query, legend_text) in enumerate(panel.queries):
         target = prometheus.Dataquery().expr(query).legend_format(legend_text).ref_id("ABC"[number])

@@ -126,6 +126,8 @@ def test_every_panel_and_every_rule_has_data(tmp_path: Path, prometheus: Prometh
     stores: List[Any] = [small, {"name": "disk", "path": str(pages), "capacity": "64MB"}, small, None]
     with StandInCluster(lake, page_size="256KB") as cluster:
         cluster.load_all()
+        targets = [f"{worker.host}:{worker.http_port}" for worker in cluster.members]
+        (tmp_path / "monitoring" / "workers" / "stand-ins.json").write_text(json.dumps([{"targets": targets}]))
         with loads(tmp_path, cluster, stores) as urls:
             assert all(urls), "a process has ended"
             assert len(set(urls)) == 4
