@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
 import socket
+import threading
+import time
 from typing import Any, Callable, Dict, Iterator, List
 from uuid import uuid4
 
@@ -135,6 +138,79 @@ def test_nobody_listens(server: Server) -> None:
     for _ in range(10):
         telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.01))
     telemetry.close()
+
+
+def test_a_name_is_looked_up_and_what_was_said_meanwhile_is_sent(server: Server) -> None:
+    telemetry = make(server, host="localhost")
+    telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.01))
+    telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.01))
+    telemetry.close()
+    assert server.total("alluxiofs.worker.read.ok") == 2
+
+
+def test_nobody_waits_for_a_name_that_is_looked_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, real = threading.Event(), socket.getaddrinfo
+
+    def slow(*arguments: Any, **more: Any) -> Any:
+        assert answered.wait(60)
+        return real("127.0.0.1", server.port, type=socket.SOCK_DGRAM)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    telemetry = make(server, host="statsd.example")
+    telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.01))
+    assert not server.received()
+    answered.set()
+    telemetry.close()
+    assert server.total("alluxiofs.worker.read.ok") == 1
+
+
+def test_a_name_that_is_unknown_is_looked_up_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("alluxiofs_statsd._AGAIN", 0.0)
+    answers: List[Any] = [socket.gaierror("who is that?"), socket.getaddrinfo("127.0.0.1", server.port)]
+
+    def look_up(*arguments: Any, **more: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 0, "", answer[0][4])]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    telemetry = make(server, host="statsd.example")
+    telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.01))
+    while len(answers) == 2 or telemetry._finder is not None:
+        time.sleep(0.01)
+    assert "nothing is sent to StatsD at statsd.example: who is that?" in caplog.text
+    telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.01))
+    telemetry.close()
+    assert server.total("alluxiofs.worker.read.ok") == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_child_tells_what_it_did_and_nothing_of_its_parent(server: Server) -> None:
+    fs = fsspec.filesystem(
+        "alluxiofs",
+        target_protocol="memory",
+        page_store={"name": "memory", "capacity": "9MB"},
+        telemetry={"name": "statsd", "port": server.port, "interval": 0.0},
+        skip_instance_cache=True,
+    )
+    path = f"/statsd/{uuid4().hex}"
+    fs.pipe_file(path, b"0123456789")
+    assert [fs.cat_file(path) for _ in range(4)] == [b"0123456789"] * 4
+    fs.exists(f"{path}-1")  # a call, at which the numbers are looked at
+    child = os.fork()
+    if not child:
+        fs.cat_file(path)
+        fs.exists(f"{path}-2")
+        os._exit(0)
+    os.waitpid(child, 0)
+    fs.exists(f"{path}-3")
+    from_where = ("page_store.hit_bytes", "gateway.bytes_from_under_stores")
+    assert sum(server.total(f"alluxiofs.{name}") for name in from_where) == 50, (
+        "four reads of the parent, one of the child"
+    )
 
 
 @pytest.mark.parametrize("port", [0, 65536])

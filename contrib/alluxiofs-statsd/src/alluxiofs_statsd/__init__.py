@@ -5,11 +5,14 @@ The datagrams: https://github.com/statsd/statsd/blob/master/docs/metric_types.md
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 import socket
 import threading
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
+from collections import deque
+from typing import Any, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Tuple, Type
 
 import attrs
 from alluxiofs import Telemetry, hookimpl
@@ -20,6 +23,9 @@ from attrs import define
 __all__ = ["StatsdTelemetry", "alluxiofs_telemetry"]
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")  # dots part names, and colons and bars have meanings of their own
+
+_MOST_WAITING = 1000  # lines, while nobody knows yet where to
+_AGAIN = 10.0  # seconds until a name is looked up again
 
 _Reader = Callable[[], Mapping[str, int]]
 
@@ -57,6 +63,9 @@ class StatsdTelemetry(Telemetry):
         super().__init__(settings, context)
         self._lock = threading.Lock()
         self._socket: Optional[socket.socket] = None
+        self._finder: Optional[threading.Thread] = None
+        self._find_at = 0.0
+        self._waiting: Deque[str] = deque(maxlen=_MOST_WAITING)
         self._closed = False
         self._due = 0.0  # when to look at what is watched
         self._watched: List[Tuple[str, _Reader]] = []
@@ -82,12 +91,17 @@ class StatsdTelemetry(Telemetry):
 
     def close(self) -> None:
         """Send what is watched for the last time."""
+        finder = self._finder
+        if finder is not None:
+            finder.join(timeout=1)
         with self._lock:
-            if self._socket is None:
+            if self._closed:
                 return
-            self._send_all(self._looked())
-            self._socket.close()
-            self._socket, self._closed = None, True
+            self._closed = True
+            if self._socket is not None:
+                self._send_all(self._looked())
+                self._socket.close()
+                self._socket = None
 
     def _line(self, value: str, *names: str) -> str:
         return f"{'.'.join([self.settings.prefix, *(_UNFIT.sub('_', name) for name in names)])}:{value}"
@@ -102,16 +116,50 @@ class StatsdTelemetry(Telemetry):
                 lines = lines + self._looked()
             self._send_all(lines)
 
-    def _send_all(self, lines: List[str]) -> None:
-        try:
-            if self._socket is None:
-                self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                self._socket.setblocking(False)
-                self._socket.connect((self.settings.host, self.settings.port))
-            for line in lines:
+    def _send_all(self, lines: Iterable[str]) -> None:
+        if self._socket is None:
+            self._waiting.extend(lines)
+            self._find()
+            return
+        for line in lines:
+            with contextlib.suppress(OSError):  # nobody listens, or not fast enough: telemetry holds up nobody
                 self._socket.send(line.encode())
-        except OSError:
-            pass  # nobody listens, or not fast enough: telemetry holds up nobody
+
+    def _find(self) -> None:
+        """Have a socket: an address leads to one at once. A name is looked up by a thread, for that may take long."""
+        if self._finder is not None or time.monotonic() < self._find_at:
+            return
+        try:
+            ipaddress.ip_address(self.settings.host)
+        except ValueError:
+            self._finder = threading.Thread(target=self._look_up, name="alluxiofs-statsd", daemon=True)
+            self._finder.start()
+        else:
+            self._use(self._found())
+
+    def _look_up(self) -> None:
+        found = self._found()
+        with self._lock:
+            self._use(found)
+
+    def _found(self) -> Optional[socket.socket]:
+        try:
+            return _connected(self.settings.host, self.settings.port)
+        except OSError as error:
+            self.context.logger.warning("nothing is sent to StatsD at %s: %s", self.settings.host, error)
+            return None
+
+    def _use(self, found: Optional[socket.socket]) -> None:
+        self._finder, self._find_at = None, time.monotonic() + _AGAIN
+        if found is None:
+            return
+        if self._closed:
+            found.close()
+            return
+        self._socket = found
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        self._send_all(waiting)
 
     def _looked(self) -> List[str]:
         """What is watched, together by its names: levels as they are, counters by how much they have grown."""
@@ -135,6 +183,19 @@ class StatsdTelemetry(Telemetry):
             if grown > 0:
                 lines.append(self._line(f"{grown}|c", name, counter))
         return lines
+
+
+def _connected(host: str, port: int) -> socket.socket:
+    """A socket that sends there, and waits for nobody."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setblocking(False)
+        made.connect(address)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 @hookimpl
