@@ -14,6 +14,7 @@ from alluxiofs.errors import (
     ConfigurationError,
     DeadlineExceededError,
     SettingTypeError,
+    TemporaryError,
     UnavailableError,
 )
 from alluxiofs.interfaces import Context, Deadline, Membership, Snapshot, secret
@@ -27,6 +28,7 @@ __all__ = ["EtcdMembership"]
 
 _AGAIN_AFTER = 5.0  # seconds until an etcd that could not be asked is asked again by whoever needs workers
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between the attempts to find a lost etcd again
+_BETWEEN_WATCHES = 5.0  # seconds from the beginning of one to that of the next, should a server end each at once
 _READING = 30.0
 _ENDPOINT = re.compile(
     r"(?:(?P<scheme>https?)://)?(?P<host>\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s/\\@,:?#\[\]{}'\"]+)(?::(?P<port>[0-9]{1,5}))?/?"
@@ -86,11 +88,17 @@ class EtcdMembership(Membership):
                         f"etcd_hosts={shown!r} is no endpoint: it is 'host', 'host:port' or 'https://host:port'"
                     )
                 scheme = found["scheme"] or ("https" if self.tls else "http")
+                if self.tls and scheme == "http":
+                    raise ConfigurationError(
+                        f"etcd_hosts={text!r} is without TLS, and etcd_tls asks for it: write 'https://', or no scheme"
+                    )
                 yield f"{scheme}://{found['host']}:{found['port'] or self.port}"
 
         def __attrs_post_init__(self) -> None:
             if not tuple(self.endpoints()):
                 raise ConfigurationError("etcd_hosts names no endpoint")
+            if "key" in self.tls and "cert" not in self.tls:
+                raise ConfigurationError("etcd_tls names a 'key', and no 'cert' that it belongs to")
 
     def __init__(self, settings: Any, context: Context) -> None:
         super().__init__(settings, context)
@@ -119,7 +127,7 @@ class EtcdMembership(Membership):
             if latest is not None:
                 return latest
             if self._failure is not None and time.monotonic() < self._due:
-                raise UnavailableError(f"etcd was not there a moment ago: {self._failure}") from self._failure
+                raise _again(self._failure) from self._failure
             try:
                 revision = self._read(deadline)
             except (OSError, AlluxioFSError) as error:
@@ -155,16 +163,21 @@ class EtcdMembership(Membership):
     def _follow(self, revision: int) -> None:
         """Follow the changes until closed. What a change is, is not looked at: it is time to read all again."""
         pause, lost = 0.0, False
+        between = min(_BETWEEN_WATCHES, self.settings.refresh)
         while not self._closed.wait(pause):
+            began = time.monotonic()
             try:
                 if lost:
                     revision = self._read(Deadline.after(_READING))
-                    self.context.logger.info("etcd is there again", extra=fields(component=self.name))
-                    pause, lost = 0.0, False
-                for _ in self._client.changes(self._prefix, revision, self.settings.refresh):
-                    revision = self._read(Deadline.after(_READING))
+                for changed in self._client.changes(self._prefix, revision, self.settings.refresh):
+                    if lost:
+                        lost = False
+                        self.context.logger.info("etcd is there again", extra=fields(component=self.name))
+                    if changed:
+                        revision = self._read(Deadline.after(_READING))
                 if not self._closed.is_set():
                     revision = self._read(Deadline.after(_READING))
+                pause = max(0.0, began + between - time.monotonic())
             except Exception as error:  # whatever it is, the last workers stay, and etcd is looked for again
                 if not lost and not self._closed.is_set():
                     count = len(self.known().workers)
@@ -173,3 +186,11 @@ class EtcdMembership(Membership):
                         "etcd is lost, the last %d workers are used: %s", count, error, extra=more
                     )
                 pause, lost = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause)), True
+
+
+def _again(failure: BaseException) -> BaseException:
+    """What is raised where etcd is not asked once more so soon: an error of the same kind, for what a caller does
+    about an etcd that is not there is not what is to be done about a password."""
+    if isinstance(failure, TemporaryError):
+        return UnavailableError(f"etcd was not there a moment ago: {failure}")
+    return type(failure)(*failure.args)

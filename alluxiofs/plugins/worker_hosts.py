@@ -18,7 +18,7 @@ __all__ = ["parse_workers"]
 _FIELDS = ("host", "http_port", "data_port", "identity")
 _IDENTIFIER_BYTES = {0: 8, 1: 16}
 # What a resolver can be asked for, and no more than that: whether there is such a host is found when it is needed.
-_HOST = re.compile(r"[^\s/\\@,:?#\[\]{}'\"]+")
+_HOST = re.compile(r"[^\s/\\@,:?#\[\]{}'\"\ud800-\udfff]+")
 _TEXT = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P<port>.*))?", re.DOTALL)
 _PORT = re.compile(r"[0-9]{1,5}")
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
@@ -164,6 +164,8 @@ def _port(port: Any, name: str, item: Any) -> int:
 
 def _identity(identity: Any, item: Any) -> WorkerIdentity:
     if isinstance(identity, WorkerIdentity):
+        if not 0 <= identity.version < 1 << 31:
+            raise _wrong(item, f"{identity!r}: versions of identities are whole numbers from 0 to {(1 << 31) - 1}")
         if len(identity.identifier) != _IDENTIFIER_BYTES.get(identity.version, len(identity.identifier)):
             raise _wrong(item, f"{identity!r}: version 1 has 16 bytes (a UUID), version 0 has 8 (a number)")
         return identity

@@ -162,6 +162,9 @@ def test_labels_of_ready_workers_stay() -> None:
         ({"host": "h1", "identity": "worker-zz"}, ConfigurationError, "identity='worker-zz'"),
         ({"host": "h1", "identity": f"worker-{2**63}"}, ConfigurationError, "identity='worker-9223372036854775808'"),
         ({"host": "h1", "identity": WorkerIdentity(1, b"short")}, ConfigurationError, "16 bytes"),
+        ({"host": "h1", "identity": WorkerIdentity(-1, bytes(16))}, ConfigurationError, "from 0 to"),
+        ({"host": "h1", "identity": WorkerIdentity(1 << 31, bytes(16))}, ConfigurationError, "from 0 to"),
+        ("\ud800", ConfigurationError, "is not a host name"),
         ("h1,h1", ConfigurationError, "names h1:28080 twice"),
         ("h1:1,h2,h1:1", ConfigurationError, "names h1:1 twice"),
         (

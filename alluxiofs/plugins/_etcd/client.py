@@ -10,7 +10,7 @@ import json
 import socket
 import ssl
 import threading
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import urllib3
 from attrs import define
@@ -21,8 +21,13 @@ from alluxiofs.interfaces import Deadline
 __all__ = ["EtcdClient", "Found"]
 
 _UNAUTHENTICATED, _DENIED, _INVALID, _PRECONDITION = 16, 7, 3, 9  # https://grpc.github.io/grpc/core/md_doc_statuscodes
-_CONNECTING = 5.0  # seconds: an endpoint that does not answer by then is passed over
+_PATIENCE = 5.0  # seconds: an endpoint that is silent for so long is passed over
 _LARGEST = 64 * 2**20  # bytes of an answer: a hundred times the keys of ten thousand workers
+
+
+if TYPE_CHECKING:  # urllib3 1.26 has no such name
+    _Answer = Tuple[urllib3.BaseHTTPResponse, Dict[str, Any]]
+    """What has come, and the object in it; an empty one for a stream that has begun."""
 
 
 @define(frozen=True)
@@ -82,9 +87,10 @@ class EtcdClient:
         except (LookupError, TypeError, ValueError) as error:
             raise BadAnswerError(f"etcd: the answer to a range is none: {error!r}") from error
 
-    def changes(self, prefix: str, revision: int, idle: float) -> Iterator[None]:
-        """Something for each time that keys of the prefix have changed after a revision. Ends when nothing came for
-        ``idle`` seconds, or when the server ends it: it is then time to read again.
+    def changes(self, prefix: str, revision: int, idle: float) -> Iterator[bool]:
+        """``False`` once the server watches the prefix, then ``True`` for each time that keys of it have changed after
+        a revision. Ends when nothing came for ``idle`` seconds, or when the server ends it: it is then time to read
+        again.
 
         Raises
         ------
@@ -93,18 +99,21 @@ class EtcdClient:
         """
         request = {"create_request": {**_range(prefix), "start_revision": str(revision + 1)}}
         # Until the first line, which says that the watch is there, it is a question like others.
-        response = self._send("/v3/watch", request, Deadline.after(idle), stream=True)
+        response, _ = self._send("/v3/watch", request, Deadline.after(idle), stream=True)
         try:
             with self._lock:
                 if self._closed:
                     return
                 self._watched = response
+            _wait_for(response, idle)
             for line in _lines(response):
                 result = line.get("result") or {}
                 if line.get("error") or result.get("canceled"):
                     return
+                if result.get("created"):
+                    yield False
                 if result.get("events"):
-                    yield
+                    yield True
         finally:
             with self._lock:
                 self._watched = None
@@ -115,10 +124,10 @@ class EtcdClient:
         with self._lock:
             self._closed = True
             watched, pools = self._watched, self._pools
-        connection = getattr(watched, "connection", None)
-        if connection is not None and connection.sock is not None:
+        way = _socket_of(watched)
+        if way is not None:
             try:
-                connection.sock.shutdown(socket.SHUT_RDWR)  # to close it would not wake who reads from it
+                way.shutdown(socket.SHUT_RDWR)  # to close it would not wake who reads from it
             except OSError:
                 pass
         if pools is not None:
@@ -127,18 +136,15 @@ class EtcdClient:
     # --- one question -------------------------------------------------------------------------------------------
 
     def _ask(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> Dict[str, Any]:
-        response = self._send(path, body, deadline)
-        return _parsed(response.data)
+        return self._send(path, body, deadline)[1]
 
-    def _send(
-        self, path: str, body: Mapping[str, Any], deadline: Deadline, stream: bool = False
-    ) -> urllib3.BaseHTTPResponse:
+    def _send(self, path: str, body: Mapping[str, Any], deadline: Deadline, stream: bool = False) -> _Answer:
         """The answer of the first endpoint that has one; a token that has become too old is renewed once."""
         for renewed in (False, True):
-            response = self._send_once(path, body, deadline, stream)
+            response, said = self._send_once(path, body, deadline, stream)
             if response.status < 300:
-                return response
-            code, message = _refusal(response)
+                return response, said
+            code, message = _refusal(said)
             if code == _UNAUTHENTICATED and self._credentials is not None and not renewed:
                 with self._lock:
                     self._token = None
@@ -148,27 +154,27 @@ class EtcdClient:
             raise PermissionError(f"etcd: {message} (etcd_username and etcd_password)")
         raise UnavailableError(f"etcd: {message}")
 
-    def _send_once(
-        self, path: str, body: Mapping[str, Any], deadline: Deadline, stream: bool
-    ) -> urllib3.BaseHTTPResponse:
+    def _send_once(self, path: str, body: Mapping[str, Any], deadline: Deadline, stream: bool) -> _Answer:
+        """What the first endpoint says that speaks as etcd does, and is not out of order."""
         failures: List[str] = []
         cause: Optional[BaseException] = None
-        for turn, endpoint in enumerate(list(self._endpoints)):
+        endpoints = list(self._endpoints)
+        for left, endpoint in zip(range(len(endpoints), 0, -1), endpoints):
             try:
-                attempt = deadline.share(len(self._endpoints) - turn)
+                attempt = deadline.share(left)
+                if left > 1:
+                    attempt.stall = min(attempt.stall, _PATIENCE)
                 headers = {"Content-Type": "application/json", **self._authorization(endpoint, attempt)}
                 response = self._post(endpoint, path, body, headers, attempt, stream)
+                said = {} if stream and response.status < 300 else _said(response)
             except (urllib3.exceptions.HTTPError, TemporaryError, OSError) as error:
                 if isinstance(error, PermissionError):
                     raise
                 failures.append(f"{endpoint}: {error}")
                 cause = error
                 continue
-            if response.status >= 500 and turn < len(self._endpoints) - 1:
-                failures.append(f"{endpoint}: {_refusal(response)[1]}")
-                continue
             self._prefer(endpoint)
-            return response
+            return response, said
         raise UnavailableError(f"etcd cannot be asked: {'; '.join(failures)}") from cause
 
     def _authorization(self, endpoint: str, deadline: Deadline) -> Dict[str, str]:
@@ -177,14 +183,15 @@ class EtcdClient:
         token = self._token
         if token is None:
             response = self._post(endpoint, "/v3/auth/authenticate", self._credentials, {}, deadline)
+            said = _said(response)
             if response.status >= 300:
-                code, message = _refusal(response)
+                code, message = _refusal(said)
                 if code == _PRECONDITION:  # etcd knows no users: whoever asks is served
                     return {}
                 if code in (_UNAUTHENTICATED, _DENIED, _INVALID):
                     raise PermissionError(f"etcd: {message} (etcd_username and etcd_password)")
                 raise UnavailableError(f"etcd: {message}")
-            token = _parsed(response.data).get("token")
+            token = said.get("token")
             if not isinstance(token, str):
                 raise BadAnswerError("etcd: a login that gives no token")
             self._token = token
@@ -205,7 +212,7 @@ class EtcdClient:
             endpoint + path,
             body=json.dumps(body).encode(),
             headers=dict(headers),
-            timeout=urllib3.Timeout(connect=min(wait, _CONNECTING), read=wait),
+            timeout=urllib3.Timeout(connect=min(wait, _PATIENCE), read=wait),
             redirect=False,
             retries=False,
             preload_content=not stream,
@@ -226,12 +233,14 @@ class EtcdClient:
 def _tls_options(tls: Mapping[str, str]) -> Dict[str, Any]:
     if not tls:
         return {}
+    what = f"'ca' ({tls.get('ca')})"
     try:
         context = ssl.create_default_context(cafile=tls.get("ca"))
         if "cert" in tls:
+            what = f"'cert' ({tls['cert']}) or its 'key'"
             context.load_cert_chain(tls["cert"], tls.get("key"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"argument 'etcd_tls': a file of {sorted(tls)} cannot be used: {error}") from error
+        raise ConfigurationError(f"argument 'etcd_tls': {what} cannot be used: {error}") from error
     # urllib3 compares the names itself then. With ssl doing it, urllib3 1.26 reaches no endpoint that is an address.
     context.check_hostname = False
     return {"ssl_context": context, "cert_reqs": ssl.CERT_REQUIRED}
@@ -254,24 +263,55 @@ def _decoded(text: str) -> bytes:
 def _parsed(data: bytes) -> Dict[str, Any]:
     try:
         answer = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadAnswerError(f"etcd: the answer is no JSON: {data[:100]!r}") from error
     if not isinstance(answer, dict):
         raise BadAnswerError(f"etcd: the answer is no object: {data[:100]!r}")
     return answer
 
 
-def _refusal(response: urllib3.BaseHTTPResponse) -> Tuple[int, str]:
-    """The code and the words of an answer that is none."""
-    data = response.data if response.data is not None else b""
+def _said(response: urllib3.BaseHTTPResponse) -> Dict[str, Any]:
+    """The body of an answer of etcd's, be it a refusal.
+
+    Raises
+    ------
+    TemporaryError
+        If the answer is somebody else's, or of an etcd that is out of order: another endpoint may do better.
+    """
+    data = response.data or b""
     try:
-        answer = _parsed(data)
-        # Before 3.4 a stream's error is within another.
-        error = answer.get("error")
-        inner = error if isinstance(error, dict) else answer
-        return int(inner.get("code") or inner.get("grpc_code") or 0), str(inner.get("message") or inner.get("error"))
-    except (TemporaryError, ValueError, AttributeError):
-        return 0, f"status {response.status}: {data[:100]!r}"
+        said = _parsed(data)
+    except BadAnswerError as error:
+        raise BadAnswerError(f"status {response.status}, and no answer of etcd's: {data[:100]!r}") from error
+    if response.status >= 300:
+        code, message = _refusal(said)
+        if response.status >= 500 or not code:
+            raise UnavailableError(f"status {response.status}: {message}")
+    elif "header" not in said:  # which all of etcd's have
+        raise BadAnswerError(f"no answer of etcd's: {data[:100]!r}")
+    return said
+
+
+def _refusal(said: Mapping[str, Any]) -> Tuple[int, str]:
+    """The code and the words of an answer that is none; the code is 0 for what does not come from etcd."""
+    # Before 3.4 a stream's error is within another.
+    error = said.get("error")
+    inner = error if isinstance(error, dict) else said
+    code = inner.get("code") or inner.get("grpc_code")
+    return code if isinstance(code, int) else 0, str(inner.get("message") or inner.get("error"))
+
+
+def _socket_of(response: Optional[urllib3.BaseHTTPResponse]) -> Optional[socket.socket]:
+    connection = getattr(response, "connection", None)
+    found: Optional[socket.socket] = None if connection is None else connection.sock
+    return found
+
+
+def _wait_for(response: urllib3.BaseHTTPResponse, seconds: float) -> None:
+    """Have what follows of a stream take so long between its pieces: its beginning had a limit of its own."""
+    way = _socket_of(response)
+    if way is not None:
+        way.settimeout(seconds)
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[Dict[str, Any]]:

@@ -12,6 +12,9 @@ from alluxiofs.plugins.worker_hosts import parse_workers
 __all__ = ["live_prefix", "parse_records"]
 
 
+_ARGUMENT = "worker_hosts="  # what errors begin with, where users name workers
+
+
 def live_prefix(cluster_name: str) -> str:
     """Below what the workers that are alive have their keys: each is gone when the worker's lease is."""
     return f"/ServiceDiscovery/{cluster_name}/"
@@ -30,8 +33,14 @@ def parse_records(records: Iterable[Tuple[str, bytes]]) -> Tuple[List[Worker], L
     for key, value in sorted(records):
         try:
             worker = _parse(json.loads(value))
-        except (ValueError, TypeError, LookupError) as error:
-            wrong.append(f"{key}: {error}")
+        except ConfigurationError as error:
+            wrong.append(f"{key}: {str(error).replace(_ARGUMENT, '', 1)}")
+            continue
+        except KeyError as error:
+            wrong.append(f"{key}: it has no {error}")
+            continue
+        except (ValueError, TypeError, RecursionError) as error:
+            wrong.append(f"{key}: it is no record of a worker: {error}")
             continue
         if worker.identity in seen:
             wrong.append(f"{key}: another key has the same identity")
