@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
-from typing import Any, Callable, Dict, Iterator, Optional, Sequence, TypeVar
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple, TypeVar
 
 from attrs import define
 
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 _tuple = tuple.__new__  # makes a Call without a call of Python's: this is done for each read over the wire
 
+_PLURAL = {"failover": "failovers", "fallback": "fallbacks", "retry": "retries"}
 _LONG = 2.0  # seconds: a wait that ends sooner says more of the caller's deadline than of the worker
 _TRIAL = 5.0  # seconds
 
@@ -104,6 +106,8 @@ class Line:
         # A call is described only for somebody: in a read of a page nobody keeps, that is a tenth of what is done here.
         self._is_heard = type(telemetry).record_call is not Telemetry.record_call
         self._logger = logger
+        self._counted: Dict[Tuple[str, str], int] = {}
+        self._counting = threading.RLock()  # re-entrant, for the collector of garbage may close what asks, too
 
     def ask(
         self,
@@ -166,7 +170,11 @@ class Line:
         if deadline is not None and deadline.at <= time.monotonic():
             raise self._failure(None, f"{method} {about}".strip(), sides[0])
         whole = Deadline.after(limits.deadline, limits.timeout) if deadline is None else deadline
-        line = _in_order(sides) if process_breakers.failing else sides
+        line = sides
+        if process_breakers.failing:
+            line = _in_order(sides)
+            if line[0] is not sides[0]:
+                self._passed_over(line[0])
         failed: Optional[BaseException] = None
         place = repeated = 0
         while True:
@@ -174,6 +182,7 @@ class Line:
             trial = self._is_trial(side) if process_breakers.failing else False
             if trial is None and not last:
                 place += 1  # another call is the trial
+                self._passed_over(line[place])
                 continue
             share = whole.share(len(line) - place)
             if trial and not last:
@@ -200,6 +209,20 @@ class Line:
             raise self._failure(failed, f"{method} {about}".strip(), side)
         finally:
             failed = None
+
+    def tell(self, kind: str, reason: str, side: Optional[Side] = None) -> None:
+        """Have a retry, failover or fallback be counted, and telemetry know of it."""
+        with self._counting:
+            self._counted[kind, reason] = self._counted.get((kind, reason), 0) + 1
+        self._telemetry.record_event(Event(kind, reason, None if side is None else _identity(side)))
+
+    def counted(self) -> Dict[str, Dict[str, int]]:
+        """How many retries, failovers and fallbacks there were, by their reasons."""
+        counted: Dict[str, Dict[str, int]] = {"failovers": {}, "fallbacks": {}, "retries": {}}
+        with self._counting:
+            for (kind, reason), count in self._counted.items():
+                counted[_PLURAL[kind]][reason] = count
+        return counted
 
     def _is_trial(self, side: Side) -> Optional[bool]:
         """Whether a question to this side is the one that shows whether it has recovered; ``None``: another one is."""
@@ -279,10 +302,10 @@ class Line:
     def _again(
         self, attempt: int, whole: Deadline, failed: Optional[BaseException], side: Side, method: str, about: str
     ) -> bool:
-        pause = backoff(attempt)
+        pause = max(backoff(attempt), getattr(failed, "retry_after", 0.0))
         if pause >= whole.remaining() or not process_budget.spend():
             return False
-        self._telemetry.record_event(Event("retry", state_of(failed), _identity(side)))
+        self.tell("retry", state_of(failed), side)
         more = _fields(side, failed, operation=method, path=about)
         self._logger.info("asking %s again: %s", _name(side), failed, extra=more)
         time.sleep(pause)
@@ -290,9 +313,14 @@ class Line:
 
     def _pass_on(self, error: BaseException, side: Side, following: Side, method: str, about: str) -> None:
         kind = "failover" if following.worker is not None else "fallback"
-        self._telemetry.record_event(Event(kind, state_of(error), _identity(side)))
+        self.tell(kind, state_of(error), side)
         more = _fields(side, error, operation=method, path=about)
         self._logger.info("%s from %s to %s: %s", kind, _name(side), _name(following), error, extra=more)
+
+    def _passed_over(self, following: Side) -> None:
+        """Workers were not asked: if it is the under store's turn now, it bears the call in place of them."""
+        if following.worker is None:
+            self._telemetry.record_event(Event("fallback", "passed_over"))
 
     def _failure(self, error: Optional[BaseException], what: str, side: Side) -> BaseException:
         """What the caller gets when nobody could answer."""

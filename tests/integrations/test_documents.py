@@ -21,6 +21,7 @@ from alluxiofs.cli.app import cli
 from alluxiofs.cli.commands.cache import command as cache
 from alluxiofs.cli.failures import Code
 from alluxiofs.interfaces import Call, Event
+from alluxiofs.interfaces.telemetry import LEVELS
 from tests.integrations.needed import needed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,6 +132,8 @@ def test_the_guide_names_every_field_that_telemetry_is_told() -> None:
     guide = text_of("docs/plugins.md")
     for field in (*Call._fields, *fields_dict(Event)):
         assert f"| `{field}` |" in guide
+    for level in LEVELS:
+        assert guide.count(f"`{level}`") >= 2, "among what is watched, and among those of the moment"
     for method in ("record_call(call)", "record_event(event)", "watch(name, read)", "gather(hand_over)"):
         assert f"`{method}`" in guide
 

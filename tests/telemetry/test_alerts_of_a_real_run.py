@@ -135,4 +135,24 @@ def test_somebody_is_alarmed_when_workers_are_gone(process: Any, tmp_path: Path)
     for turn in range(3):
         work(fs, cluster, turn)
     after = shown(fs)
-    assert {"AlluxiofsBreakersOpen", "AlluxiofsWorkersFail"} <= set(alerts(tmp_path, before, after))
+    found = alerts(tmp_path, before, after)
+    assert {"AlluxiofsBreakersOpen", "AlluxiofsFallbacks", "AlluxiofsWorkersFail"} <= set(found)
+
+
+@pytest.mark.parametrize("page_store", [None])
+def test_what_the_under_store_bears_is_told_as_long_as_workers_are_passed_over(process: Any) -> None:
+    """Nobody fails then, for nobody is asked: the metric that says who bears it must not fall to nothing."""
+    fs, cluster = process
+    for worker in cluster.workers:
+        worker.kill()
+    for turn in range(3):
+        work(fs, cluster, turn)
+    before = fallbacks(fs)
+    for number in range(_HELD):
+        fs.cat_file(cluster.url(f"file-{number}"))
+    assert fallbacks(fs) >= before + _HELD
+
+
+def fallbacks(fs: Any) -> float:
+    found = shown(fs)
+    return sum(value for name, value in found.items() if name.startswith("alluxiofs_fallbacks_total{"))

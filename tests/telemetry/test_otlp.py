@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 import pytest
 
-from tests.servers import missing
+from tests.servers import free_port, missing
 from tests.telemetry.sink import Sink
 
 _ROOT = Path(__file__).parents[2]
@@ -28,7 +30,7 @@ def sink() -> Iterator[Sink]:
         yield listening
 
 
-def run(sink: Sink, *command: object, **variables: str) -> str:
+def run(sink: Sink, *command: object, folder: Optional[Path] = None, **variables: str) -> str:
     """A process in an environment that names the sink; what it printed."""
     environment = {
         **os.environ,
@@ -38,7 +40,7 @@ def run(sink: Sink, *command: object, **variables: str) -> str:
         **variables,
     }
     words = [sys.executable, *map(str, command)]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False, env=environment)
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False, env=environment, cwd=folder)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -96,6 +98,23 @@ def test_by_name_it_is_the_provider_that_the_application_has_set(sink: Sink, url
     found: Any = sink.last("alluxiofs_read_bytes")
     assert [point.as_int for point in found.values()] == ([10] if word == "global" else [])
     assert not sink.spans, "spans only go where a tracer provider was passed"
+
+
+def test_what_the_page_of_the_documentation_shows_runs(sink: Sink, url: str, tmp_path: Path) -> None:
+    page = (_ROOT / "docs" / "telemetry.md").read_text("utf-8")
+    blocks = re.findall(r"^( *)```python\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 5
+    code = "\n".join(textwrap.dedent(block) for _, block in blocks)
+    for shown, here in (('"s3"', '"file"'), ("bucket/key", url), ("9464", str(free_port()))):
+        assert shown in code
+        code = code.replace(shown, here)
+    (tmp_path / "targets").mkdir()
+    read = f"\nfsspec.filesystem('alluxiofs', target_protocol='file', telemetry=telemetry).cat_file({url!r})"
+    ends = f"{read}\nbegin(0)\nmeters.shutdown()\ntracers.shutdown()"
+    run(sink, "-c", code + ends, folder=tmp_path)
+    assert sink.spans
+    assert sink.metrics
+    assert len(list((tmp_path / "targets").glob("*.json"))) == 1
 
 
 def test_the_environment_says_how_often(sink: Sink, url: str) -> None:

@@ -16,7 +16,6 @@ import json
 import multiprocessing
 import os
 import re
-import socket
 import sys
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
@@ -70,25 +69,8 @@ class Begin:
             targets = json.dumps([{"targets": [self._dataset.address()]}])
             Path(self._targets, f"{os.getpid()}.json").write_text(targets)
             return
-        from opentelemetry import metrics
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-        from opentelemetry.sdk.metrics import MeterProvider
-        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-        from opentelemetry.sdk.resources import Resource
-
-        from alluxiofs.plugins.telemetry_otel import views
-
-        names: Dict[str, Any] = {
-            **{
-                one.__name__: one
-                for one in (MeterProvider, OTLPMetricExporter, PeriodicExportingMetricReader, Resource)
-            },
-            "metrics": metrics,
-            "os": os,
-            "socket": socket,
-            "views": views,
-        }
-        found = re.search(r"```python\n(from multiprocessing.*?)```", _PAGE.read_text("utf-8"), re.DOTALL)
+        names: Dict[str, Any] = {}
+        found = re.search(r"```python\n([^`]*^def begin.*?)```", _PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
         assert found is not None
         exec(found[1], names)
         names["begin"](worker)
