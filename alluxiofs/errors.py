@@ -93,7 +93,15 @@ class MissingExtraError(AlluxioFSError, ImportError):
 
 
 class TemporaryError(AlluxioFSError, OSError):
-    """A failure that may pass: the same question, asked later or of another, may be answered."""
+    """A failure that may pass: the same question, asked later or of another, may be answered.
+
+    Attributes
+    ----------
+    retry_after:
+        Seconds for which the other side wishes to be left alone; 0 where it does not say.
+    """
+
+    retry_after: float = 0.0
 
 
 class UnavailableError(TemporaryError, ConnectionError):

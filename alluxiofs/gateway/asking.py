@@ -9,7 +9,7 @@ from alluxiofs.gateway.line import Line, Side
 from alluxiofs.gateway.locations import Locations
 from alluxiofs.gateway.parts import Limits, Metadata, Parts
 from alluxiofs.gateway.placement import Placement
-from alluxiofs.interfaces import Deadline, Event, Location, UnderStore, Worker
+from alluxiofs.interfaces import Deadline, Location, UnderStore, Worker
 from alluxiofs.logs import fields
 
 __all__ = ["Asking"]
@@ -116,7 +116,7 @@ class Asking:
                 side = known.get((name, id(worker)))  # as _side_of does, but for a call
                 sides.append(side if side is not None and side.worker is worker else self._side_of(name, worker))
             if fallback and not sides:
-                self.parts.telemetry.record_event(Event("fallback", "no_membership"))
+                self.line.tell("fallback", "no_membership")
         if mount is not None and fallback:
             sides.append(self._side_of(mount.store.name, None))
         if not sides:

@@ -218,7 +218,7 @@ class Gateway(ReadPath):
                 more = fields(operation="drop", worker=f"{worker.host}:{worker.http_port}", path=location.url)
                 self.logger.warning("worker %s could not drop %s: %s", worker.host, location.url, error, extra=more)
                 all_did = False
-        return all_did
+        return all_did and transport.capabilities.drop  # which may have been found out meanwhile
 
     # --- asking the under store -------------------------------------------------------------------------------
 

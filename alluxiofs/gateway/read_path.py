@@ -277,7 +277,7 @@ class ReadPath(Looking):
             "capacity": int(self.limits.metadata_capacity),
             "bytes": self.metadata.weight(),
         }
-        described["counters"] = dict(self._counted)
+        described["counters"] = {**self._counted, **self.line.counted()}
         if self.parts.page_store is not None:
             described["page_store"] = {**described.get("page_store", {}), "problem": self.keeper.problem}
             described["counters"]["page_store"] = self.parts.page_store.counters()

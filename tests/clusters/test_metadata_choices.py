@@ -86,6 +86,14 @@ def test_what_this_client_has_written_it_reads_back(cluster: StandInCluster, fai
         fs.cat_file(cluster.url("a.bin"))
 
 
+def test_so_it_does_if_nothing_was_asked_of_workers_before(cluster: StandInCluster) -> None:
+    """Which dialect they speak, and with it whether they can drop what was written, is found out by the write."""
+    members = [{"host": one.host, "http_port": one.http_port, "data_port": one.data_port} for one in cluster.members]
+    fs = connect(cluster, "worker", worker_hosts=members[:1], transport="alluxio")
+    fs.pipe_file(cluster.url("a.bin"), b"mine")
+    assert fs.cat_file(cluster.url("a.bin")) == b"mine"
+
+
 def test_what_was_below_a_directory_that_was_removed_is_gone(cluster: StandInCluster, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "c.bin").write_bytes(b"c")

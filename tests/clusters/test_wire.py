@@ -181,10 +181,11 @@ def test_a_refusal_is_an_answer_with_its_message(server: FaultServer, pool: Pool
     assert server.connections == 1
 
 
-def test_a_huge_body_in_place_of_data_is_not_read(server: FaultServer, pool: Pool) -> None:
-    server.fault(status(500, b"x" * 2**20))
-    with pytest.raises(BadAnswerError, match="status 500"):
-        ask(pool)
+def test_a_huge_body_of_a_refusal_is_not_read(server: FaultServer, pool: Pool) -> None:
+    for length in (len(DATA), None):
+        server.fault(status(500, b"x" * 2**20))
+        with pytest.raises(BadAnswerError, match="status 500"):
+            ask(pool, length)
 
 
 @pytest.mark.parametrize("fault", [stall(), stall(100)])

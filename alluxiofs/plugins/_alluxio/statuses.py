@@ -37,8 +37,16 @@ def refused(answer: Answer, path: str, where: str) -> OSError:
     if status in (400, 412):
         return OSError(errno.EINVAL, f"{os.strerror(errno.EINVAL)}: {message}", path)
     if status in (408, 425, 429) or status >= 500:
-        return UnavailableError(f"{message}: {path}")
+        error = UnavailableError(f"{message}: {path}")
+        error.retry_after = _retry_after(answer)
+        return error
     return BadAnswerError(f"{message}: {path}")
+
+
+def _retry_after(answer: Answer) -> float:
+    """Seconds, of RFC 9110, section 10.2.3; a date there is none of them."""
+    told = answer.head.get(b"retry-after") or ""
+    return float(told) if told.isascii() and told.isdigit() and len(told) < 6 else 0.0
 
 
 def _message(body: bytes) -> str:

@@ -157,10 +157,9 @@ class Connection(Incoming):
             head = self._head(deadline)
             if to_head:
                 return Answer(head)
-            if target is None:
-                return Answer(head, self._body(head, deadline, _LARGEST_BODY))
-            if head.status not in target.statuses:
-                return Answer(head, self._body(head, deadline, _LARGEST_MESSAGE))
+            if target is None or head.status not in target.statuses:
+                most = _LARGEST_BODY if target is None and head.status < 300 else _LARGEST_MESSAGE
+                return Answer(head, self._body(head, deadline, most))
             if target.check is not None:
                 target.check(head)
             self._fill(head, target.view, deadline)
