@@ -170,11 +170,7 @@ class Line:
         if deadline is not None and deadline.at <= time.monotonic():
             raise self._failure(None, f"{method} {about}".strip(), sides[0])
         whole = Deadline.after(limits.deadline, limits.timeout) if deadline is None else deadline
-        line = sides
-        if process_breakers.failing:
-            line = _in_order(sides)
-            if line[0] is not sides[0]:
-                self._passed_over(line[0])
+        line = self._asked(sides) if process_breakers.failing else sides
         failed: Optional[BaseException] = None
         place = repeated = 0
         while True:
@@ -316,6 +312,12 @@ class Line:
         self.tell(kind, state_of(error), side)
         more = _fields(side, error, operation=method, path=about)
         self._logger.info("%s from %s to %s: %s", kind, _name(side), _name(following), error, extra=more)
+
+    def _asked(self, sides: Sequence[Side]) -> Sequence[Side]:
+        line = _in_order(sides)
+        if line[0] is not sides[0]:
+            self._passed_over(line[0])
+        return line
 
     def _passed_over(self, following: Side) -> None:
         """Workers were not asked: if it is the under store's turn now, it bears the call in place of them."""
