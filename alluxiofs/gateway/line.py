@@ -322,7 +322,7 @@ class Line:
     def _passed_over(self, following: Side) -> None:
         """Workers were not asked: if it is the under store's turn now, it bears the call in place of them."""
         if following.worker is None:
-            self._telemetry.record_event(Event("fallback", "passed_over"))
+            self.tell("fallback", "passed_over")
 
     def _failure(self, error: Optional[BaseException], what: str, side: Side) -> BaseException:
         """What the caller gets when nobody could answer."""
