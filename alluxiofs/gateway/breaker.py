@@ -21,6 +21,7 @@ __all__ = ["Breaker", "Breakers", "blames", "process_breakers"]
 _FAILURES = 3  # in a row. One that was waited for until its time was over has cost as much as so many
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_FORGOTTEN = 300.0  # seconds; who was in nobody's line for so long has left, or is as good as new
 _MOST = 4096
 _Address = Tuple[str, str, int]
 
@@ -47,6 +48,8 @@ class Breaker:
         self._pause = 0.0  # seconds of the opening that is; 0: closed
         self._until = 0.0
         self._trial = False
+        self.lined_up = time.monotonic()
+        """When its worker was last in line to be asked, while any had failed."""
 
     @property
     def state(self) -> str:
@@ -115,6 +118,7 @@ class Breakers:
         """Begin anew; also in a forked child, where a thread that does not exist may hold a lock."""
         self._lock = threading.Lock()
         self._breakers: Dict[_Address, Breaker] = {}
+        self._look_at = 0.0
         self.failing: Set[Breaker] = set()
         """Those of workers whose last word was a failure. While there are none, which is nearly always, no question
         need look at any breaker."""
@@ -129,6 +133,24 @@ class Breakers:
                     self.failing.discard(self._breakers.pop(next(iter(self._breakers))))
                 breaker = self._breakers.setdefault(key, Breaker(self.failing))
         return breaker
+
+    def passed_over(self, component: str, worker: Worker) -> bool:
+        """Whether a worker that stands in line is not asked now."""
+        breaker = self.of(component, worker)
+        breaker.lined_up = time.monotonic()
+        return breaker.passed_over
+
+    def forget_absent(self) -> None:
+        """Forget failures of workers that have stood in no line for long: whoever has left the cluster is never asked
+        again, and would have every question look at breakers for ever."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        with self._lock:
+            self._look_at = now + _LONGEST_PAUSE
+            absent = {breaker for breaker in self.failing.copy() if now - breaker.lined_up > _FORGOTTEN}
+            self._breakers = {key: breaker for key, breaker in self._breakers.items() if breaker not in absent}
+            self.failing.difference_update(absent)
 
     def state(self, component: str, worker: Worker) -> str:
         """The state of a worker's breaker; one that was never asked is closed."""

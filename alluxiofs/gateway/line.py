@@ -350,10 +350,9 @@ def _after(earlier: Optional[BaseException], error: BaseException) -> BaseExcept
 def _in_order(sides: Sequence[Side]) -> Sequence[Side]:
     """Those who are asked: without workers that failed again and again, unless there is nobody else."""
     asked = [
-        side
-        for side in sides
-        if side.worker is None or not process_breakers.of(side.component, side.worker).passed_over
+        side for side in sides if side.worker is None or not process_breakers.passed_over(side.component, side.worker)
     ]
+    process_breakers.forget_absent()
     return asked or sides
 
 

@@ -196,3 +196,26 @@ def test_threads_share_it(two: Assembled) -> None:
     assert calls(two, 0) == before
     assert two.membership is not None
     assert process_breakers.state("in-process", two.membership.known().workers[0]) == "open"
+
+
+def test_who_has_left_the_cluster_is_forgotten(two: Assembled, clock: Clock) -> None:
+    """Nobody asks such a worker any more, so that no answer ends its failures."""
+    assert two.membership is not None
+    set_failure(two, 0, Failure.DEAD)
+    two.data("f")
+    two.membership.push(["w2"])
+    two.data("f")
+    assert process_breakers.failing, "it may come back at once"
+    clock.now += 301
+    two.data("f")
+    assert not process_breakers.failing
+
+
+def test_who_is_still_asked_is_not_forgotten(two: Assembled, clock: Clock) -> None:
+    assert two.membership is not None
+    set_failure(two, 0, Failure.DEAD)
+    for _ in range(10):
+        two.data("f")
+        clock.now += 200
+    assert process_breakers.state("in-process", two.membership.known().workers[0]) == "half-open"
+    assert calls(two, 0) == 10
