@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from contextlib import suppress
 from typing import Callable, Optional, Set, TypeVar
@@ -14,6 +15,7 @@ from alluxiofs.gateway.read_path import ReadPath
 from alluxiofs.gateway.writing import PublishedWriter
 from alluxiofs.interfaces import Deadline, Location, UnderStore, Writer
 from alluxiofs.logs import fields
+from alluxiofs.settings.secrets import hidden_text
 
 __all__ = ["Gateway"]
 
@@ -87,12 +89,21 @@ class Gateway(ReadPath):
     def remove_directory(self, location: Location, recursive: bool = False) -> None:
         """Remove a directory; without ``recursive`` only an empty one."""
         store = self._writable(location)
+        self.check_removable(location)
         try:
             self._ask(
                 store, "rm", location.url, lambda deadline: store.remove_directory(location.name, deadline, recursive)
             )
         finally:
             self._changed_below(location)
+
+    def check_removable(self, location: Location) -> None:
+        """Refuse to remove a directory that prefixes of other stores are below: these are not removed with it."""
+        below = self.locations.mounted_below(location.url)
+        if below:
+            prefixes = ", ".join(hidden_text(url) for url in below)
+            what = f"the prefixes of other under stores are below it: {prefixes}; what is in these is removed by itself"
+            raise OSError(errno.EBUSY, what, self.path_of(location))
 
     # --- from one place to another ----------------------------------------------------------------------------
 

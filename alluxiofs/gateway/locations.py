@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Sequence, Tuple
 
-from alluxiofs.errors import InvalidPathError, nearest
+from alluxiofs.errors import ConfigurationError, InvalidPathError, nearest
 from alluxiofs.gateway.parts import Mount
 from alluxiofs.interfaces import Location
 from alluxiofs.settings.secrets import hidden_text
@@ -45,11 +45,18 @@ class Locations:
 
     def __init__(self, mounts: Sequence[Mount]) -> None:
         self._default: Optional[Mount] = next((mount for mount in mounts if not mount.prefix), None)
+        for mount in mounts:
+            _check_scheme(mount)
         # Prefixes in the stores' own spelling, the longest first.
         named = [(mount, _in(mount, mount.prefix).url) for mount in mounts if mount.prefix]
         self._named: Tuple[Tuple[Mount, str], ...] = tuple(sorted(named, key=lambda pair: len(pair[1]), reverse=True))
         self._by_prefix = {mount.prefix: mount for mount in mounts}
         self._default_schemes = frozenset(self._default.store.schemes()) if self._default else frozenset()
+        above = [url for _, url in self._named]
+        if self._named and self._default is not None:
+            above.append(self._default.store.url(self._default.store.root))
+        self.nested = any(_is_below(url, one) for one in above for _, url in self._named)
+        """Whether prefixes are within the space of another store: of a directory some may be in one, some in others."""
 
     @property
     def root_marker(self) -> str:
@@ -63,6 +70,11 @@ class Locations:
     def mounted_urls(self) -> List[str]:
         """The URLs of what is in that directory."""
         return [url for _, url in self._named]
+
+    def mounted_below(self, url: str) -> List[str]:
+        """The URLs of the prefixes of other stores that are below a directory of one: they hide what that one has
+        there."""
+        return [mounted for _, mounted in self._named if _is_below(mounted, url)] if self.nested else []
 
     def mount_of(self, location: Location) -> Optional[Mount]:
         """The mount of a location; ``None`` where no under store is configured."""
@@ -116,8 +128,14 @@ class Locations:
         for mount, prefix in self._named:
             if scheme not in mount.store.schemes():
                 continue
-            location = _in(mount, path)
-            if location.url == prefix or location.url.startswith(prefix if prefix.endswith("/") else prefix + "/"):
+            try:
+                location = _in(mount, path)
+            except InvalidPathError:
+                # Of another host, say, whose URLs are another mount's.
+                if _is_at_or_below(canonical_url(path), prefix):
+                    raise
+                continue
+            if _is_at_or_below(location.url, prefix):
                 return location
         return None
 
@@ -129,18 +147,19 @@ class Locations:
 
     def paths_of(self, location: Location, names: Sequence[str]) -> Sequence[str]:
         """The paths of names of the same store."""
-        if self._default is not None and location.store == "":
+        if self._default is not None and location.store == "" and not self.nested:
             return names
         return [self.path_of(self.child(location, name)) for name in names]
 
     def child(self, location: Location, name: str) -> Location:
-        """The location of a name of the same store; above the mounts, of one of theirs."""
+        """The location of a name of the same store; above mounts, of one of theirs."""
         mount = self.mount_of(location)
         if self.is_above_mounts(location):
             return self.locate(name)
         if mount is None:
             return Location(location.store, name, name)
-        return Location(location.store, name, mount.store.url(name))
+        found = Location(location.store, name, mount.store.url(name))
+        return self._by_url(found) if self.nested else found
 
     def parent(self, location: Location) -> Location:
         """The location of the directory that a location is in; a root is its own parent."""
@@ -150,6 +169,23 @@ class Locations:
             up = rest.rsplit("/", 1)[0] if "/" in rest else rest
             return Location(location.store, head + separator + up, head + separator + up)
         return self.child(location, mount.store.parent(location.name))
+
+
+def _check_scheme(mount: Mount) -> None:
+    scheme, schemes = mount.prefix.partition("://")[0], mount.store.schemes()
+    if mount.prefix and scheme not in schemes:
+        raise ConfigurationError(
+            f"argument 'under_stores', at {_shown(mount.prefix)}: under store {mount.store.name!r} serves "
+            f"{', '.join(schemes)}, not {scheme}://"
+        )
+
+
+def _is_below(url: str, directory: str) -> bool:
+    return url != directory and url.startswith(directory if directory.endswith("/") else directory + "/")
+
+
+def _is_at_or_below(url: str, directory: str) -> bool:
+    return url == directory or _is_below(url, directory)
 
 
 def _in(mount: Mount, path: str) -> Location:

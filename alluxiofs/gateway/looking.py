@@ -75,6 +75,8 @@ class Looking(Asking):
                 entry, piece = self._ask_few(location, few)
         except FileNotFoundError:
             self._forget_absent(location, location.url)
+            if self.locations.mounted_below(location.url):
+                return _directory(location.name), None
             raise
         self.metadata.put_entry(location.url, entry, epoch)
         if sharing is not None:
@@ -126,6 +128,8 @@ class Looking(Asking):
         mount = self.locations.mount_of(location)
         if mount is None or not mount.store.capabilities.recursive_list or not self._under_store_decides(location):
             return None
+        if self.locations.mounted_below(location.url):
+            return None  # nor what other stores have there
         key = location.url + _RECURSIVE
         known = None if refresh else self._known_listing(location, key)
         return self._list(location, key) if known is None else known
@@ -133,7 +137,7 @@ class Looking(Asking):
     def _list(self, location: Location, key: str) -> Tuple[Entry, ...]:
         recursive = key.endswith(_RECURSIVE)
         epoch, changes = self.metadata.epoch(key), self.metadata.changes()
-        asked = self.shared.now()
+        asked, sharing = self.shared.now(), self._shared_mount(location)
 
         def question(side: Side, deadline: Deadline) -> List[Entry]:
             entries: List[Entry] = []
@@ -149,17 +153,33 @@ class Looking(Asking):
             entries = self.line.ask("ls", self._sides_for_metadata(location, "list"), question, about=location.url)
         except FileNotFoundError:
             self._forget_absent(location, key)
-            raise
+            if not self.locations.mounted_below(location.url):
+                raise
+            entries, sharing = [], None
         listing = tuple(sorted(entries, key=_name_of))
-        self.metadata.put_listing(key, listing, epoch)
+        if sharing is not None:  # as its store tells it: what hides some of it is this filesystem's affair
+            self.shared.note_listing(sharing, key, listing, asked)
         mount = self.locations.mount_of(location)
         if mount is not None:
-            known = _as_good_as_stats(mount, listing)
+            visible, listing = self._with_mounts(mount, location, listing)
+            known = _as_good_as_stats(mount, visible)
             self.metadata.put_children([mount.store.url(entry.name) for entry in known], known, changes)
-        sharing = self._shared_mount(location)
-        if sharing is not None:
-            self.shared.note_listing(sharing, key, listing, asked)
+        self.metadata.put_listing(key, listing, epoch)
         return listing
+
+    def _with_mounts(
+        self, mount: Mount, location: Location, listing: Tuple[Entry, ...]
+    ) -> Tuple[Tuple[Entry, ...], Tuple[Entry, ...]]:
+        """What of a listing no prefix of another store hides; and the same with the directories that lead to these."""
+        below = self.locations.mounted_below(location.url)
+        if not below:
+            return listing, listing
+        start = location.url if location.url.endswith("/") else location.url + "/"
+        hidden = {mount.store.strip(url) for url in below}
+        leading = {mount.store.strip(start + url[len(start) :].partition("/")[0]) for url in below}
+        visible = tuple(entry for entry in listing if entry.name not in hidden)
+        leading.difference_update(entry.name for entry in visible if entry.kind == "directory")
+        return visible, tuple(sorted([*visible, *map(_directory, leading)], key=_name_of))
 
     def _entries(self, side: Side, location: Location, deadline: Deadline, recursive: bool) -> Iterator[Entry]:
         if recursive or self._beside_the_transport(side):
@@ -213,7 +233,7 @@ class Looking(Asking):
             if number:
                 self._believe_beside(mount, location.url, above.url, number)
             return entry
-        if above.url != location.url and self.metadata.listing(above.url) is None:
+        if above.store == location.store and above.url != location.url and self.metadata.listing(above.url) is None:
             self._noted_listing(mount, above, above.url)
             return self.metadata.entry(location.url)
         return None
@@ -222,8 +242,10 @@ class Looking(Asking):
         """Believe what was noted after the stat of a file, of others in its directory."""
         read: List[str] = []
         try:
-            changes = self.metadata.changes()
+            changes, hidden = self.metadata.changes(), self.locations.mounted_below(above)
             for other, noted in self.shared.beside(mount, url, above, number):
+                if other in hidden:
+                    continue
                 epoch = self.metadata.epoch(other)
                 if self.metadata.changes() != changes:
                     break  # something was forgotten meanwhile, which may be this
@@ -244,11 +266,12 @@ class Looking(Asking):
         noted = self.shared.listing(mount, key, (location.url, self.locations.parent(location).url))
         if noted is None:
             return None
-        self.metadata.put_listing(key, noted.entries, epoch, noted.until)
-        children = [(mount.store.url(entry.name), entry) for entry in _as_good_as_stats(mount, noted.entries)]
+        visible, listing = self._with_mounts(mount, location, noted.entries)
+        self.metadata.put_listing(key, listing, epoch, noted.until)
+        children = [(mount.store.url(entry.name), entry) for entry in _as_good_as_stats(mount, visible)]
         believed = [(url, entry) for url, entry in children if not forgotten_since(url, noted.asked)]
         self.metadata.put_children([url for url, _ in believed], [entry for _, entry in believed], changes, noted.until)
-        return noted.entries
+        return listing
 
     def _forget_absent(self, location: Location, key: str) -> None:
         """There is nothing, whatever was said before."""

@@ -154,7 +154,7 @@ class Changing(Content):
             self._remove(names, recursive, maxdepth)
         if sync_parent:
             for name in names:
-                self.gateway.forget(self._locate(self._parent(name)))
+                self.gateway.forget(self.gateway.locations.parent(self._locate(name)))
         return True
 
     def _remove(self, names: List[str], recursive: bool, maxdepth: Optional[int]) -> None:
@@ -165,6 +165,8 @@ class Changing(Content):
         for name in directories:
             if self._parent(name) == name:
                 raise PermissionError(errno.EACCES, "the root of a store is not removed", name)
+            if maxdepth is None:
+                self.gateway.check_removable(self._locate(name))
         if maxdepth is not None:
             below = self.expand_path(directories, True, maxdepth, assume_literal=True) if directories else []
             more, directories = self._by_kind(below, refresh=False)

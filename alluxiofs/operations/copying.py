@@ -146,9 +146,11 @@ class Copying(Changing):
         if self.gateway.stat(source, refresh=True).is_file:
             self.gateway.move(source, target)
             return
+        self.gateway.store_of(source)  # the root above all prefixes is in none
         if target.url.startswith(source.url.rstrip("/") + "/"):
             raise OSError(errno.EINVAL, "a directory cannot be moved into itself", path1, None, path2)
-        if source.store == target.store:
+        of_others = self.gateway.locations.mounted_below(source.url) or self.gateway.locations.mounted_below(target.url)
+        if source.store == target.store and not of_others:
             try:
                 self.gateway.move(source, target)
             except NotSupportedError:
@@ -158,9 +160,9 @@ class Copying(Changing):
         self._move_by_files(path1, path2)
 
     def _move_by_files(self, path1: str, path2: str) -> None:
-        directories = []
+        directories, start = [], self.gateway.unstrip(path1).rstrip("/")
         for directory, _, files in list(self.walk(path1, on_error="raise", refresh=True)):
-            there = path2.rstrip("/") + directory[len(path1.rstrip("/")) :]
+            there = path2.rstrip("/") + self.gateway.unstrip(directory)[len(start) :]
             self.makedirs(there, exist_ok=True)
             for name in files:
                 self.gateway.move(self._locate(f"{directory}/{name}"), self._locate(f"{there}/{name}"))
@@ -169,5 +171,14 @@ class Copying(Changing):
             self._remove_if_empty(directory)
 
     def _pairs(self, path1: Paths, path2: Paths, recursive: bool, maxdepth: Optional[int]) -> List[Tuple[str, str]]:
-        side = Side(lambda path: self.expand_path(path, recursive, maxdepth), self.isdir, self._is_pattern)
+        side = self._side(recursive, maxdepth)
         return pairs_of(side, path1, path2, self.isdir, only_files=not recursive or maxdepth is not None)
+
+    def _side(self, recursive: bool, maxdepth: Optional[int]) -> Side:
+        """Where files come from. What is below a directory may be in several stores: then by URLs, which are alike."""
+
+        def expand(path: Paths) -> List[str]:
+            names = self.expand_path(path, recursive, maxdepth)
+            return [self.gateway.unstrip(name) for name in names] if self.gateway.locations.nested else names
+
+        return Side(expand, self.isdir, self._is_pattern)

@@ -241,7 +241,7 @@ class Transfer(Copying):
     def _pairs_to_get(
         self, rpath: Paths, lpath: Paths, recursive: bool, maxdepth: Optional[int]
     ) -> List[Tuple[str, str]]:
-        side = Side(lambda path: self.expand_path(path, recursive, maxdepth), self.isdir, self._is_pattern)
+        side = self._side(recursive, maxdepth)
         target = lpath if isinstance(lpath, (list, tuple)) else make_path_posix(local(lpath))
         return pairs_of(side, rpath, target, os.path.isdir, only_files=not recursive or maxdepth is not None)
 

@@ -104,6 +104,8 @@ def test_the_root_names_them_all_and_each_can_be_listed(mounted: Tuple[Any, Dict
         fs.pipe_file(name, b"x")
         assert name in fs.ls(url, detail=False)
         assert fs.isdir(url)
+    with pytest.raises(ValueError, match="name a path in one"):
+        fs.mv("", f"{folders['file']}/all")
 
 
 def test_prefixes_end_at_slashes(s3_server: S3Server, s3_bucket: str, tmp_path: Path) -> None:
@@ -122,6 +124,8 @@ def test_prefixes_end_at_slashes(s3_server: S3Server, s3_bucket: str, tmp_path: 
     for elsewhere in (f"s3://{s3_bucket}/lake2/file", f"s3://{s3_bucket}", f"{inner.as_uri()}-2/file", "gs://b/k"):
         with pytest.raises(ValueError, match="under_stores"):
             fs.pipe_file(elsewhere, b"x")
+    fs.rm(inner.as_uri(), recursive=True, sync_parent=True)
+    assert not inner.exists(), "though what is above it is nowhere"
     both = fsspec.filesystem(
         "alluxiofs",
         under_stores={f"s3://{s3_bucket}": store, f"s3://{s3_bucket}/lake": {**store, "under_store": "fsspec"}},

@@ -48,6 +48,35 @@ def test_a_name_and_its_url_lead_to_one_file_beside_mounts() -> None:
     assert locations.locate("c/f").store == ""
 
 
+class OfAHost(ScriptedStore):
+    """Knows the URLs of its own host alone, as HDFS does."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self._host = host
+
+    def strip(self, path: str) -> str:
+        name = super().strip(path)
+        if name.partition("/")[0] != self._host or "//" in name:
+            raise InvalidPathError(f"{name!r} is none of {self._host!r}")
+        return name
+
+
+def test_a_store_that_refuses_the_url_of_another_one_is_not_asked_any_more() -> None:
+    stores = {host: OfAHost(host) for host in ("one", "two")}
+    locations = Locations([Mount(f"scripted://{host}/d", store) for host, store in stores.items()])
+    for host in stores:
+        assert locations.locate(f"scripted://{host}/d/f").store == f"scripted://{host}/d"
+    with pytest.raises(InvalidPathError, match="below none"):
+        locations.locate("scripted://three/d/f")
+
+
+def test_what_a_store_refuses_of_its_own_is_no_other_store_s() -> None:
+    locations = Locations([Mount("", ScriptedStore()), Mount("scripted://one/d", OfAHost("one"))])
+    with pytest.raises(InvalidPathError, match="none of 'one'"):
+        locations.locate("scripted://one/d//f")
+
+
 def test_credentials_are_not_shown() -> None:
     for path in ("other://user:hunter2@host/f", "other://user:hunter2@host/\0"):
         with pytest.raises(InvalidPathError) as raised:

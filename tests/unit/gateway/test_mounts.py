@@ -9,6 +9,7 @@ from attrs import evolve
 
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.gateway import Gateway, Mount
+from alluxiofs.gateway.locations import Locations
 from alluxiofs.interfaces import Entry, Location
 from alluxiofs.plugins.transport_direct import DirectTransport
 from alluxiofs.testing import make_context
@@ -57,3 +58,8 @@ def test_the_root_holds_nothing_else(gateway: Gateway) -> None:
         gateway.open(root)
     with pytest.raises(ConfigurationError, match="name a path in one"):
         gateway.create(root)
+
+
+def test_a_prefix_that_its_store_does_not_serve_is_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="serves scripted, not other://"):
+        Locations([Mount("other://a", ScriptedStore())])
