@@ -20,7 +20,7 @@ from alluxiofs.plugins._fsspec.failures import brief, cause_to_show
 from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS, uncached
 from alluxiofs.plugins._fsspec.threads import Threads
 from alluxiofs.plugins._fsspec.waiting import Destination, result
-from alluxiofs.plugins._oss.credentials import RenewedCredentials
+from alluxiofs.plugins._oss.credentials import RenewedCredentials, is_sendable
 from alluxiofs.plugins._oss.failures import AGAIN, translated
 
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ class OssClient:
             raise ConfigurationError(
                 "target_options: OSS needs an 'endpoint' (https://oss-cn-hangzhou.aliyuncs.com), or OSS_ENDPOINT"
             )
+        for option in ("key", "secret", "token"):
+            if not is_sendable(target.options.get(option)):
+                raise ConfigurationError(
+                    f"target_options: {option!r} has a line break, or what else no credentials have, in it"
+                )
         ask = target.options.get(_PROVIDER)
         if ask is not None and not callable(ask):
             raise ConfigurationError(f"target_options: {_PROVIDER} is no callable that gives credentials")

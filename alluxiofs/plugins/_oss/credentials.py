@@ -11,7 +11,7 @@ from attrs import define, field
 from alluxiofs.errors import denied
 from alluxiofs.plugins._fsspec.failures import brief
 
-__all__ = ["Credentials", "RenewedCredentials"]
+__all__ = ["Credentials", "RenewedCredentials", "is_sendable"]
 
 _EARLY = timedelta(minutes=5)  # before their end that they are renewed
 _ENDED = frozenset({"InvalidAccessKeyId", "InvalidSecurityToken", "SecurityTokenExpired"})
@@ -86,13 +86,35 @@ class RenewedCredentials:
 
     def _asked(self) -> Credentials:
         try:
-            said = self._ask()
-            key, secret = str(said["access_key_id"]), str(said["secret_access_key"])
+            return _read(self._ask())
         except Exception as error:
             message = f"target_options: credential_provider failed: {type(error).__name__}: {brief(str(error))}"
             raise denied("/", message) from error
-        return Credentials(key, secret, str(said.get("token") or ""), said.get("expires_at"))
 
     @staticmethod
     def _ends(kept: Credentials) -> bool:
         return kept.ends is not None and kept.ends - datetime.now(timezone.utc) < _EARLY
+
+
+def is_sendable(part: Any) -> bool:
+    """Whether a part of credentials can be sent as it is, if there is one: from a file it often has a line break at its
+    end. The HTTP client would refuse such a header, and say so with all of it."""
+    return not part or (isinstance(part, str) and part.isascii() and part.isprintable())
+
+
+def _read(said: Any) -> Credentials:
+    """What a callable gave. What is wrong with it is told without what it gave."""
+    if not isinstance(said, Mapping):
+        raise TypeError(f"it gives a mapping, not {type(said).__name__}")
+    for name in ("access_key_id", "secret_access_key"):
+        if not said.get(name) or not isinstance(said[name], str):
+            raise ValueError(f"it gives no {name!r} that is text")
+    for name in ("access_key_id", "secret_access_key", "token"):
+        if not is_sendable(said.get(name)):
+            raise ValueError(f"its {name!r} has a line break, or what else no credentials have, in it")
+    ends = said.get("expires_at")
+    if ends is not None and not isinstance(ends, datetime):
+        raise TypeError(f"'expires_at' is a datetime in UTC, not {type(ends).__name__}")
+    if ends is not None and ends.tzinfo is None:
+        ends = ends.replace(tzinfo=timezone.utc)
+    return Credentials(said["access_key_id"], said["secret_access_key"], str(said.get("token") or ""), ends)
