@@ -48,21 +48,21 @@ class Kept:
 
     def __call__(self) -> Mapping[str, Any]:
         with self._lock:
-            if self._kept is None or self._ends(self._kept):
+            kept = self._kept
+            if kept is None or self._ends(kept):
                 self.failure = None
                 try:
-                    self._kept = _complete(self._ask())
+                    kept = self._kept = _complete(self._ask())
                 except Exception as error:
                     self.failure = error
                     raise
-                given = [str(self._kept[name]) for name in _SECRET if self._kept.get(name)]
+                given = [str(kept[name]) for name in _SECRET if kept.get(name)]
                 self.secrets = tuple(dict.fromkeys((*given, *self.secrets)))[: 2 * len(_SECRET)]
-            return self._kept
+            return kept
 
     def renew(self) -> bool:
-        """Have them asked for again."""
-        with self._lock:
-            self._kept = None
+        """Have them asked for again. Not under the lock: who has it may be asking, and never get an answer."""
+        self._kept = None
         return True
 
     @staticmethod
@@ -93,14 +93,15 @@ class BotocoreCredentials(Kept):
         self._credentials: Any = None
 
     def _found(self) -> Mapping[str, Any]:
-        if self._credentials is None:
+        found = self._credentials
+        if found is None:
             from botocore.session import Session
 
-            self._credentials = Session(profile=self._profile).get_credentials()
-            if self._credentials is None:
+            found = self._credentials = Session(profile=self._profile).get_credentials()
+            if found is None:
                 raise PermissionError("Unable to locate credentials")
-        frozen = self._credentials.get_frozen_credentials()
-        temporary = hasattr(self._credentials, "refresh_needed")
+        frozen = found.get_frozen_credentials()
+        temporary = hasattr(found, "refresh_needed")
         return {
             "access_key_id": frozen.access_key,
             "secret_access_key": frozen.secret_key,
@@ -109,8 +110,7 @@ class BotocoreCredentials(Kept):
         }
 
     def renew(self) -> bool:
-        with self._lock:
-            self._credentials = None
+        self._credentials = None
         return super().renew()
 
 
@@ -142,6 +142,5 @@ class GoogleCredentials(Kept):
         return said
 
     def renew(self) -> bool:
-        with self._lock:
-            self._refused = True
+        self._refused = True
         return super().renew()
