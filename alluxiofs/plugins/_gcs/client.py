@@ -20,12 +20,20 @@ from urllib.parse import quote, urlencode
 
 from attrs import define
 
-from alluxiofs.errors import BadAnswerError, ConfigurationError, DeadlineExceededError, MissingExtraError, denied
+from alluxiofs.errors import (
+    BadAnswerError,
+    ConfigurationError,
+    DeadlineExceededError,
+    MissingExtraError,
+    UnavailableError,
+    denied,
+)
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.ready import usable
 from alluxiofs.plugins._fsspec.threads import Threads
 from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
+from alluxiofs.plugins._gcs.authorising import Authorising
 from alluxiofs.plugins._gcs.bodies import once
 from alluxiofs.plugins._gcs.failures import AGAIN, refused, translated
 from alluxiofs.plugins._gcs.options import check_options
@@ -44,6 +52,7 @@ T = TypeVar("T")
 
 _ATTEMPTS = 3
 _FIRST_PAUSE = 0.2  # seconds, doubled each time
+_AUTHORISING = 8  # threads: one or two are in use, and some for such as never come back
 _LOOKED_FOR = frozenset({"cache", "cloud", "google_default"})  # gcsfs's words for where credentials may be
 
 
@@ -75,10 +84,13 @@ class Connection:
         Whose they are.
     session:
         Of aiohttp, that hands bodies out as they came: a compressed object is its compressed bytes.
+    authorising:
+        Its credentials.
     """
 
-    def __init__(self, made: GCSFileSystem, session: ClientSession) -> None:
+    def __init__(self, made: GCSFileSystem, session: ClientSession, authorising: Authorising) -> None:
         self.made = made
+        self._authorising = authorising
         self._session = session
         self.refused = False
         """Whether its credentials were, and there were no newer ones of theirs."""
@@ -146,7 +158,7 @@ class Connection:
         for attempt in itertools.count(1):
             last = attempt >= _ATTEMPTS or not again
             try:
-                used = await self._authorised(headers)
+                used = {**await self._authorising.headers(), "Accept-Encoding": "identity", **(headers or {})}
             except Exception as error:
                 self.refused = self.refused or not _passing(error)
                 raise
@@ -157,7 +169,7 @@ class Connection:
                     raise
             else:
                 if response.status == 401:
-                    if not renewed and await self._renewed(used.get("authorization", "")):
+                    if not renewed and await self._authorising.renewed(used.get("authorization", "")):
                         renewed = True
                         response.close()
                         continue
@@ -178,38 +190,6 @@ class Connection:
         return await self._session.request(
             method, URL(url, encoded=True), headers=headers, data=body, timeout=no_limit, allow_redirects=False
         )
-
-    async def _authorised(self, headers: Optional[Mapping[str, str]]) -> Dict[str, str]:
-        plain = {"Accept-Encoding": "identity", **(headers or {})}
-        if self.made.credentials.credentials is None:
-            return plain
-        # A renewal waits for the token service: not on the loop that all requests share.
-        loop = asyncio.get_running_loop()
-        applied: Dict[str, str] = await loop.run_in_executor(None, self.made._get_headers, plain)
-        return applied
-
-    async def _renewed(self, refused_with: str) -> bool:
-        """Whether there are newer credentials than those that were refused; one request for them serves all."""
-        credentials = self.made.credentials
-        if credentials.credentials is None:
-            return False
-        return await asyncio.get_running_loop().run_in_executor(None, _renew, credentials, refused_with)
-
-
-def _renew(credentials: Any, refused_with: str) -> bool:
-    import requests
-    from google.auth.exceptions import GoogleAuthError
-    from google.auth.transport.requests import Request
-
-    with credentials.lock:
-        if refused_with and not refused_with.endswith(f" {credentials.credentials.token}"):
-            return True  # another request has seen to it
-        try:
-            with requests.Session() as session:
-                credentials.credentials.refresh(Request(session))
-        except GoogleAuthError:
-            return False  # what the store said of the old ones is the answer
-    return True
 
 
 class GcsClient:
@@ -235,6 +215,7 @@ class GcsClient:
         self._target = target
         self._lock = threading.Lock()
         self._making = Threads(limit=1)
+        self._authorising = Threads(limit=_AUTHORISING)
         self._connection: Optional[Connection] = None
         token = target.options.get("token")
         named = isinstance(token, str) and (token in _LOOKED_FOR or os.path.isfile(token))
@@ -284,6 +265,7 @@ class GcsClient:
             if self._connection is not None:
                 self._connection.end()
             self._connection = None
+        self._authorising.close()
 
     def _connected(self, deadline: Deadline, name: str) -> Connection:
         connection = self._connection
@@ -295,7 +277,7 @@ class GcsClient:
             if self._connection is None or self._outdated(self._connection):
                 # It may ask the network for credentials, and its constructor has no limit.
                 made = self._making.run(lambda: self._make(name), deadline)
-                self._connection = run_coroutine(made.loop, _connect(made), deadline)
+                self._connection = run_coroutine(made.loop, _connect(made, self._authorising), deadline)
             return self._connection
         finally:
             self._lock.release()
@@ -319,9 +301,16 @@ class GcsClient:
             raise ConfigurationError(f"target_options: {brief(str(error))}") from error
         except TypeError as error:
             raise ConfigurationError(f"target_options: {brief(str(error))}") from error
+        except OSError as error:
+            if type(error).__module__.partition(".")[0] != "requests":
+                raise
+            # Of a token that is text Google is asked when it ends: with the token in the URL, and the URL in the error.
+            raise UnavailableError(
+                f"{name}: Google could not be asked of credentials: {type(error).__name__}"
+            ) from None
 
 
-async def _connect(made: GCSFileSystem) -> Connection:
+async def _connect(made: GCSFileSystem, threads: Threads) -> Connection:
     """A session over the same connections, proxies and certificates that takes no body apart."""
     import aiohttp
 
@@ -329,7 +318,7 @@ async def _connect(made: GCSFileSystem) -> Connection:
     options = {**made.session_kwargs, "auto_decompress": False}
     options.pop("connector", None)
     session = aiohttp.ClientSession(connector=made._session.connector, connector_owner=False, **options)
-    return Connection(made, session)
+    return Connection(made, session, Authorising(made, threads))
 
 
 def _passing(error: BaseException) -> bool:
