@@ -253,7 +253,8 @@ class DiskPageStore(PageStore):
         return sum(right for right, _ in found), sum(broken for _, broken in found)
 
     def describe(self) -> Dict[str, Any]:
-        return {"path": self._paths, "capacity": sum(pages.capacity() for pages in self._folders)}
+        capacities = [pages.capacity() for pages in self._folders]
+        return {"path": self._paths, "capacity": sum(capacities), "capacities": capacities}
 
     def close(self) -> None:
         self._uses.tell()

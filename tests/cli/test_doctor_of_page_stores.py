@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -59,6 +60,24 @@ def test_folders_are_told_before_all_of_them_have_pages(file: Path, tmp_path: Pa
     folders = [str(tmp_path / name) for name in "ab"]
     (found,) = findings(capfd, file, {"name": "disk", "path": folders, "capacity": "8MB"})
     assert found["text"] == f"keeps pages in {', '.join(folders)}: 0 of 8.0M are in use"
+
+
+def test_each_disk_needs_room_for_the_folders_on_it(file: Path, tmp_path: Path, capfd: Any) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs folders on two disks, and /dev/shm is none of its own here")
+    with tempfile.TemporaryDirectory(dir=memory) as there:
+        free = {one: shutil.disk_usage(one).free for one in (there, str(tmp_path))}
+        small, large = sorted(free, key=lambda one: free[one])
+        folders = [f"{small}/pages", f"{large}/pages"]
+        # All of it together has room, and one of the folders has none.
+        capacity = [free[small] + (free[large] - free[small]) // 2, "8MB"]
+        store = {"name": "disk", "path": folders, "capacity": capacity}
+        _, warned = findings(capfd, file, store)
+    assert warned["grade"] == "warning"
+    assert f"the capacity of {folders[0]} is " in warned["text"]
+    assert warned["facts"]["folders"] == folders[:1]
+    assert warned["facts"]["room"] < warned["facts"]["capacity"]
 
 
 @pytest.mark.parametrize("where", ["text", "list", "address", "nothing"])

@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping
 
+from attrs import define
+
 from alluxiofs.cli.doctor.findings import Finding, Grade, failed
 from alluxiofs.cli.output import size_text
 from alluxiofs.errors import PageStoreError
@@ -45,46 +47,74 @@ def examine_page_store(gateway: Gateway) -> Iterator[Finding]:
     if not right:
         yield Finding(what, Grade.WRONG, "what was kept a moment ago is not there, or is something else", _ADVICE)
         return
-    folders = _folders(store.describe())
-    where = f" in {', '.join(folders)}" if folders else ""
+    kept_in = _kept_in(store.describe(), counters["capacity"])
+    where = f" in {', '.join(one.folder for one in kept_in)}" if kept_in else ""
     yield Finding(
         what,
         Grade.OK,
         f"keeps pages{where}: {size_text(counters['bytes'])} of {size_text(counters['capacity'])} are in use",
         facts={name: counters[name] for name in ("pages", "bytes", "capacity")},
     )
-    room = _room(folders)
-    if folders and room < counters["capacity"]:
+    yield from _full_disks(what, kept_in)
+
+
+@define(frozen=True)
+class _Kept:
+    """A folder of pages, and how many bytes it may take."""
+
+    folder: str
+    capacity: int
+
+    @property
+    def there(self) -> Path:
+        """It, or what it will be made in with its first page."""
+        return next(one for one in (Path(self.folder), *Path(self.folder).parents) if one.exists())
+
+
+def _full_disks(what: str, kept_in: List[_Kept]) -> Iterator[Finding]:
+    """The disks that have no room for what the folders on them may take. None has that of another."""
+    disks: Dict[int, List[_Kept]] = {}
+    for one in kept_in:
+        disks.setdefault(one.there.stat().st_dev, []).append(one)
+    for folders in disks.values():
+        capacity = sum(one.capacity for one in folders)
+        room = shutil.disk_usage(folders[0].there).free + sum(_taken(one.folder) for one in folders)
+        if room >= capacity:
+            continue
+        names = [one.folder for one in folders]
+        whose = f" of {', '.join(names)}" if len(kept_in) > 1 else ""
         yield Finding(
             what,
             Grade.WARNING,
-            f"the capacity is {size_text(counters['capacity'])}, and there is room for {size_text(room)} on the disk",
+            f"the capacity{whose} is {size_text(capacity)}, and there is room for {size_text(room)} on the disk",
             "nothing more is kept while the disk is full: name a capacity that it has room for, or a folder elsewhere",
-            {"capacity": counters["capacity"], "room": room},
+            {"capacity": capacity, "room": room, "folders": names},
         )
 
 
-def _room(folders: List[str]) -> int:
-    """Bytes of disk that folders have taken, and that are free where they are."""
-    free: Dict[int, int] = {}
+def _taken(folder: str) -> int:
+    """Bytes of disk that a folder has taken."""
     taken = 0
-    for folder in folders:
-        there = next(one for one in (Path(folder), *Path(folder).parents) if one.exists())  # made with its first page
-        free[there.stat().st_dev] = shutil.disk_usage(there).free
-        for above, _, names in os.walk(folder):
-            for name in names:
-                with contextlib.suppress(OSError):  # removed by another process meanwhile, or of somebody else
-                    taken += os.stat(os.path.join(above, name)).st_blocks * _BLOCK
-    return taken + sum(free.values())
+    for above, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # removed by another process meanwhile, or of somebody else
+                taken += os.stat(os.path.join(above, name)).st_blocks * _BLOCK
+    return taken
 
 
-def _folders(described: Mapping[str, Any]) -> List[str]:
-    """Where a page store says that it keeps pages, itself or one that it is made of."""
-    found: List[str] = []
+def _kept_in(described: Mapping[str, Any], capacity: int) -> List[_Kept]:
+    """Where a page store says that it keeps pages, itself or one that it is made of, and how many bytes in each: where
+    it does not say that, equal parts of the whole."""
+    found: List[_Kept] = []
     for name, value in described.items():
         if isinstance(value, Mapping):
-            found += _folders(value)
+            found += _kept_in(value, capacity)
         elif name == "path":  # one, or a list of them; a plugin's may be an address, which is no folder
             paths = value if isinstance(value, (list, tuple)) else [value]
-            found += [path for path in paths if isinstance(path, str) and os.path.isabs(path)]
+            capacities = described.get("capacities") or [capacity // max(1, len(paths))] * len(paths)
+            found += [
+                _Kept(path, own)
+                for path, own in zip(paths, capacities)
+                if isinstance(path, str) and os.path.isabs(path)
+            ]
     return found

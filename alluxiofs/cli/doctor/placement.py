@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Set,
 
 from alluxiofs.cli.doctor.findings import Finding, Grade
 from alluxiofs.cli.doctor.workers import Answered
+from alluxiofs.cli.failures import explain
 from alluxiofs.errors import AlluxioFSError, NotSupportedError
 from alluxiofs.interfaces import Deadline, Entry, Examined, Location, Worker
 
@@ -41,9 +42,11 @@ def examine_placement(gateway: Gateway, workers: List[Worker], answered: Answere
     sizes: Counter[int] = Counter()
     asked: Files = []
     refused: List[NotSupportedError] = []
+    able = [worker for worker, _ in answered]
+    failures: List[Finding] = []
     for location, entry in _spread(files):
         try:
-            for worker, examined in _ask(gateway, answered, location, entry):
+            for worker, examined in _ask(gateway, able, failures, location, entry):
                 if examined.owner is not None:
                     holders.setdefault(location.url, set()).add(examined.owner)
                 elif examined.holds:
@@ -56,6 +59,7 @@ def examine_placement(gateway: Gateway, workers: List[Worker], answered: Answere
         asked.append((location, entry))
         if len(asked) == _FILES:
             break
+    yield from failures
     if refused:
         yield _names(gateway, refused, len(refused) + len(asked))
     if not asked:
@@ -98,21 +102,37 @@ def _names(gateway: Gateway, refused: List[NotSupportedError], looked_at: int) -
     )
 
 
-def _ask(gateway: Gateway, answered: Answered, location: Location, entry: Entry) -> Iterator[Tuple[Worker, Examined]]:
+def _ask(
+    gateway: Gateway, able: List[Worker], failures: List[Finding], location: Location, entry: Entry
+) -> Iterator[Tuple[Worker, Examined]]:
+    """Ask the workers of a file. One that fails is not ``able``: it is not asked of the next, which could take long."""
     transport = gateway.parts.transport
-    for worker, _ in answered:
+    for worker in list(able):
         try:
             examined = transport.examine(
                 worker, location, entry.size, Deadline.after(min(_LIMIT, gateway.limits.timeout))
             )
         except NotSupportedError:
             raise  # of the name, before any worker was asked
-        except (OSError, AlluxioFSError):
-            continue  # the others tell enough
+        except (OSError, AlluxioFSError) as error:
+            able.remove(worker)  # the others tell enough
+            failures.append(_failing(worker, location, error))
+            continue
         if examined is not None:
             yield worker, examined
             if examined.owner is not None:
                 return
+
+
+def _failing(worker: Worker, location: Location, error: BaseException) -> Finding:
+    where = f"{worker.host}:{worker.http_port}"
+    return Finding(
+        "worker",
+        Grade.WARNING,
+        f"{where}: answers for its health, and not what it holds of {location.url}: {explain(error)}",
+        "reads go to the next worker, or to the under store, when it fails like this: its log may say why",
+        {"worker": where, "identity": str(worker.identity)},
+    )
 
 
 def _page_size(configured: int, sizes: Counter[int], asked: List[Tuple[Location, Entry]]) -> Iterator[Finding]:

@@ -103,7 +103,13 @@ class Server:
         with self._lock:
             self._open.discard(connection)
             self._open.add(secured)
-        secured.do_handshake()
+        try:
+            secured.do_handshake()
+        except OSError:  # who speaks no TLS, or does not trust the certificate
+            with self._lock:
+                self._open.discard(secured)
+            secured.close()
+            raise
         return secured
 
     def _answer_all(self, wire: Wire) -> None:

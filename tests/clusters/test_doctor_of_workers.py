@@ -1,0 +1,89 @@
+"""``alluxiofs doctor`` ends soon, however many workers do not answer, and whatever they do not answer."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+
+from alluxiofs.testing.stand_in_workers import StandInCluster, faults
+from tests.clusters.certificates import Authority
+from tests.clusters.doctors import Doctor, cluster, doctor, lake, told
+from tests.servers import free_port
+
+__all__ = ["cluster", "doctor", "lake"]
+
+MANY = 12
+
+
+def test_many_that_are_silent_are_waited_for_together(doctor: Doctor) -> None:
+    """One after the other they would take a minute."""
+    all_asked = threading.Barrier(MANY)
+    asked: List[bool] = []
+
+    def wait_for_the_others(server: socket.socket) -> None:
+        with contextlib.suppress(OSError, threading.BrokenBarrierError):
+            connection, _ = server.accept()
+            with connection:
+                all_asked.wait(30)
+                asked.append(True)
+        server.close()
+
+    servers = [socket.create_server(("127.0.0.1", free_port())) for _ in range(MANY)]
+    threads = [threading.Thread(target=wait_for_the_others, args=(server,)) for server in servers]
+    for thread in threads:
+        thread.start()
+    hosts = ",".join(f"127.0.0.1:{server.getsockname()[1]}" for server in servers)
+    found = doctor(target_protocol="memory", worker_hosts=hosts)
+    for thread in threads:
+        thread.join()
+    assert len(asked) == MANY
+    wrong = [one for one in found if one["what"] == "worker"]
+    assert [one["facts"]["worker"] for one in wrong] == hosts.split(","), "each is told, in its order"
+    assert {one["grade"] for one in wrong} == {"wrong"}
+
+
+def test_that_not_all_are_looked_at_is_told(doctor: Doctor) -> None:
+    port = free_port()
+    found = doctor(target_protocol="memory", worker_hosts=",".join(f"127.0.1.{one}:{port}" for one in range(1, 102)))
+    told_so = [one for one in found if one["what"] == "worker"]
+    assert (told_so[0]["grade"], told_so[0]["text"]) == ("told", "the first 100 of 101 are looked at")
+    assert len(told_so) == 101
+
+
+def test_a_worker_that_is_silent_about_a_file_is_asked_about_no_other(
+    doctor: Doctor, cluster: StandInCluster, lake: Path
+) -> None:
+    cluster.workers[1].fail("page", faults.Stall())
+    found = {one["what"]: one for one in doctor(str(lake), **told(cluster, timeout="0.5s"))}
+    assert cluster.workers[1].requests["page"] == 1
+    assert found["virtual nodes"]["facts"]["files"] > 0, "the others tell enough"
+    assert found["worker"]["grade"] == "warning"
+    assert f":{cluster.members[1].http_port}: answers for its health, and not what it holds" in found["worker"]["text"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_tls_on_one_side_only_is_named(doctor: Doctor, lake: Path, tmp_path_factory: Any, scheme: str) -> None:
+    own = Authority(tmp_path_factory.mktemp("authority")).certificate("127.0.0.1")
+    with StandInCluster(lake, workers=1, certificate=(own.cert, own.key) if scheme == "http" else None) as cluster:
+        hosts = f"127.0.0.1:{cluster.members[0].http_port}"
+        what, _, advice = doctor.wrong(
+            str(lake), target_protocol="file", worker_hosts=hosts, scheme=scheme, timeout="0.5s"
+        )
+    assert what == "worker"
+    words = {"http": "it speaks TLS: set scheme='https'", "https": "it speaks HTTP without TLS"}
+    assert advice.startswith(words[scheme])
+
+
+def test_a_file_that_is_not_there_needs_no_advice(doctor: Doctor) -> None:
+    port = free_port()
+    workers = {"worker_hosts": f"127.0.0.1:{port}", "scheme": "https", "ca_certs": "/nowhere/ca.pem"}
+    etcd = {"etcd_hosts": f"127.0.0.1:{port}", "etcd_tls": {"ca": "/nowhere/ca.pem"}}
+    for arguments in (workers, etcd):
+        _, text, advice = doctor.wrong(target_protocol="memory", **arguments)
+        assert "/nowhere/ca.pem" in text
+        assert advice == ""
