@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -159,7 +160,72 @@ def test_a_job_that_failed_as_real_workers_tell_it(tmp_path: Path, name: str) ->
     assert details["reason"] in ("Job partially failed.", "alluxio.exception.runtime.InternalRuntimeException")
 
 
+def test_each_recorded_answer_is_understood(tmp_path: Path) -> None:
+    """Whatever real workers were heard to say of jobs: as text, as JSON, verbose, of jobs that nobody knows."""
+    told = {}
+    with StandInCluster(tmp_path, workers=1) as cluster:
+        client = AlluxioClient(**cluster.arguments)
+        for one in recordings():
+            target, response = one["request"]["target"], one["response"]
+            if not target.startswith("/v1/load?") or response is None or response["status"] != 200:
+                continue
+            body = base64.b64decode(response["body_b64"])
+            operation = target.partition("opType=")[2].partition("&")[0].lower()
+            with cluster.workers[0].failing("load", faults.OtherBody(body)):
+                if operation == "submit":
+                    told[one["name"]] = client.submit_load(cluster.url("x"))
+                    assert told[one["name"]] == json.loads(body)["success"], one["name"]
+                elif operation == "stop":
+                    told[one["name"]] = client.stop_load(cluster.url("x"))
+                    assert told[one["name"]] == json.loads(body)["success"], one["name"]
+                elif b"cannot be found" in body:
+                    told[one["name"]] = None
+                    with pytest.raises(FileNotFoundError):
+                        client.load_progress(cluster.url("x"))
+                else:
+                    state, _ = client.load_progress(cluster.url("x"))
+                    told[one["name"]] = state
+                    words = re.findall(rb'(?:Job State: |mJobState\\":\\")([A-Z]+)', body)
+                    assert state.value.encode() == words[0], one["name"]
+    assert {LoadState.RUNNING, LoadState.STOPPED, LoadState.SUCCEEDED, LoadState.FAILED, None, True, False} <= {
+        *told.values()
+    }
+    assert len(told) > 30
+
+
 # --- what goes wrong ----------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_dies_while_its_job_is_waited_for(cluster: StandInCluster, client: AlluxioClient) -> None:
+    cluster.hold_jobs("loaded")
+    dead: List[object] = []
+
+    def kill(_state: LoadState, _details: Dict[str, Any]) -> None:
+        if not dead:
+            dead.append(cluster.workers[0])
+            cluster.workers[0].kill()
+        elif len(dead) == 1:
+            dead.append(cluster.workers[1])
+            cluster.workers[1].kill()
+            cluster.workers[0].revive()
+            cluster.release_jobs()
+
+    assert client.load(cluster.url(), timeout=60, callback=kill) is True
+    assert len(dead) == 2
+
+
+def test_a_timeout_holds_though_the_master_is_lost(
+    cluster: StandInCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jobs_module, "_LEAST", 0.3)
+    client = AlluxioClient(**{**cluster.arguments, "deadline": 50})
+    cluster.hold_jobs()
+    began = time.monotonic()
+    assert client.load(cluster.url("a.bin"), timeout=0.5, callback=lambda *_: cluster.kill_master()) is False
+    assert time.monotonic() - began < 30
+    assert "goes on after 0.5 s" in caplog.text
+    with pytest.raises(OSError, match="master"):  # nothing was heard at all
+        client.load(cluster.url("b.bin"), timeout=0.1)
 
 
 def test_without_a_master_it_ends(
