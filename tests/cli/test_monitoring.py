@@ -91,7 +91,7 @@ def test_what_is_left_out_of_an_address(given_text: str, address: str) -> None:
         ("s3://bucket/key", "s3://bucket/key: this names no page of metrics"),
         ("http://", "http://: this names no page of metrics"),
         ("http://[::1", "http://[::1: "),
-        ("host name", "http://host name:9464/metrics: it is no URL"),
+        ("host name", "host name: this names no page of metrics"),
     ],
 )
 def test_what_is_no_address_is_said_so_and_used_wrongly(command: Command, name: str, words: str, said: str) -> None:
@@ -151,6 +151,19 @@ def test_calls_that_all_went_well_do_not_fail_by_less_than_nothing() -> None:
     shown = io.StringIO()
     Console(file=shown, width=100).print(table)  # 0.1 and 0.2 a second are more than 0.3 to a computer
     assert " 0.0%" in shown.getvalue()
+
+
+def test_top_fits_into_a_terminal_of_80_columns(busy: Any) -> None:
+    pages = []
+    for _ in range(2):
+        pages.append(parse(urlopen(busy.describe()["telemetry"][0]["url"]).read().decode()))
+        busy.pipe_file("/monitoring/file", CONTENT)
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(*view(Between(*pages)))
+    lines = [line.split() for line in shown.getvalue().splitlines() if line.strip()]
+    assert ["calls", "to", "method", "a", "second", "failing", "mean", "half", "within", "99", "%", "within"] in lines
+    assert all(len(line) > 1 or set(line[0]) == {"─"} for line in lines), "no word stands alone in a line"
+    assert any(line[-3:] == ["page", "store", "failures"] for line in lines)
 
 
 # --- the commands -------------------------------------------------------------------------------------------------

@@ -146,6 +146,19 @@ def test_of_policies_that_are_alike_the_one_is_recommended_that_moves_fewest_key
     assert "none of these (moves others' keys: 50% of the keys move)" in said, "however even it is"
 
 
+def test_where_the_best_is_not_alluxios_own_the_number_of_virtual_nodes_is_told_besides() -> None:
+    rows = [
+        (Case("rendezvous", 10, 1, 1), measured(0.0, 0.1, 0.00001)),
+        (Case("consistent-hash", 10, 1, 1, {"virtual_nodes": 5}), measured(0.4, 0.1, 0.0001)),
+        (Case("consistent-hash", 10, 1, 1, {"virtual_nodes": 2000}), measured(0.011, 0.1, 0.01)),
+    ]
+    said = next(iter(recommendations(rows)))
+    assert said.startswith("10 workers: rendezvous. Shares differ by 0%, ")
+    assert "it is made in < 0.001 s" in said
+    assert said.endswith("Of Alluxio's own ring: consistent-hash virtual_nodes=2000, whose shares differ by 1.1%.")
+    assert "Of Alluxio's own ring" not in next(iter(recommendations(rows[1:])))
+
+
 def test_how_soon_a_policy_is_made_decides_nothing_where_nobody_notices() -> None:
     rows = [
         (Case("sooner", 10, 1, 1), measured(0.02, 0.1, 0.0001)),

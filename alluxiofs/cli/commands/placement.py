@@ -11,7 +11,7 @@ from attrs import asdict
 from alluxiofs.cli.completing import PluginName
 from alluxiofs.cli.failures import UsageError
 from alluxiofs.cli.output import write_json, write_rich
-from alluxiofs.cli.placement.judging import Row, memory_text, recommendations, share_text
+from alluxiofs.cli.placement.judging import RING, Row, memory_text, recommendations, seconds_text, share_text
 from alluxiofs.cli.placement.measuring import Case, measure
 from alluxiofs.cli.placement.picture import draw, needed
 from alluxiofs.cli.progress import telling
@@ -19,8 +19,7 @@ from alluxiofs.cli.session import debug_option
 
 __all__ = ["command"]
 
-_RING = "consistent-hash"
-_POLICIES = (_RING, "jump", "ketama", "maglev", "multi-probe", "rendezvous")
+_POLICIES = (RING, "jump", "ketama", "maglev", "multi-probe", "rendezvous")
 _KEYS_PER_WORKER, _LEAST_KEYS = 1_000, 20_000
 _MOST_POINTS = 50_000_000
 _KINDS = (".png", ".svg")
@@ -91,8 +90,8 @@ def command(
     """Measure how policies place files on workers, and recommend one.
 
     For each policy and number of workers: how much fuller the fullest worker is than the mean, how many keys move when
-    a worker leaves, how long the policy takes to make and how much memory it holds, and "at most" while it is made.
-    Times are of the CPU. Nothing is connected to.
+    a worker leaves, how long the policy takes to make and by how much the process has grown then ("memory"), and "at
+    most" while it was made. Times are of the CPU. Nothing is connected to.
     "By chance" is how full the fullest would be if dice placed as many keys; "spread", how much shares differ besides.
     """
     if pictures:
@@ -117,7 +116,7 @@ def _cases(
         most = keys or max(_LEAST_KEYS, _KEYS_PER_WORKER * count)
         for policy in policies:
             settings: Sequence[Dict[str, Any]] = [{}]
-            if policy == _RING:
+            if policy == RING:
                 settings = [{"virtual_nodes": number} for number in nodes]
                 _check_points(count, max(nodes))
             for chosen in settings:
@@ -175,7 +174,7 @@ def _write(rows: Sequence[Row]) -> None:
             f"{measured.even:.2f}",
             f"{measured.spread:.1%}",
             share_text(measured.moved),
-            f"{measured.build_seconds:.3f} s",
+            seconds_text(measured.build_seconds),
             f"{measured.rank_seconds * 1e6:,.1f} us",
             memory_text(measured.memory),
             memory_text(measured.peak),

@@ -70,7 +70,7 @@ def address_of(text: str) -> str:
         port, host = parts.port, parts.hostname
     except ValueError as error:
         raise InvalidPathError(f"{text}: {error}") from error
-    if parts.scheme not in ("http", "https") or not host or port == 0:
+    if parts.scheme not in ("http", "https") or not host or port == 0 or " " in whole or not whole.isprintable():
         raise InvalidPathError(
             f"{text}: this names no page of metrics: say a port, host:port, or a URL of http or https"
         )

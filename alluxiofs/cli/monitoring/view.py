@@ -41,9 +41,9 @@ def view(between: Between) -> Iterator[RenderableType]:
     if not calls:
         yield Text("\nno calls on the wire since the last look", "dim")
         return
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, heading in enumerate(
-        ("calls to", "method", "per second", "failing", "mean", "half within", "99 % within")
+        ("calls to", "method", "a second", "failing", "mean", "half within", "99 % within")
     ):
         table.add_column(heading, justify="left" if place < 2 else "right")
     for row in calls:
@@ -61,8 +61,8 @@ def _facts(between: Between) -> Iterator[Tuple[str, str]]:
     yield "page store", _page_store(between)
     yield "workers", _workers(between.later)
     yield (
-        "events",
-        ", ".join(f"{_number(between.rate(f'alluxiofs_{name}_total'))}/s {name.replace('_', ' ')}" for name in _EVENTS),
+        "each second",
+        ", ".join(f"{_number(between.rate(f'alluxiofs_{name}_total'))} {name.replace('_', ' ')}" for name in _EVENTS),
     )
     used, wasted = (between.rate(f"alluxiofs_readahead_{what}_bytes_total") for what in ("used", "wasted"))
     yield "fetched ahead", f"{_bytes(used)} read in the end, {_bytes(wasted)} wasted"
@@ -115,7 +115,7 @@ def _row(rate: float, good: float, latency: Optional[Latency], scale: int) -> Li
     return [
         _number(rate),
         failing,
-        f"{latency.mean * scale:.1f} ms",
+        f"{latency.mean * scale:.1f} ms" if latency.mean * scale >= 0.1 else "< 0.1 ms",
         *(f"> {longest * scale:g} ms" if math.isinf(bound) else f"{bound * scale:g} ms" for bound in within),
     ]
 

@@ -7,9 +7,12 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 from alluxiofs.cli.output import size_text
 from alluxiofs.cli.placement.measuring import Case, Measured
 
-__all__ = ["Row", "memory_text", "recommendations", "share_text"]
+__all__ = ["RING", "Row", "memory_text", "recommendations", "seconds_text", "share_text"]
 
 Row = Tuple[Case, Measured]
+
+RING = "consistent-hash"
+"""The policy of Alluxio's own that has virtual nodes."""
 
 _MOVES = 1.25  # times what has to move: more, and a worker that leaves costs others what they hold
 _BUILD = 1.0  # seconds, each time a worker comes or goes, and nobody reads meanwhile
@@ -35,14 +38,23 @@ def _for(workers: int, rows: List[Row]) -> str:
     if not fit:
         reasons = "; ".join(f"{case.name}: {', '.join(_against(case, measured))}" for case, measured in rows)
         return f"{workers:,} workers: none of these ({reasons})."
-    best = min(measured.spread for _, measured in fit)
-    case, measured = min((row for row in fit if row[1].spread <= best + _ALIKE), key=_cost)
-    memory = "" if measured.memory is None else f", and takes {memory_text(measured.memory)} of memory"
-    return (
-        f"{workers:,} workers: {case.name}. Shares differ by {measured.spread:.0%}, {share_text(measured.moved)} of "
-        f"the keys move when a worker leaves (its own: {share_text(1 / workers)}), it is made in "
-        f"{measured.build_seconds:.2g} s{memory}."
+    case, measured = _best(fit)
+    memory = "" if measured.memory is None else f", and the process grows by {memory_text(measured.memory)}"
+    said = (
+        f"{workers:,} workers: {case.name}. Shares differ by {share_text(measured.spread)}, "
+        f"{share_text(measured.moved)} of the keys move when a worker leaves (its own: {share_text(1 / workers)}), it is made in "
+        f"{seconds_text(measured.build_seconds)}{memory}."
     )
+    rings = [row for row in fit if row[0].policy == RING]
+    if rings and case.policy != RING:
+        ring, of_ring = _best(rings)
+        said += f" Of Alluxio's own ring: {ring.name}, whose shares differ by {share_text(of_ring.spread)}."
+    return said
+
+
+def _best(rows: Sequence[Row]) -> Row:
+    even = min(measured.spread for _, measured in rows)
+    return min((row for row in rows if row[1].spread <= even + _ALIKE), key=_cost)
 
 
 def _cost(row: Row) -> Tuple[float, float, float, str]:
@@ -56,6 +68,11 @@ def _cost(row: Row) -> Tuple[float, float, float, str]:
 def share_text(share: float) -> str:
     """A share as people read it: that of one in many is not nothing."""
     return f"{share:.0%}" if share >= 0.1 else f"{share * 100:.2g}%"
+
+
+def seconds_text(seconds: float) -> str:
+    """A time as people read it; what nobody could notice as such."""
+    return f"{seconds:.3f} s" if seconds >= 0.001 else "< 0.001 s"
 
 
 def memory_text(size: Optional[int]) -> str:

@@ -21,7 +21,7 @@ _PANELS: Sequence[Tuple[str, str, _Figure]] = (
     ("Fullest worker", "keys over the mean", lambda case, one: one.fullest if _enough(case, one) else math.nan),
     ("Keys that move when a worker leaves", "over those that it had", lambda case, one: one.moved * case.workers),
     ("Making the policy", "seconds", lambda _, measured: measured.build_seconds),
-    ("Memory of the policy", "MB", lambda _, measured: (measured.memory or 0) / 2**20),
+    ("Memory by which the process grows", "MB", lambda _, measured: (measured.memory or 0) / 2**20),
 )
 _KEYS = 20  # a worker: of fewer its share says more of chance than of the policy
 _LEAST = (1.0, 1.0, 1e-5, 0.1)  # where the axes begin, at the latest
@@ -109,7 +109,7 @@ def _panel(axis: Any, lines: Dict[str, List[Row]], value: _Figure, counts: Seque
     axis.set_yscale("log")
     axis.set_xticks(counts, [f"{count:,}" for count in counts])
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5) if value is _PANELS[0][2] else (1, 2, 5)))
-    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:.6f}".rstrip("0").rstrip("."))
     axis.minorticks_off()
     axis.set_xlabel("workers")
     axis.grid(visible=True, alpha=0.3)
