@@ -42,8 +42,8 @@ def _for(workers: int, rows: List[Row]) -> str:
     memory = "" if measured.memory is None else f", and the process grows by {memory_text(measured.memory)}"
     said = (
         f"{workers:,} workers: {case.name}. Shares differ by {share_text(measured.spread)}, "
-        f"{share_text(measured.moved)} of the keys move when a worker leaves (its own: {share_text(1 / workers)}), it is made in "
-        f"{seconds_text(measured.build_seconds)}{memory}."
+        f"{share_text(measured.moved)} of the keys move when a worker leaves (its own: {share_text(1 / workers)}), "
+        f"it is made in {seconds_text(measured.build_seconds)}{memory}."
     )
     rings = [row for row in fit if row[0].policy == RING]
     if rings and case.policy != RING:
