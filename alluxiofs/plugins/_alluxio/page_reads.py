@@ -175,7 +175,7 @@ class PageReads:
                 lambda index, expected: self._length_of(read, index, expected),
             )
         except NotHeldError as error:
-            raise self._why_closed(read, error) from error
+            raise self._not_held(read) from error
 
     # --- versions -------------------------------------------------------------------------------------------------
 
@@ -208,6 +208,9 @@ class PageReads:
             raise
         except Exception as error:  # whatever the answer to this question is, it is the answer to the first one too
             return error
+        return self._not_held(read)
+
+    def _not_held(self, read: _Read) -> NotHeldError:
         if self._loading is not None:
             self._loading.start(read.peer, read.location.url)
         pages = f"page {read.first}" if read.first == read.last else f"pages {read.first} to {read.last}"
