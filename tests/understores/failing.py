@@ -79,6 +79,8 @@ class Failure:
         What becomes of an answer, by the protocol of the store; ``None``: nobody listens any more.
     of_reads:
         It is for the answers alone that have a piece of a file in them.
+    of_listings:
+        The same in the middle of a listing, if that has such a middle.
     another:
         What another client does to the file, instead.
     others:
@@ -87,6 +89,7 @@ class Failure:
 
     fault: Optional[Callable[[str], Fault]] = None
     of_reads: bool = False
+    of_listings: Optional[Fault] = None
     another: Optional[Callable[[UnderStore, str], object]] = None
     others: Tuple[Callable[[str], Fault], ...] = ()
 
@@ -127,9 +130,9 @@ FAILURES: Dict[str, Failure] = {
     "connection refused": Failure(),
     "connection closed, nothing done": Failure(_always(close(performed=False))),
     "connection reset before an answer": Failure(_always(reset())),
-    "reset in mid-body": Failure(_always(reset(10_000)), of_reads=True),
+    "reset in mid-body": Failure(_always(reset(10_000)), of_reads=True, of_listings=reset(100)),
     "nothing comes any more": Failure(_always(stall())),
-    "stall in mid-body": Failure(_always(stall(10_000)), of_reads=True),
+    "stall in mid-body": Failure(_always(stall(10_000)), of_reads=True, of_listings=stall(100)),
     "500, 502, 503, 504": Failure(
         _refusal(503, "ServiceUnavailable"),
         others=(_refusal(500, "InternalError"), _refusal(502, "BadGateway"), _refusal(504, "GatewayTimeout")),
@@ -139,7 +142,7 @@ FAILURES: Dict[str, Failure] = {
     "401, expired credentials": Failure(_refusal(401, "InvalidToken")),
     "the file is gone": Failure(another=lambda store, name: store.remove(name, soon())),
     "the file is another one": Failure(another=lambda store, name: put(store, name, OTHER)),
-    "body too short": Failure(_always(truncate(10_000)), of_reads=True),
+    "body too short": Failure(_always(truncate(10_000)), of_reads=True, of_listings=truncate(100)),
     "body too long": Failure(_longer, of_reads=True),
     "body of another range": Failure(_always(wrong_range(7)), of_reads=True),
     "range ignored": Failure(_always(status(200, DATA)), of_reads=True),
@@ -179,8 +182,8 @@ class Scene:
         self.path, self.target = f"{self.folder}/{uuid4().hex}/file", f"{self.folder}/{uuid4().hex}/file"
         put(self.store, self.path, DATA)
 
-    def begin(self) -> None:
-        """From now on it fails."""
+    def begin(self, listing: bool = False) -> None:
+        """From now on it fails; ``listing``: and the directory is listed."""
         self.begun, failure = True, self.failure
         if failure.another is not None:
             failure.another(self.store, self.path)
@@ -188,12 +191,19 @@ class Scene:
             self.proxy.close()
         else:
             fault, times = failure.fault(self.protocol), 1 if self.once else None
-            self.proxy.fault(fault, when=self._is_read if failure.of_reads else None, times=times)
+            when = self._is_read if failure.of_reads else None
+            if listing and failure.of_listings is not None:
+                fault, when = failure.of_listings, self._is_listing
+            self.proxy.fault(fault, when=when, times=times)
 
     def _is_read(self, request: Request) -> bool:
         key = self.path.rsplit("/", 2)[-2]
         of_the_object = "alt=media" in request.query if self.protocol == "gs" else not request.query
         return request.method == "GET" and key in request.path and of_the_object
+
+    @staticmethod
+    def _is_listing(request: Request) -> bool:
+        return request.method == "GET" and "prefix=" in request.query
 
     @property
     def content(self) -> bytes:
@@ -240,7 +250,7 @@ def _stat(scene: Scene) -> None:
 
 
 def _list(scene: Scene) -> None:
-    scene.begin()
+    scene.begin(listing=True)
     assert [entry["size"] for entry in scene.fs.ls(scene.path.rpartition("/")[0], detail=True, refresh=True)] == [
         len(DATA)
     ]
