@@ -110,7 +110,7 @@ class DnsMembership(Membership):
         """Look the name up: the other thread's part."""
         try:
             workers = self._workers(_addresses(self.settings.domain))
-        except (OSError, UnicodeError) as error:  # a label that is too long is the latter
+        except (OSError, ValueError) as error:  # the latter for a label that is too long, and what is no address
             self._failure = error
             self._due = time.monotonic() + _AGAIN_AFTER
             if self._published.latest is not None and not self._warned:

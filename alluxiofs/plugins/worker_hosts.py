@@ -18,7 +18,7 @@ __all__ = ["parse_workers"]
 _FIELDS = ("host", "http_port", "data_port", "identity")
 _IDENTIFIER_BYTES = {0: 8, 1: 16}
 # What a resolver can be asked for, and no more than that: whether there is such a host is found when it is needed.
-_HOST = re.compile(r"[^\s/\\@,:?#\[\]{}'\"\ud800-\udfff]+")
+_HOST = re.compile(r"[^\s/\\@,:;?#&=|*+!$^~`<>()\[\]{}'\"\x00-\x1f\x7f\ud800-\udfff]+")
 _TEXT = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P<port>.*))?", re.DOTALL)
 _PORT = re.compile(r"[0-9]{1,5}")
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
@@ -103,6 +103,10 @@ def _describe(item: Any, http_port: int, data_port: int) -> Iterator[_Described]
 
 
 def _from_text(text: str, item: str, http_port: int, data_port: int) -> _Described:
+    if "://" in text:
+        raise _wrong(
+            item, 'a worker is "host" or "host:http_port": without a scheme, which the argument \'scheme\' says'
+        )
     match = _TEXT.fullmatch(text)
     if match is None or (text.count(":") > 1 and match["ipv6"] is None):
         raise _wrong(item, 'a worker is "host" or "host:http_port", an IPv6 address in brackets ("[::1]:28080")')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
@@ -11,6 +12,7 @@ import pytest
 
 from alluxiofs.errors import ConfigurationError, UnavailableError
 from alluxiofs.interfaces import Deadline, Membership, Worker, WorkerIdentity, Workers
+from alluxiofs.plugins import membership_dns
 from alluxiofs.plugins.membership_dns import DnsMembership
 from alluxiofs.testing import ChangingMembershipContract, make_context
 from alluxiofs.testing.guards import eventually
@@ -110,13 +112,32 @@ def test_localhost_is_the_worker_on_this_machine() -> None:
     assert found.snapshot(Deadline.after(10)).workers == (Worker(identity, "localhost", 1, 2, {"domain": "localhost"}),)
 
 
-def test_a_name_that_does_not_resolve_is_unavailable_and_not_asked_for_by_everybody(resolver: Resolver) -> None:
-    resolver.addresses = None
+@pytest.mark.parametrize("addresses", [None, ["10.0.0.1", "of no kind"]], ids=["nothing", "no addresses"])
+def test_a_name_that_does_not_resolve_is_unavailable_and_not_asked_for_by_everybody(
+    resolver: Resolver, addresses: Optional[List[str]]
+) -> None:
+    resolver.addresses = addresses
     found = membership()
     for _ in range(3):
         with pytest.raises(UnavailableError, match=r"workers\.example.*cannot be resolved"):
             found.snapshot(Deadline.after(10))
     assert resolver.asked == 1
+
+
+def test_a_name_that_resolves_at_last_is_found(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership_dns, "_AGAIN_AFTER", 0.01)
+    found = membership()
+    resolver.addresses = None
+    with pytest.raises(UnavailableError, match=r"workers\.example.*cannot be resolved"):
+        found.snapshot(Deadline.after(10))
+    resolver.addresses = ["10.0.0.1", "10.0.0.2"]
+
+    def is_found() -> bool:
+        with contextlib.suppress(UnavailableError):
+            return found.snapshot(Deadline.after(10)).workers == workers_at("10.0.0.1", "10.0.0.2")
+        return False
+
+    assert eventually(is_found, 10)
 
 
 def test_a_name_that_is_lost_keeps_its_workers_and_says_so_once(
