@@ -11,11 +11,13 @@ import functools
 import hashlib
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any, Dict, Optional, Union
 
 from attrs import define, field
 
+from alluxiofs import forks
 from alluxiofs.errors import ConfigurationError, SettingTypeError, nearest
 
 __all__ = ["FIELDS", "LOGGER_NAME", "LogConfig", "fields", "setup_logger"]
@@ -140,11 +142,32 @@ class _LateFileHandler(logging.FileHandler):
         return super()._open()
 
 
+class _ToParent(logging.Handler):
+    """Passes on what the parent logs, too: a file of details is not to be on everybody's screen as well."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass it on."""
+        parent = logging.getLogger(LOGGER_NAME)
+        if parent.isEnabledFor(record.levelno):
+            parent.handle(record)
+
+
 def _name_as_ours(own: str, record: logging.LogRecord) -> bool:
     """Have a record say the name that users know: this handler sees it first, and those of the parents after it."""
     if record.name.startswith(own):
         record.name = LOGGER_NAME + record.name[len(own) :]
     return True
+
+
+_setting_up = threading.Lock()
+
+
+def _begin_anew() -> None:
+    global _setting_up
+    _setting_up = threading.Lock()  # a thread that is only the parent's may have it
+
+
+forks.in_child(_begin_anew)
 
 
 def setup_logger(
@@ -168,7 +191,8 @@ def setup_logger(
     -------
     logging.Logger
         A child of ``alluxiofs``, the same one for equal configurations, so that each record is written once. What it
-        logs goes to the handlers of its parents, too. Its records say ``alluxiofs``, those of its children
+        logs goes to the handlers of its parents, too, from the level on that ``alluxiofs`` has, or has from them: the
+        file's own level is the file's alone. Its records say ``alluxiofs``, those of its children
         ``alluxiofs.…``: its own name only tells one file's logger from another's.
     """
     level_str = level if level_str is None else level_str
@@ -181,12 +205,15 @@ def setup_logger(
     # One logger a file, level and format: two filesystems that log to different files do not see each other's records.
     digest = hashlib.blake2b(str(file).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     logger = logging.getLogger(f"{LOGGER_NAME}.to-file-{digest}-{config.level.lower()}-{config.format}")
-    logger.setLevel(config.level)
-    if not logger.handlers:
-        handler = _LateFileHandler(file)
-        handler.setFormatter(_FORMATTERS[config.format](_FORMAT))
-        handler.addFilter(functools.partial(_name_as_ours, logger.name))
-        logger.addHandler(handler)
+    with _setting_up:
+        if not logger.handlers:
+            handler = _LateFileHandler(file)
+            handler.setFormatter(_FORMATTERS[config.format](_FORMAT))
+            handler.addFilter(functools.partial(_name_as_ours, logger.name))
+            logger.addHandler(handler)
+            logger.addHandler(_ToParent())
+            logger.propagate = False
+            logger.setLevel(config.level)
     return logger
 
 

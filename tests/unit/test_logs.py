@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from alluxiofs import LogConfig, setup_logger
 from alluxiofs.errors import ConfigurationError, SettingTypeError
 from alluxiofs.logs import fields
+from alluxiofs.testing.guards import at_once
 
 
 @pytest.fixture
@@ -131,3 +133,35 @@ def test_a_log_that_cannot_be_written_breaks_nothing_and_is_told_once(
     said = capsys.readouterr().err
     assert said.count("--- Logging error ---") == 1
     assert str(tmp_path / below) in said
+
+
+def test_the_level_of_a_file_is_not_that_of_other_handlers(folder: Path) -> None:
+    shown, root = io.StringIO(), logging.getLogger()
+    screen = logging.StreamHandler(shown)
+    before = root.level
+    root.addHandler(screen)
+    root.setLevel(logging.WARNING)
+    try:
+        logger = setup_logger(LogConfig(path=str(folder), level="DEBUG"))
+        logger.debug("a detail")
+        logger.getChild("transport").warning("a worker fails")
+    finally:
+        root.setLevel(before)
+        root.removeHandler(screen)
+    text = (folder / "alluxiofs.log").read_text("utf-8")
+    assert "a detail" in text
+    assert "a worker fails" in text
+    assert shown.getvalue() == "a worker fails\n"
+
+
+def test_threads_that_come_at_once_add_one_handler(folder: Path) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(20):
+            config = LogConfig(path=str(folder / str(number)))
+            at_once(*[lambda config=config: setup_logger(config)] * 8)
+            setup_logger(config).info("once")
+            assert (folder / str(number) / "alluxiofs.log").read_text("utf-8").count("once") == 1
+    finally:
+        sys.setswitchinterval(interval)
