@@ -30,6 +30,7 @@ from alluxiofs.interfaces import (
     Writer,
 )
 from alluxiofs.plugins._fsspec.appending import pour, rewriting
+from alluxiofs.plugins._fsspec.datanodes import let_go_of_parents
 from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.names import check, check_outside, is_temporary, normalised, split_scheme
 from alluxiofs.plugins._fsspec.versions import settled, wait_until_settled
@@ -126,6 +127,7 @@ class HdfsUnderStore(UnderStore):
         destination = Destination(view, deadline)
 
         def read(client: Client) -> FileStatus:
+            let_go_of_parents()
             reader = client.read(name)
             stop = offset + destination.size
             if stop > len(reader) or version.length not in (None, len(reader)):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import gc
 import sys
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Iterator, List
+from typing import Any, Iterator, List, Sequence
 from uuid import uuid4
 
 import fsspec
@@ -16,6 +17,7 @@ import pytest
 
 from alluxiofs.errors import ConfigurationError, FileChangedError, InvalidPathError, TemporaryError
 from alluxiofs.interfaces import Deadline, Entry, Target, UnderStore
+from alluxiofs.plugins.under_store_fsspec import FsspecUnderStore
 from alluxiofs.plugins.under_store_hdfs import HdfsUnderStore
 from alluxiofs.testing import make_context
 from alluxiofs.testing.guards import no_io
@@ -190,6 +192,43 @@ def test_a_forked_child_can_drop_what_is_its_parents(folder: str, hdfs_server: H
         return store.stat(f"{folder}/file", Deadline.after(10)).size == 7
 
     assert ended(drop)
+
+
+@forks
+@pytest.mark.parametrize("kind", ["hdfs", "any"])
+def test_parent_and_child_read_at_the_same_time(folder: str, client: Any, kind: str) -> None:
+    """The library keeps connections for whoever reads next, and a child has copies of them."""
+    piece = 64 * 1024
+    put(make({}, client), f"{folder}/file", b"".join(bytes([number]) * piece for number in range(40)))
+
+    def reads(numbers: Sequence[int]) -> Iterator[bool]:
+        target = Target("hdfs", {}, client)
+        own: UnderStore = make({}, client)
+        if kind == "any":
+            own = FsspecUnderStore(target, FsspecUnderStore.Settings(), make_context())
+        entry, view = own.stat(f"{folder}/file", soon()), memoryview(bytearray(piece))
+        for number in numbers:
+            own.read_into(entry.name, entry.version, number * piece, view, soon())
+            yield view == bytes([number]) * piece
+
+    assert all(reads(range(4)))
+    found, stop = [], threading.Event()
+    here = reads([5, 6, 7] * 2_000)
+    found.append(next(here))
+
+    def read_on() -> None:
+        while not stop.wait(0.05):
+            found.append(next(here))
+
+    parent = threading.Thread(target=read_on)
+    parent.start()
+    try:
+        assert ended(lambda: all(reads(range(30, 40))))
+    finally:
+        stop.set()
+        parent.join()
+    assert all(found)
+    assert len(found) > 5
 
 
 @forks

@@ -17,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from alluxiofs.errors import AlluxioFSError, ConfigurationError, InvalidPathError, MissingExtraError, nearest
+from alluxiofs.plugins._fsspec.datanodes import let_go_of_parents
 from alluxiofs.plugins._fsspec.failures import brief, cause_to_show, translated
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.ready import usable
@@ -190,7 +191,10 @@ class Client:
     def _make(self) -> AbstractFileSystem:
         ready = self._target.client
         if ready is not None:
-            return usable(ready)
+            made = usable(ready)
+            if any(type(layer).__module__.startswith("hdfs_native") for layer in layers(made)):
+                let_go_of_parents()
+            return made
         try:
             made = self.type(**{**uncached(self._target.options), "use_listings_cache": self._remembers})
         except TypeError as error:
