@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Callable
 
-from alluxiofs.gateway.tracing import is_within, operation
-
 if TYPE_CHECKING:
     from alluxiofs.operations.base import GatewayFileSystem
 
@@ -31,6 +29,9 @@ def trace_operations(filesystem: GatewayFileSystem) -> None:
 
 
 def _traced(filesystem: GatewayFileSystem, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    # Not with the class, whose import is to be a small one.
+    from alluxiofs.gateway.tracing import is_within, operation
+
     @functools.wraps(call)
     def traced(*args: Any, **kwargs: Any) -> Any:
         if is_within():
