@@ -91,8 +91,8 @@ def explain(error: BaseException, path: Optional[str] = None) -> str:
     """
     text, names_it = _text(error)
     bare = "" if path is None else path.partition("://")[2]
-    if bare and not names_it and text.startswith(f"{bare}: "):
-        text = text[len(bare) + 2 :]  # the store's own name for what the URL names
+    if bare and text.startswith(f"{bare}: "):
+        text, names_it = text[len(bare) + 2 :], False  # the store's own name for what the URL names
     if isinstance(error, (ConfigurationError, MissingExtraError)):
         names_it = True  # whatever the path, it was the filesystem that could not be made
     if path is not None and not (names_it or path == text or text.startswith(f"{path}:") or repr(path) in text):

@@ -37,7 +37,10 @@ def of_argument(name: str) -> str:
     if name in _OF_THE_PAGE_STORE:
         return f"; a page store has it: page_store={{'name': 'disk', '{name}': …}} (page_store.{name} of the command)"
     if name in _OF_THE_CLIENT:
-        return f"; options of the under store's client go into target_options={{'{name}': …}}"
+        return (
+            f"; options of the under store's client go into target_options={{'{name}': …}} (target_options.{name} of the "
+            "command)"
+        )
     return ""
 
 

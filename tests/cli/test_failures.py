@@ -44,6 +44,7 @@ def test_a_path_is_named_once_by_its_url() -> None:
     said = errors.UnavailableError("bucket/folder: no connection")
     assert explain(said, "s3://bucket/folder") == "s3://bucket/folder: no connection"
     assert explain(said, "s3://bucket") == "s3://bucket: bucket/folder: no connection"
+    assert explain(errors.not_found("bucket/key"), "s3://bucket/key") == "s3://bucket/key: No such file or directory"
 
 
 def test_debug_prints_the_traceback_before_or_after_the_command(command: Command, url: str) -> None:
@@ -165,7 +166,7 @@ def test_the_module_is_the_command(store: Path) -> None:
         timeout=60,
     )
     assert (run.returncode, run.stdout) == (3, b"1")
-    assert run.stderr == f"alluxiofs: {store}/no: No such file or directory\n".encode()
+    assert run.stderr == f"alluxiofs: file://{store}/no: No such file or directory\n".encode()
 
 
 def test_importing_the_package_does_not_import_the_libraries_of_the_command() -> None:

@@ -79,7 +79,7 @@ def test_ls_of_an_empty_directory_is_empty_and_of_nothing_an_error(command: Comm
         assert command("ls", *options, f"{url}/empty").lines == []
         missing = command("ls", *options, f"{url}/missing")
         assert missing.code == 3
-        assert missing.error_lines == [f"alluxiofs: {store}/missing: No such file or directory"]
+        assert missing.error_lines == [f"alluxiofs: {url}/missing: No such file or directory"]
 
 
 def test_stat_shows_what_is_known(command: Command, url: str) -> None:

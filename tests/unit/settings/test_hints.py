@@ -29,7 +29,7 @@ def refused(**arguments: Any) -> str:
         ),
         ({"capacity": "2GB"}, "page_store={'name': 'disk', 'capacity': …} (page_store.capacity of the command)"),
         ({"page_store": False}, "None keeps no pages"),
-        ({"key": "AKIA"}, "target_options={'key': …}"),
+        ({"key": "AKIA"}, "target_options={'key': …} (target_options.key of the command)"),
         ({"secret": "hunter2"}, "target_options={'secret': …}"),
         ({"endpoint_url": "http://localhost:9000"}, "target_options={'endpoint_url': …}"),
         ({"page_store": {"name": "disk", "verify": "allways"}}, "'first' | 'always' | 'never'; did you mean 'always'?"),
