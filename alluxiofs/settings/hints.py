@@ -38,8 +38,8 @@ def of_argument(name: str) -> str:
         return f"; a page store has it: page_store={{'name': 'disk', '{name}': …}} (page_store.{name} of the command)"
     if name in _OF_THE_CLIENT:
         return (
-            f"; options of the under store's client go into target_options={{'{name}': …}} (target_options.{name} of the "
-            "command)"
+            f"; options of the under store's client go into target_options={{'{name}': …}} "
+            f"(target_options.{name} of the command)"
         )
     return ""
 
