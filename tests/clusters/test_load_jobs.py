@@ -162,7 +162,7 @@ def test_a_job_that_failed_as_real_workers_tell_it(tmp_path: Path, name: str) ->
 
 def test_each_recorded_answer_is_understood(tmp_path: Path) -> None:
     """Whatever real workers were heard to say of jobs: as text, as JSON, verbose, of jobs that nobody knows."""
-    told = {}
+    told: Dict[str, object] = {}
     with StandInCluster(tmp_path, workers=1) as cluster:
         client = AlluxioClient(**cluster.arguments)
         for one in recordings():

@@ -167,6 +167,8 @@ def _bar(what: str) -> Iterator[Callable[[LoadProgress], None]]:
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"load {what}", total=None)
+    console = Console(stderr=True)
+    room = max(10, console.width // 3)  # or of a long name all would be shown, and of the bar nothing
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(f"load {what if len(what) <= room else '…' + what[1 - room :]}", total=None)
         yield lambda progress: bar.update(task, completed=progress.loaded or 0, total=progress.total)
