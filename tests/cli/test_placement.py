@@ -10,6 +10,7 @@ import pytest
 
 from alluxiofs.cli.placement.judging import recommendations, share_text
 from alluxiofs.cli.placement.measuring import Case, Measured, even_chance, measure
+from alluxiofs.cli.placement.picture import draw
 from tests.cli.conftest import Command
 
 QUICK = ("--seconds", 0.1, "--keys", 2000)
@@ -53,7 +54,7 @@ def test_what_chance_has_placed_is_not_drawn_as_the_policys_doing(command: Comma
     words = ("--workers", "2,200", "--policy", "rendezvous", "--picture", svg)
     assert command("placement", *words, *QUICK).code == 0
     drawing = ElementTree.fromstring(svg.read_text("utf-8"))
-    assert "where there are 20 keys a worker or more" in "".join(drawing.itertext())
+    assert "where keys are enough to tell it from chance" in "".join(drawing.itertext())
     points = {
         line.get("id"): len([mark for mark in line.iter() if mark.tag.endswith("}use")])
         for line in drawing.iter()
@@ -61,6 +62,25 @@ def test_what_chance_has_placed_is_not_drawn_as_the_policys_doing(command: Comma
     }
     assert points.pop("Fullest worker: rendezvous") == 1, "that of 200 workers with 10 keys each is left out"
     assert list(points.values()) == [2, 2, 2]
+
+
+def test_a_policy_that_few_keys_were_given_is_not_drawn_beside_one_of_many(tmp_path: Path) -> None:
+    few = Measured(23_000, 1.65, 1.61, 0.0, 0.001, 0.001, 1e-4, 1000, 2000)
+    many = Measured(1_000_000, 1.13, 1.09, 0.02, 0.001, 0.001, 1e-6, 1000, 2000)
+    rows = [(Case("slow and even", 1000, 1, 1), few), (Case("quick", 1000, 1, 1), many)]
+    draw(rows, str(tmp_path / "placement.svg"))
+    drawing = ElementTree.fromstring((tmp_path / "placement.svg").read_text("utf-8"))
+    points = {
+        line.get("id"): len([mark for mark in line.iter() if mark.tag.endswith("}use")])
+        for line in drawing.iter()
+        if line.get("id", "").startswith(("Fullest worker: ", "Making the policy: "))
+    }
+    assert points == {
+        "Fullest worker: slow and even": 0,
+        "Fullest worker: quick": 1,
+        "Making the policy: slow and even": 1,
+        "Making the policy: quick": 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -131,7 +151,7 @@ def test_the_most_even_policy_is_recommended_that_costs_little() -> None:
     assert next(iter(recommendations(rows))).startswith("10 workers: fit.")
     said = next(iter(recommendations(rows[:2])))
     assert "none of these" in said
-    assert "made in 20 s" in said
+    assert "made in 20.0 s" in said
 
 
 def test_of_policies_that_are_alike_the_one_is_recommended_that_moves_fewest_keys() -> None:
@@ -157,6 +177,17 @@ def test_where_the_best_is_not_alluxios_own_the_number_of_virtual_nodes_is_told_
     assert "it is made in < 0.001 s" in said
     assert said.endswith("Of Alluxio's own ring: consistent-hash virtual_nodes=2000, whose shares differ by 1.1%.")
     assert "Of Alluxio's own ring" not in next(iter(recommendations(rows[1:])))
+
+
+def test_why_what_is_more_even_is_not_recommended() -> None:
+    rows = [
+        (Case("consistent-hash", 10_000, 1, 1, {"virtual_nodes": 100}), measured(0.1, 0.0001, 0.5)),
+        (Case("consistent-hash", 10_000, 1, 1, {"virtual_nodes": 2000}), measured(0.02, 0.0001, 15.5)),
+        (Case("jump", 10_000, 1, 1), measured(0.0, 0.5, 0.001)),
+    ]
+    said = next(iter(recommendations(rows)))
+    assert said.startswith("10,000 workers: consistent-hash virtual_nodes=100.")
+    assert "at a price: consistent-hash virtual_nodes=2000 (made in 15.5 s); jump (50% of the keys move)." in said
 
 
 def test_how_soon_a_policy_is_made_decides_nothing_where_nobody_notices() -> None:

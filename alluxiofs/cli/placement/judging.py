@@ -45,6 +45,12 @@ def _for(workers: int, rows: List[Row]) -> str:
         f"{share_text(measured.moved)} of the keys move when a worker leaves (its own: {share_text(1 / workers)}), "
         f"it is made in {seconds_text(measured.build_seconds)}{memory}."
     )
+    dearer = [row for row in rows if _against(*row) and row[1].spread < measured.spread - _ALIKE]
+    if dearer:
+        said += " More even, at a price: " + "; ".join(
+            f"{one.name} ({', '.join(_against(one, its))})" for one, its in dearer
+        )
+        said += "."
     rings = [row for row in fit if row[0].policy == RING]
     if rings and case.policy != RING:
         ring, of_ring = _best(rings)
@@ -86,7 +92,7 @@ def _against(case: Case, measured: Measured) -> List[str]:
     if measured.moved > _MOVES / case.workers and measured.moved - 1 / case.workers > 0.001:
         reasons.append(f"{share_text(measured.moved)} of the keys move")
     if measured.build_seconds > _BUILD:
-        reasons.append(f"made in {measured.build_seconds:.0f} s")
+        reasons.append(f"made in {measured.build_seconds:.1f} s")
     if measured.rank_seconds > _RANK:
         reasons.append(f"{measured.rank_seconds * 1e6:,.0f} us a key")
     if measured.memory is not None and measured.memory > _MEMORY:

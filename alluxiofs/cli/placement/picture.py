@@ -18,12 +18,13 @@ __all__ = ["draw", "needed"]
 
 _Figure = Callable[[Case, Measured], float]
 _PANELS: Sequence[Tuple[str, str, _Figure]] = (
-    ("Fullest worker", "keys over the mean", lambda case, one: one.fullest if _enough(case, one) else math.nan),
+    ("Fullest worker", "keys over the mean", lambda _, measured: measured.fullest),
     ("Keys that move when a worker leaves", "over those that it had", lambda case, one: one.moved * case.workers),
     ("Making the policy", "seconds", lambda _, measured: measured.build_seconds),
     ("Memory by which the process grows", "MB", lambda _, measured: (measured.memory or 0) / 2**20),
 )
 _KEYS = 20  # a worker: of fewer its share says more of chance than of the policy
+_ALIKE = 1.1  # times what chance does to another policy: more, and the difference of the two is chance's
 _LEAST = (1.0, 1.0, 1e-5, 0.1)  # where the axes begin, at the latest
 _MARKERS = "osD^vPX*<>hd"
 
@@ -70,32 +71,42 @@ def _fill(figure: Figure, rows: Sequence[Row]) -> None:
         lines.setdefault(row[0].name, []).append(row)
     counts = sorted({case.workers for case, _ in rows})
     axes = figure.subplots(2, 2).flat
+    even = _even(rows)
+    told = [row for row in rows if row[1].even <= _ALIKE * even.get(row[0].workers, 0.0)]
     for (title, unit, value), least, axis in zip(_PANELS, _LEAST, axes):
         axis.set_title(title, loc="left")
-        _panel(axis, lines, value, counts, least)
+        _panel(axis, lines, value, counts, least, told if axis is figure.axes[0] else rows)
         axis.set_ylabel(unit)
     axis = figure.axes[0]
-    drawn = [row for row in rows if _enough(*row)]
-    even = {case.workers: min(one.even for other, one in drawn if other.workers == case.workers) for case, _ in drawn}
     axis.plot(sorted(even), [even[count] for count in sorted(even)], "k--", linewidth=1, label="chance alone")
-    if len(drawn) < len(rows):
-        title = f"{axis.get_title(loc='left')} (where there are {_KEYS} keys a worker or more)"
-        axis.set_title(title, loc="left")
+    if len(told) < len(rows):
+        axis.set_title(f"{axis.get_title(loc='left')} (where keys are enough to tell it from chance)", loc="left")
     handles, names = axis.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle("Placement of files on workers")
 
 
-def _enough(case: Case, measured: Measured) -> bool:
-    return measured.keys >= _KEYS * case.workers
+def _even(rows: Sequence[Row]) -> Dict[int, float]:
+    """What chance makes of the fullest worker, by the number of workers: of the most keys that one was given."""
+    found: Dict[int, float] = {}
+    for case, measured in rows:
+        if measured.keys >= _KEYS * case.workers:
+            found[case.workers] = min(measured.even, found.get(case.workers, math.inf))
+    return found
 
 
-def _panel(axis: Any, lines: Dict[str, List[Row]], value: _Figure, counts: Sequence[int], least: float) -> None:
+def _panel(
+    axis: Any,
+    lines: Dict[str, List[Row]],
+    value: _Figure,
+    counts: Sequence[int],
+    least: float,
+    drawn: Sequence[Row],
+) -> None:
     from matplotlib.ticker import LogLocator
 
     for number, (name, there) in enumerate(lines.items()):
-        heights = ((case.workers, value(case, measured)) for case, measured in there)
-        points = sorted((count, max(least, height)) for count, height in heights if not math.isnan(height))
+        points = sorted((row[0].workers, max(least, value(*row))) for row in there if row in drawn)
         axis.plot(
             [count for count, _ in points],
             [height for _, height in points],
