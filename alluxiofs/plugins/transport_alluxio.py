@@ -248,8 +248,17 @@ class AlluxioTransport(Transport):
                 peers = self._peers
                 if peers is None:
                     pools = Pools(self._tls(), self.settings.max_connections)
-                    peers = self._peers = Peers(pools, self.settings.headers, self.context.telemetry)
+                    peers = self._peers = Peers(pools, self.settings.headers, self.context.telemetry, self._is_gone)
         return peers.of(host, http_port, data_port)
+
+    def _is_gone(self, peer: Peer) -> bool:
+        members = self._members()
+        if not members or self._owners.balancers:  # then it is not known who they are
+            return False
+        gone = all((one.host, one.http_port) != (peer.host, peer.http_port) for one in members)
+        if gone:
+            self._met.clear()
+        return gone
 
     def _tls(self) -> Optional[ssl.SSLContext]:
         settings = self.settings

@@ -135,6 +135,32 @@ def test_any_range_of_several_pages(make_cluster: MakeCluster, make_transport: M
             assert reader.read(offset, size) == DATA[offset : offset + size]
 
 
+@pytest.mark.parametrize("dialect", ["pages", "rest"])
+def test_connections_to_workers_that_are_gone_are_let_go_of(
+    make_cluster: MakeCluster, make_transport: MakeTransport, dialect: str
+) -> None:
+    cluster, transport = make_cluster(dialect, workers=3), make_transport(dialect=dialect)
+    first, second, third = cluster.members
+    members = [first, second]
+    transport.meet(lambda: tuple(members))
+    reader = Reader(transport, cluster)
+    for reader.worker in members:
+        assert reader.read() == DATA
+    assert all(worker.open_connections for worker in cluster.workers[:2])
+    members[:] = [second, third]
+    for reader.worker in members:
+        assert reader.read() == DATA
+    deadline = soon()
+    while cluster.workers[0].open_connections:
+        assert deadline.remaining(), "they are open still"
+        time.sleep(0.01)
+    assert all(worker.open_connections for worker in cluster.workers[1:])
+    reader.worker = first  # which has come back
+    for _ in range(3):
+        assert reader.read() == DATA
+    assert cluster.workers[0].connections <= 4
+
+
 # --- dialect pages: why a connection was closed -------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Dict, Generic, Hashable, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Generic, Hashable, Mapping, Optional, Tuple, TypeVar
 
 from alluxiofs.interfaces import Telemetry
 from alluxiofs.plugins._http.pool import Pools
@@ -115,16 +115,22 @@ class Peer:
 
 
 class Peers:
-    """All workers that were asked so far.
+    """The workers that were asked so far.
 
     Parameters
     ----------
     pools, headers, telemetry:
         As of :class:`Peer`.
+    is_gone:
+        Whether one is no worker of the cluster any more: it is let go of with its connections when there is a new one,
+        for where workers come and go these would add up.
     """
 
-    def __init__(self, pools: Pools, headers: Mapping[str, str], telemetry: Telemetry) -> None:
+    def __init__(
+        self, pools: Pools, headers: Mapping[str, str], telemetry: Telemetry, is_gone: Callable[[Peer], bool]
+    ) -> None:
         self._pools = pools
+        self._is_gone = is_gone
         self._headers = headers
         self._telemetry = telemetry
         self._lock = threading.Lock()
@@ -138,10 +144,18 @@ class Peers:
             with self._lock:
                 peer = self._peers.get(key)
                 if peer is None:
+                    self._let_go()
                     peer = self._peers[key] = Peer(
                         host, http_port, data_port, self._pools, self._headers, self._telemetry
                     )
         return peer
+
+    def _let_go(self) -> None:
+        for key, peer in list(self._peers.items()):
+            if self._is_gone(peer):
+                del self._peers[key]
+                peer.http.close_unused()
+                peer.data.close_unused()
 
     def close(self) -> None:
         """Close all connections."""

@@ -207,6 +207,10 @@ class Pool:
     def close(self) -> None:
         """Close those that nobody uses at the moment, and the others when they come back."""
         self._closed = True
+        self.close_unused()
+
+    def close_unused(self) -> None:
+        """Close those that nobody uses at the moment; whoever asks makes another."""
         _close_all(self._places)
 
     # --- places -------------------------------------------------------------------------------------------------
