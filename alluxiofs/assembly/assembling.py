@@ -111,8 +111,7 @@ def _assemble(settings: Settings) -> Tuple[Gateway, Sequence[Component]]:
     )
     # What a user gave is the user's to close.
     own = [component for chosen, component in made if chosen is not None and component and chosen.given is None]
-    # First, for it looks once more at what the others have counted.
-    return Gateway(parts, _limits(settings)), ([telemetry, *own] if members else own)
+    return Gateway(parts, _limits(settings)), own
 
 
 def _limits(settings: Settings) -> Limits:

@@ -12,6 +12,7 @@ import weakref
 from typing import Any, Callable, Deque, Dict, Hashable, List, Sequence, Tuple, TypeVar
 
 from alluxiofs import forks
+from alluxiofs.assembly.telemetry import ask_for_the_last_time
 from alluxiofs.gateway import Gateway
 from alluxiofs.interfaces import Component
 from alluxiofs.logs import fields
@@ -91,6 +92,7 @@ class Shared:
         finally:
             self._lock.release()
         for component in unused:
+            ask_for_the_last_time(component)
             try:
                 component.close()
             except Exception as error:  # whatever a plugin's raises: the others are closed all the same

@@ -14,7 +14,16 @@ from alluxiofs.interfaces import Call, Event, Telemetry
 from alluxiofs.interfaces.telemetry import LEVELS, Final
 from alluxiofs.logs import fields
 
-__all__ = ["JoinedTelemetry"]
+__all__ = ["JoinedTelemetry", "ask_for_the_last_time"]
+
+
+def ask_for_the_last_time(owner: object) -> None:
+    """Have what is watched of somebody asked now, who goes right after this: nobody may have looked since it counted.
+
+    Nobody may be using it any more: this runs wherever the garbage collector does, and what it asks may want a lock.
+    """
+    for reader in list(_readers.values()):
+        reader.ask_if_of(owner)
 
 
 class JoinedTelemetry(Telemetry):
@@ -30,7 +39,6 @@ class JoinedTelemetry(Telemetry):
         self._lock = threading.RLock()  # one that fails while it is asked is dropped under it
         self._gathering: Optional[Gathering] = None
         self._told: Tuple[Telemetry, ...] = ()  # of each call as it ends
-        self._readers: List[_Watched] = []
 
     def record_call(self, call: Call) -> None:
         gathering = self._gathering or self._begun()
@@ -67,10 +75,7 @@ class JoinedTelemetry(Telemetry):
 
     def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
         """See :meth:`Telemetry.watch`. Watching keeps nothing alive: what is gone is remembered by its last numbers."""
-        reader = read
-        if inspect.ismethod(read):
-            reader = _Watched(read)
-            self._readers.append(reader)
+        reader = _Watched(read) if inspect.ismethod(read) else read
         for member in self._members:
             try:
                 member.watch(name, reader)
@@ -114,11 +119,11 @@ class JoinedTelemetry(Telemetry):
         return headers
 
     def close(self) -> None:
-        """Those who record here have gone, and what is watched may go with them: it is asked for the last time. The
-        members are closed by themselves, for others may have them, too."""
-        for reader in self._readers:
-            with contextlib.suppress(Exception):  # whatever a plugin's raises: what it said before stays
-                reader()
+        for member in self._members:
+            try:
+                member.close()
+            except Exception as error:
+                self._drop(member, error)
 
     def _drop(self, broken: Telemetry, error: BaseException) -> None:
         with self._lock:
@@ -143,6 +148,13 @@ class _Watched:
     def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
         self._read = weakref.WeakMethod(read)
         self._last: Dict[str, int] = {}
+        _readers[id(self)] = self
+
+    def ask_if_of(self, owner: object) -> None:
+        """Ask, if these are somebody's counters."""
+        if getattr(self._read(), "__self__", None) is owner:
+            with contextlib.suppress(Exception):  # whatever a plugin's raises: what it said before stays
+                self()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Watched) and self._read == other._read
@@ -156,3 +168,6 @@ class _Watched:
             return Final({name: value for name, value in self._last.items() if name not in LEVELS})
         self._last = dict(read())
         return self._last
+
+
+_readers: weakref.WeakValueDictionary[int, _Watched] = weakref.WeakValueDictionary()

@@ -8,7 +8,7 @@ import importlib
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, List
 
 import fsspec
 import pytest
@@ -183,6 +183,55 @@ def test_what_filesystems_counted_that_have_gone_is_counted(cluster: Cluster, co
         assert now['alluxiofs_read_bytes_total{source="page_store"}'] == 30
         assert (now["alluxiofs_page_store_hits_total"], now["alluxiofs_page_store_misses_total"]) == (3, 3)
         assert "alluxiofs_page_store_capacity_bytes" not in now, "none is there any more"
+
+
+def test_what_a_page_store_counted_last_is_counted_whoever_had_it_first(cluster: Cluster, counted: Counted) -> None:
+    shared = {"name": "memory", "capacity": "8MB"}
+    stays = cluster.filesystem(counted.telemetry)
+    first = cluster.filesystem(counted.telemetry, page_store=shared)
+    last = cluster.filesystem(counted.telemetry, page_store=shared, replicas=1)
+    assert last.gateway.parts.page_store is first.gateway.parts.page_store
+    stays.pipe_file("/counts/shared", b"0123456789")
+    for _ in range(2):
+        assert first.cat_file("/counts/shared") == b"0123456789"
+        assert last.cat_file("/counts/shared") == b"0123456789"
+    before = counted.now()["alluxiofs_page_store_hits_total"]
+    del first
+    gc.collect()
+    assert last.cat_file("/counts/shared") == b"0123456789"
+    del last
+    gc.collect()
+    assert counted.now()["alluxiofs_page_store_hits_total"] == before + 1
+
+
+def test_a_page_store_that_is_in_use_is_not_asked_by_the_collector_of_garbage(cluster: Cluster) -> None:
+    """Who keeps a page holds the store's lock, and the collector may run just then, on the same thread."""
+    shared = {"name": "memory", "capacity": "8MB"}
+    asked: List[str] = []
+    stays = cluster.filesystem(Counted().telemetry, page_store=shared)
+    store = stays.gateway.parts.page_store
+    lock, store._lock = store._lock, _Told(asked)
+    try:
+        goes = cluster.filesystem(Counted().telemetry, page_store=shared, replicas=1)
+        assert goes.gateway.parts.page_store is store
+        del goes
+        gc.collect()
+        assert asked == []
+    finally:
+        store._lock = lock
+
+
+class _Told:
+    """A lock that tells when it is taken."""
+
+    def __init__(self, asked: List[str]) -> None:
+        self._asked = asked
+
+    def __enter__(self) -> None:
+        self._asked.append("taken")
+
+    def __exit__(self, *_: object) -> None:
+        """It is free again."""
 
 
 def test_who_has_said_the_last_is_not_asked_again() -> None:
