@@ -13,6 +13,8 @@ import pytest
 from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 from tests.clusters.certificates import Authority
 from tests.clusters.doctors import Doctor, cluster, doctor, lake, told
+from tests.clusters.etcd import etcd
+from tests.clusters.test_membership_etcd_faults import Endpoint, running
 from tests.servers import free_port
 
 __all__ = ["cluster", "doctor", "lake"]
@@ -87,3 +89,31 @@ def test_a_file_that_is_not_there_needs_no_advice(doctor: Doctor) -> None:
         _, text, advice = doctor.wrong(target_protocol="memory", **arguments)
         assert "/nowhere/ca.pem" in text
         assert advice == ""
+
+
+def test_what_etcd_has_is_told(doctor: Doctor, cluster: StandInCluster, lake: Path, tmp_path_factory: Any) -> None:
+    with etcd(tmp_path_factory.mktemp("etcd")) as server:
+        server.become(cluster.members)
+        arguments = {**told(cluster), "etcd_hosts": server.host}
+        del arguments["worker_hosts"]
+        server.put("/ServiceDiscovery/DefaultAlluxioCluster/odd", b'{"Identity": {}}')
+        found = [one for one in doctor(str(lake), **arguments) if one["what"] == "membership"]
+        assert doctor.code == 0
+        assert [one["grade"] for one in found] == ["warning", "ok"]
+        assert found[1]["facts"] == {"workers": 3}
+        warned = found[0]
+        assert "/ServiceDiscovery/DefaultAlluxioCluster/odd: it has no 'WorkerNetAddress'" in warned["text"]
+        what, text, advice = doctor.wrong(str(lake), **arguments, cluster_name="Other")
+        assert (what, text) == ("membership", "etcd: it has no workers")
+        assert "alluxio.cluster.name" in advice
+
+
+def test_a_user_whom_etcd_does_not_know(doctor: Doctor) -> None:
+    refusal = b'{"code":3,"message":"etcdserver: authentication failed, invalid user ID or password"}'
+    endpoint = Endpoint(says=(400, refusal))
+    with running(endpoint):
+        what, text, advice = doctor.wrong(
+            target_protocol="memory", etcd_hosts=endpoint.host, etcd_username="reader", etcd_password="a-canary"
+        )
+    assert (what, "canary" in text) == ("membership", False)
+    assert advice.startswith("set etcd_username and etcd_password")
