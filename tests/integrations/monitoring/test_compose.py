@@ -93,3 +93,6 @@ def test_prometheus_runs_on_the_files_that_are_mounted(services: Dict[str, Any],
             (one["labels"]["job"], one["labels"]["instance"]) for one in ask("targets?state=active")["activeTargets"]
         ]
         assert ("alluxiofs", "127.0.0.1:9464") in targets, "the port that filesystems have by default"
+    log = (tmp_path / "prometheus.log").read_text("utf-8")
+    assert "level=info" in log
+    assert "level=error" not in log, "a folder that it looks into is missing"

@@ -52,8 +52,6 @@ class Prometheus:
 def prometheus(tmp_path: Path) -> Iterator[Prometheus]:
     """It runs on the operators' own files; only the intervals are shorter."""
     files = shutil.copytree(_CONTRIB, tmp_path / "monitoring")
-    (files / "targets").mkdir()
-    (files / "workers").mkdir()
     config = files / "prometheus.yml"
     config.write_text(re.sub(r"(_interval:) 15s", r"\1 1s", config.read_text("utf-8")), "utf-8")
     port = free_port()
