@@ -28,7 +28,7 @@ from alluxiofs.registry.points import POINTS, Point
 from alluxiofs.registry.sources import InstalledPlugin, Source, installed_plugins, source_of
 from alluxiofs.settings.calling import level_of_caller
 
-__all__ = ["BUILT_IN", "Registered", "Registry", "registry_for"]
+__all__ = ["BUILT_IN", "NameOfBuiltInError", "Registered", "Registry", "registry_for"]
 
 BUILT_IN = Source("alluxiofs", "alluxiofs")
 
@@ -62,7 +62,7 @@ class Registered:
         return self._given is thing
 
 
-class _BuiltInNameError(PluginError):
+class NameOfBuiltInError(PluginError):
     """A plugin takes a name that a built-in has."""
 
 
@@ -186,7 +186,7 @@ class Registry:
         try:
             loaded = plugin.load()
             has_hooks = self._register(loaded, plugin.source, installed=True)
-        except _BuiltInNameError as error:
+        except NameOfBuiltInError as error:
             self.greedy[plugin] = PluginError(f"{error} ({plugin.how_to_block})")
         except Exception as error:
             self.broken[plugin] = error
@@ -254,7 +254,7 @@ class Registry:
             check_class(given, point, source)
         known = self._components[point.name].get(given.name)
         if known is not None and known.source == BUILT_IN and not known.gives(given):
-            raise _BuiltInNameError(_two(known, source))
+            raise NameOfBuiltInError(_two(known, source))
 
     def _add(self, point: Point, given: Any, source: Source, installed: bool) -> None:
         there = self._components[point.name]
