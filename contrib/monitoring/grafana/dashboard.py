@@ -287,7 +287,7 @@ ROWS: Dict[str, Sequence[Panel]] = {
             (_WASTED, "wasted"),
             stacked=True,
         ),
-        _lines("Open files", "short", "For reading.", (_level("alluxiofs_open_files"), "open")),
+        _lines("Open files", "short", "To read or to write.", (_level("alluxiofs_open_files"), "open")),
         _lines(
             "Load jobs",
             "short",
