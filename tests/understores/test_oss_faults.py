@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import urllib.request
 from typing import Any, Callable, Dict, Iterator, Type
@@ -24,7 +25,7 @@ from alluxiofs.plugins.under_store_oss import OssUnderStore
 from alluxiofs.settings.types import Size
 from alluxiofs.testing import make_context
 from alluxiofs.testing.guards import no_io
-from tests.faults import Fault, FaultProxy, close, reset, stall, status, truncate, wrong_range
+from tests.faults import Fault, FaultProxy, close, garbage, reset, stall, status, truncate, wrong_range
 from tests.oss_front import OssServer
 from tests.understores.needed import needed
 
@@ -137,6 +138,21 @@ def test_what_passes_is_asked_again(store: UnderStore, proxy: FaultProxy, bucket
     rule = proxy.fault(fault, method="GET", times=2)
     assert get(store, entry, 5, 500) == DATA[5:500]
     assert rule.applied == 2
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # oss2 drops a connection whose answer it cannot read
+@pytest.mark.parametrize(
+    "field", [b"", b"Content-Length:", b"Last-Modified: Mon, 23 Nov"], ids=["none", "number", "time"]
+)
+def test_a_head_that_breaks_off_is_a_failure_that_may_pass(
+    store: UnderStore, proxy: FaultProxy, bucket: str, field: bytes
+) -> None:
+    entry = put(store, f"{bucket}/file", DATA)
+    proxy.fault(garbage(b"HTTP/1.1 200 OK\r\nx-oss-request-id: 1\r\n" + field), times=None)
+    for ask in (lambda: store.stat(entry.name, soon()), lambda: store.stat_and_read(entry.name, 10, soon())):
+        with pytest.raises(TemporaryError):
+            ask()
+    gc.collect()  # here, where that is no failure
 
 
 def test_a_stall_ends_with_the_limit_and_nothing_is_written_later(

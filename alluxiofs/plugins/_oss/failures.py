@@ -101,6 +101,9 @@ def translated(error: BaseException, name: str, bodiless: bool = False) -> Optio
         return BadAnswerError(message)
     if isinstance(error, ConnectionError) or type(error).__module__.partition(".")[0] in ("requests", "urllib3"):
         return UnavailableError(message)
+    if isinstance(error, (ValueError, LookupError)):
+        # Of a head that broke off the libraries below take what came, and oss2 looks for numbers and times in it.
+        return BadAnswerError(message)
     return None if isinstance(error, OSError) else OSError(errno.EIO, text, name)
 
 
