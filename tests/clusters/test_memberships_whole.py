@@ -11,7 +11,7 @@ from alluxiofs import AlluxioFileSystem
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins.membership_etcd import EtcdMembership
 from alluxiofs.testing import make_context
-from alluxiofs.testing.guards import eventually
+from alluxiofs.testing.guards import at_once, eventually
 from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 from tests.clusters.etcd import Etcd, etcd
 from tests.clusters.transports import DATA, MakeCluster, make_cluster
@@ -124,6 +124,14 @@ def test_the_owner_of_a_file_is_asked_for_once_and_asked_for_all_of_it(
     assert owner.requests["rm"] == 1, "who holds it is told to drop it"
     assert owner.kept_pages(name) == 0
     assert fs.cat_file(cluster.url(name)) == b"new"
+
+
+def test_of_many_who_read_a_file_at_once_one_asks_for_its_owner(make_cluster: MakeCluster, tmp_path: Path) -> None:
+    cluster = make_cluster("rest", workers=2)
+    name = owned_by(cluster, 1, tmp_path)
+    fs = behind_a_name(cluster)
+    assert at_once(*[lambda: fs.cat_file(cluster.url(name))] * 8) == [DATA] * 8
+    assert cluster.workers[0].requests["node"] == 1
 
 
 @pytest.mark.parametrize("trouble", ["dead", "garbage", "nobody knows the owner"])

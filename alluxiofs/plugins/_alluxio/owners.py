@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Callable, Dict, Optional, Tuple
 
-from alluxiofs.errors import BadAnswerError
+from alluxiofs.errors import BadAnswerError, NoTurnError
 from alluxiofs.interfaces import Deadline, Location, Worker, Workers
 from alluxiofs.plugins._alluxio.entries import parse_object
 from alluxiofs.plugins._alluxio.names import quoted
@@ -35,6 +36,8 @@ class Owners:
         """The members that are such names; without any, each worker is asked itself."""
         self._owners: Remembered[Peer] = Remembered()
         self._behind: Dict[Tuple[str, int], Peer] = {}
+        self._lock = threading.Lock()
+        self._asking: Dict[str, threading.Lock] = {}
 
     def note(self, peer: Peer, worker: Worker) -> None:
         """Learn whether a member is the one name of a domain, which may stand for many workers."""
@@ -45,11 +48,7 @@ class Owners:
         """Who is asked for a path: the worker itself, or, behind a balancer, the one that owns it."""
         if (peer.host, peer.http_port) not in self.balancers:
             return peer
-        owner = self._owners.get(location.url)
-        if owner is None:
-            owner = self._ask(peer, location, deadline)
-            self._owners.put(location.url, owner, _OWNED)
-        return owner
+        return self._owners.get(location.url) or self._ask_in_turn(peer, location, deadline)
 
     def forget(self, location: Location) -> None:
         """Ask for the owner of a path anew."""
@@ -61,6 +60,24 @@ class Owners:
             if worker.host.lower() == host.lower() and port in (worker.data_port, worker.http_port):
                 return self._peer_at(worker.host, worker.http_port, worker.data_port)
         return self._behind.get((host.lower(), port))
+
+    def _ask_in_turn(self, peer: Peer, location: Location, deadline: Deadline) -> Peer:
+        """Ask, unless somebody else has meanwhile: of many who read one file one asks, and the others wait for it."""
+        url = location.url
+        with self._lock:
+            turn = self._asking.setdefault(url, threading.Lock())
+        if not turn.acquire(timeout=deadline.wait()):
+            raise NoTurnError(f"{peer.where} did not say in time who owns {url}")
+        try:
+            owner = self._owners.get(url)
+            if owner is None:
+                owner = self._ask(peer, location, deadline)
+                self._owners.put(url, owner, _OWNED)
+            return owner
+        finally:
+            turn.release()
+            with self._lock:
+                self._asking.pop(url, None)
 
     def _ask(self, peer: Peer, location: Location, deadline: Deadline) -> Peer:
         answer = peer.http.ask(peer.get(f"/v1/node?path={quoted(location.url)}"), deadline, repeatable=True)
