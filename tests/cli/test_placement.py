@@ -179,6 +179,24 @@ def test_where_the_best_is_not_alluxios_own_the_number_of_virtual_nodes_is_told_
     assert "Of Alluxio's own ring" not in next(iter(recommendations(rows[1:])))
 
 
+def test_one_worker_is_one(command: Command) -> None:
+    done = command("placement", "--workers", 1, "--policy", "rendezvous", *QUICK)
+    assert any(line.startswith("1 worker: rendezvous.") for line in done.lines)
+
+
+def test_round_robin_has_no_worker_for_a_key() -> None:
+    assert measure(Case("round-robin", 4, 2_000, 5.0)).moved > 0.5
+
+
+def test_a_policy_that_is_not_there_is_told_as_by_a_filesystem_and_before_others_are_measured(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alluxiofs.cli.commands.placement.measure", lambda _: pytest.fail("it is measured"))
+    done = command("placement", "--policy", "rendezvous", "--policy", "magleff")
+    assert done.code == 2
+    assert done.errors.startswith("alluxiofs: argument 'policy': there is no worker policy 'magleff'")
+
+
 def test_why_what_is_more_even_is_not_recommended() -> None:
     rows = [
         (Case("consistent-hash", 10_000, 1, 1, {"virtual_nodes": 100}), measured(0.1, 0.0001, 0.5)),

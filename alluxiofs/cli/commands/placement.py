@@ -94,6 +94,7 @@ def command(
     most" while it was made. Times are of the CPU. Nothing is connected to.
     "By chance" is how full the fullest would be if dice placed as many keys; "spread", how much shares differ besides.
     """
+    _check_names(policies)
     if pictures:
         needed()
     rows: List[Row] = []
@@ -121,6 +122,14 @@ def _cases(
                 _check_points(count, max(nodes))
             for chosen in settings:
                 yield Case(policy, count, most, seconds, chosen)
+
+
+def _check_names(policies: Sequence[str]) -> None:
+    """Raise what a filesystem would, for a policy that is not there: before the others have been measured."""
+    from alluxiofs import Worker, WorkerIdentity, make_policy
+
+    for policy in policies:
+        make_policy(policy, [Worker(WorkerIdentity.from_host("worker"), "worker")])
 
 
 def _check_points(workers: int, nodes: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from alluxiofs.cli.output import size_text
+from alluxiofs.cli.output import count_text, size_text
 from alluxiofs.cli.placement.measuring import Case, Measured
 
 __all__ = ["RING", "Row", "memory_text", "recommendations", "seconds_text", "share_text"]
@@ -37,11 +37,11 @@ def _for(workers: int, rows: List[Row]) -> str:
     fit = [row for row in rows if not _against(*row)]
     if not fit:
         reasons = "; ".join(f"{case.name}: {', '.join(_against(case, measured))}" for case, measured in rows)
-        return f"{workers:,} workers: none of these ({reasons})."
+        return f"{count_text(workers, 'worker')}: none of these ({reasons})."
     case, measured = _best(fit)
     memory = "" if measured.memory is None else f", and the process grows by {memory_text(measured.memory)}"
     said = (
-        f"{workers:,} workers: {case.name}. Shares differ by {share_text(measured.spread)}, "
+        f"{count_text(workers, 'worker')}: {case.name}. Shares differ by {share_text(measured.spread)}, "
         f"{share_text(measured.moved)} of the keys move when a worker leaves (its own: {share_text(1 / workers)}), "
         f"it is made in {seconds_text(measured.build_seconds)}{memory}."
     )

@@ -199,8 +199,10 @@ def _moved(case: Case, workers: List[Any], owners: List[str]) -> float:
     looked, moved, end = 0, 0, time.process_time() + case.seconds
     for number, owner in enumerate(owners[:_MOVING]):
         looked += 1
+        # Who only goes from one worker to the next is asked for each key, or would seem to stay with what was left out.
+        now = policy.rank(_key(number), 1)[0].host
         # Its own are left out: of many workers a few keys are one's, and counting those would say how many by chance.
-        moved += owner != workers[gone].host and policy.rank(_key(number), 1)[0].host != owner
+        moved += owner not in (workers[gone].host, now)
         if looked >= _LEAST and time.process_time() > end:
             break
     return min(1.0, 1 / case.workers + moved / looked)
