@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Type, Union
 
 from alluxiofs.client.former import FormerCalls
 from alluxiofs.client.jobs import Jobs
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fsspec.callbacks import Callback
 
     from alluxiofs.gateway import Gateway
+    from alluxiofs.settings import Settings
 
 __all__ = ["AlluxioClient"]
 
@@ -44,20 +45,27 @@ class AlluxioClient(FormerCalls):
     def __init__(self, logger: Any = None, *others: Any, **arguments: Any) -> None:
         if others or isinstance(logger, (str, list, tuple)):
             raise SettingTypeError(
-                "the arguments of AlluxioClient have names, AlluxioClient(worker_hosts=…) or AlluxioClient(etcd_hosts=…); "
+                "the arguments of AlluxioClient have names: AlluxioClient(worker_hosts=…), or etcd_hosts=…; "
                 "only the logger is taken by its place"
             )
-        from alluxiofs.assembly import gateway_for
         from alluxiofs.settings import Settings
 
-        self._settings = Settings.parse(logger=logger, **arguments)
-        self._gateway = gateway_for(self._settings)
+        self._assemble(Settings.parse(logger=logger, **arguments))
+
+    def _assemble(self, settings: Settings) -> None:
+        from alluxiofs.assembly import gateway_for
+
+        self._settings = settings
+        self._gateway = gateway_for(settings)
         self._process = os.getpid()
         if self._gateway.parts.membership is None:
             raise ConfigurationError(
                 "no workers are named that could load anything: use 'worker_hosts', 'load_balance_domain' or "
                 "'etcd_hosts'"
             )
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _arrived, (type(self), self._settings)
 
     @property
     def gateway(self) -> Gateway:
@@ -194,6 +202,13 @@ class AlluxioClient(FormerCalls):
 
     def _locate(self, path: str) -> Location:
         return self.gateway.locate(os.fspath(path))
+
+
+def _arrived(cls: Type[AlluxioClient], settings: Settings) -> AlluxioClient:
+    """The client that was sent to this process."""
+    client = cls.__new__(cls)
+    client._assemble(settings)
+    return client
 
 
 def _options(**given: Any) -> LoadOptions:

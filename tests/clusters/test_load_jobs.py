@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
+import pickle
 import re
 import time
 from pathlib import Path
@@ -277,6 +279,12 @@ def test_a_name_that_cannot_be_asked_for(tmp_path: Path) -> None:
         with pytest.raises(NotSupportedError, match="pattern|fileFilterRegx"):
             client.submit_load(cluster.url("a"), pattern=r".*\.bin")
         assert cluster.requests == {}
+
+
+def test_it_travels_to_other_processes(cluster: StandInCluster, client: AlluxioClient) -> None:
+    for other in (pickle.loads(pickle.dumps(client)), copy.deepcopy(client)):
+        assert other.load(cluster.url("a.bin"))
+        assert other.gateway is client.gateway, "filesystems and clients of equal settings share one"
 
 
 def test_without_workers_there_is_no_client() -> None:

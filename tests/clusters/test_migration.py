@@ -195,7 +195,7 @@ def test_arguments_by_their_places() -> None:
     with pytest.raises(TypeError, match="AlluxioFileSystem have names: target_protocol"):
         AlluxioFileSystem("localhost", "worker-1")
     for places in (("localhost",), ("localhost", "worker-1"), (None, "worker-1")):
-        with pytest.raises(TypeError, match="AlluxioClient have names, "):
+        with pytest.raises(TypeError, match="AlluxioClient have names: "):
             AlluxioClient(*places)
     assert AlluxioClient(logging.getLogger("mine"), worker_hosts="worker-1")
 
