@@ -71,6 +71,7 @@ def port_of(fs: Any) -> int:
         ("http://compute-1:9464/", "http://compute-1:9464/metrics"),
         ("[::1]", "http://[::1]:9464/metrics"),
         ("[::1]:80", "http://[::1]:80/metrics"),
+        ("http://compute-1/page/", "http://compute-1/page/"),
         ("http://compute-1/page?of=one", "http://compute-1/page?of=one"),
     ],
 )

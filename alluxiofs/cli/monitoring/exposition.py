@@ -75,7 +75,7 @@ def address_of(text: str) -> str:
             f"{text}: this names no page of metrics: say a port, host:port, or a URL of http or https"
         )
     place = parts.netloc if named or port is not None else f"{parts.netloc.rstrip(':')}:{DEFAULT_PORT}"
-    return urlunsplit(parts._replace(netloc=place, path=parts.path.rstrip("/") or "/metrics"))
+    return urlunsplit(parts._replace(netloc=place, path=parts.path if parts.path.strip("/") else "/metrics"))
 
 
 def fetch(url: str) -> Sample:
