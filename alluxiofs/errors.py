@@ -17,9 +17,12 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from typing import Iterable, Optional
+import re
+from typing import Any, Iterable, Optional
 
 __all__ = [
+    "CREDENTIALS",
+    "STARS",
     "AlluxioFSError",
     "BadAnswerError",
     "ConfigurationError",
@@ -43,6 +46,7 @@ __all__ = [
     "denied",
     "exists",
     "failed_write",
+    "hidden_text",
     "is_a_directory",
     "kind_of",
     "nearest",
@@ -51,8 +55,25 @@ __all__ = [
 ]
 
 
+STARS = "***"
+CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
+"""What stands before an ``@`` in a URL."""
+
+
+def hidden_text(text: str) -> str:
+    """The text with stars for what stands before an ``@`` in the URLs in it."""
+    return CREDENTIALS.sub(STARS + "@", text) if "://" in text else text
+
+
+def _hidden(value: Any) -> Any:
+    return hidden_text(value) if isinstance(value, str) else value
+
+
 class AlluxioFSError(Exception):
-    """The root of all errors that this package defines."""
+    """The root of all errors that this package defines. None of them says what stands before an ``@`` in a URL."""
+
+    def __init__(self, *said: Any, **more: Any) -> None:
+        super().__init__(*map(_hidden, said), **more)
 
 
 # --- what was asked for wrongly: raised at construction, or before anything is sent ---------------------------
@@ -203,7 +224,7 @@ def kind_of(error: BaseException) -> Kind:
 
 
 def _with_errno(kind: type[OSError], code: int, path: str, message: Optional[str]) -> OSError:
-    return kind(code, message or os.strerror(code), path)
+    return kind(code, _hidden(message) or os.strerror(code), _hidden(path))
 
 
 def not_found(path: str, message: Optional[str] = None) -> OSError:

@@ -18,7 +18,7 @@ from typing import Any, Dict, Optional, Union
 from attrs import define, field
 
 from alluxiofs import forks
-from alluxiofs.errors import ConfigurationError, SettingTypeError, nearest
+from alluxiofs.errors import ConfigurationError, SettingTypeError, hidden_text, nearest
 
 __all__ = ["FIELDS", "LOGGER_NAME", "LogConfig", "fields", "setup_logger"]
 
@@ -78,7 +78,9 @@ class LogConfig:
 
 
 def fields(**known: Any) -> Dict[str, Any]:
-    """What is passed as ``extra`` with a record: those of :data:`FIELDS` that are known."""
+    """What is passed as ``extra`` with a record: those of :data:`FIELDS` that are known. A URL has no credentials."""
+    if isinstance(known.get("path"), str):
+        known["path"] = hidden_text(known["path"])
     return {name: value for name, value in known.items() if value is not None and value != ""}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Type, Un
 
 from alluxiofs.client.former import FormerCalls
 from alluxiofs.client.jobs import Jobs
-from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError, nearest, not_found
+from alluxiofs.errors import ConfigurationError, SettingTypeError, UnknownSettingError, hidden_text, nearest, not_found
 from alluxiofs.interfaces import LoadOptions, LoadProgress, LoadState, Location
 from alluxiofs.logs import fields
 
@@ -190,7 +190,8 @@ class AlluxioClient(FormerCalls):
         if progress.state is LoadState.SUCCEEDED:
             return True
         more = fields(operation="load", path=location.url, reason=progress.state.value.lower())
-        self.gateway.logger.warning("the load job of %s %s", location.url, _why(progress, timeout), extra=more)
+        shown = hidden_text(location.url)
+        self.gateway.logger.warning("the load job of %s %s", shown, _why(progress, timeout), extra=more)
         return False
 
     # --- how it is done -----------------------------------------------------------------------------------------

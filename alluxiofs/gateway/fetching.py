@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, List, Optional, Sequence, Set, Tuple
 
-from alluxiofs.errors import PageStoreError
+from alluxiofs.errors import PageStoreError, hidden_text
 from alluxiofs.gateway import threads
 from alluxiofs.gateway.foresight import Foresight, groups_of
 from alluxiofs.gateway.keeping import PART, KeptVersion
@@ -175,7 +175,8 @@ class FetchingFile:
                 self._have(kept, need, target, alone=False)
         except Exception as error:  # the reader meets the failure itself
             more = fields(operation="read", path=self.location.url)
-            self.gateway.logger.debug("reading ahead of %s failed: %s", self.location.url, error, extra=more)
+            shown = hidden_text(self.location.url)
+            self.gateway.logger.debug("reading ahead of %s failed: %s", shown, error, extra=more)
 
     # --- fetching -----------------------------------------------------------------------------------------------
 

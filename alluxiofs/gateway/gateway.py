@@ -7,7 +7,7 @@ import functools
 from contextlib import suppress
 from typing import Callable, Optional, Set, TypeVar
 
-from alluxiofs.errors import AlluxioFSError, FileChangedError, ReadOnlyError
+from alluxiofs.errors import AlluxioFSError, FileChangedError, ReadOnlyError, hidden_text
 from alluxiofs.gateway.breaker import blames, process_breakers
 from alluxiofs.gateway.line import Side, told
 from alluxiofs.gateway.parts import Limits, Metadata, Parts
@@ -15,7 +15,6 @@ from alluxiofs.gateway.read_path import ReadPath
 from alluxiofs.gateway.writing import PublishedWriter
 from alluxiofs.interfaces import Deadline, Location, UnderStore, Writer
 from alluxiofs.logs import fields
-from alluxiofs.settings.secrets import hidden_text
 
 __all__ = ["Gateway"]
 
@@ -103,7 +102,7 @@ class Gateway(ReadPath):
         if below:
             prefixes = ", ".join(hidden_text(url) for url in below)
             what = f"the prefixes of other under stores are below it: {prefixes}; what is in these is removed by itself"
-            raise OSError(errno.EBUSY, what, self.path_of(location))
+            raise OSError(errno.EBUSY, what, hidden_text(self.path_of(location)))
 
     # --- from one place to another ----------------------------------------------------------------------------
 
@@ -210,14 +209,14 @@ class Gateway(ReadPath):
         transport = self.parts.transport
         if not transport.capabilities.drop:
             return False
-        all_did = True
+        all_did, shown = True, hidden_text(location.url)
         workers = self._workers(location.url, None, fallback=True)
         whole = Deadline.after(min(_DROPPING, self.limits.deadline))
         for place, worker in enumerate(workers):
             breaker = process_breakers.of(transport.name, worker)
             if breaker.passed_over:
                 more = fields(operation="drop", worker=f"{worker.host}:{worker.http_port}", path=location.url)
-                self.logger.info("worker %s fails, and is not asked to drop %s", worker.host, location.url, extra=more)
+                self.logger.info("worker %s fails, and is not asked to drop %s", worker.host, shown, extra=more)
                 all_did = False
                 continue
             try:
@@ -227,7 +226,7 @@ class Gateway(ReadPath):
                 if blames(error):
                     breaker.failed(waited=isinstance(error, TimeoutError))
                 more = fields(operation="drop", worker=f"{worker.host}:{worker.http_port}", path=location.url)
-                self.logger.warning("worker %s could not drop %s: %s", worker.host, location.url, error, extra=more)
+                self.logger.warning("worker %s could not drop %s: %s", worker.host, shown, error, extra=more)
                 all_did = False
         return all_did and transport.capabilities.drop  # which may have been found out meanwhile
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Iterator, List, Optional, Sequence, Tuple, TypeVar
 
-from alluxiofs.errors import BadAnswerError
+from alluxiofs.errors import BadAnswerError, hidden_text
 from alluxiofs.gateway.asking import Asking
 from alluxiofs.gateway.beside import Beside
 from alluxiofs.gateway.first_bytes import Few, Opening, Piece
@@ -98,7 +98,7 @@ class Looking(Asking):
                 entry, start, data = store.stat_and_read(location.name, few.length, deadline, from_end=few.from_end)
             except BadAnswerError as error:  # what it is may be had all the same, and the reader meets the failure
                 more = fields(operation="read", path=location.url)
-                self.logger.info("asking only what %s is: %s", location.url, error, extra=more)
+                self.logger.info("asking only what %s is: %s", hidden_text(location.url), error, extra=more)
                 return store.stat(location.name, deadline), None
             return entry, Piece(start, data) if data else None
 

@@ -14,6 +14,8 @@ import os
 import re
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Set, Tuple
 
+from alluxiofs.errors import CREDENTIALS, STARS, hidden_text
+
 __all__ = [
     "STARS",
     "HiddenDict",
@@ -26,10 +28,7 @@ __all__ = [
     "without_secrets",
 ]
 
-STARS = "***"
-
 _NAME = re.compile(r"key|secret|token|passw|passphrase|credential|connection_string|\Aheaders\Z", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
 
 # Keyed, so that a digest that ends up in a log cannot be used to try passwords; of this process alone.
 _DIGEST_KEY = os.urandom(16)
@@ -46,11 +45,6 @@ def declare_secrets(component: str, names: Iterable[str]) -> None:
 def is_secret_name(name: object) -> bool:
     """Whether the value of an option of this name is a secret."""
     return isinstance(name, str) and _NAME.search(name) is not None
-
-
-def hidden_text(text: str) -> str:
-    """The text with stars for what stands before an ``@`` in the URLs in it."""
-    return _CREDENTIALS.sub(STARS + "@", text) if "://" in text else text
 
 
 def hidden(value: Any) -> Any:
@@ -71,7 +65,7 @@ def without_secrets(value: Any) -> Any:
         return ""
     if isinstance(value, str):
         return _in_json(value, without_secrets, lambda _: "") or (
-            _CREDENTIALS.sub("", value) if "://" in value else value
+            CREDENTIALS.sub("", value) if "://" in value else value
         )
     return value
 
@@ -131,7 +125,7 @@ def _hide(value: Any, stars: Callable[[object], str]) -> Any:
         hidden_json = _in_json(value, lambda inner: _hide(inner, stars), stars)
         if hidden_json:
             return hidden_json
-        return _CREDENTIALS.sub(lambda found: stars(found[0]) + "@", value) if "://" in value else value
+        return CREDENTIALS.sub(lambda found: stars(found[0]) + "@", value) if "://" in value else value
     return value
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import traceback
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Dict, List
 
 import fsspec
 import pytest
@@ -85,6 +86,35 @@ def test_a_secret_is_in_no_output(
         assert CANARY not in said.out + said.err
     seen = [page(described["telemetry"][0]["url"]), *(span.to_json() for span in finished)]
     assert not [text for text in seen if f"{CANARY}-path" in text], "neither metrics nor spans have paths"
+
+
+@pytest.mark.parametrize("workers", [{}, {"worker_hosts": "127.0.0.1:9"}], ids=["straight", "workers"])
+def test_what_stands_before_an_at_is_in_no_output(workers: Dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "alluxiofs")
+    prometheus: Any = importlib.import_module("prometheus_client")
+    registry = prometheus.CollectorRegistry()
+    fs = fsspec.filesystem(
+        "alluxiofs",
+        target_protocol="http",
+        page_store=None,
+        telemetry={"name": "prometheus", "port": None, "registry": registry},
+        deadline=1,
+        timeout=0.5,
+        retries=1,
+        skip_instance_cache=True,
+        **workers,
+    )
+    url = f"http://user:{CANARY}@127.0.0.1:9/file"
+    outputs: List[str] = []
+    for operation in (fs.info, fs.cat_file, fs.ls, fs.open, fs.rm_file, lambda path: fs.pipe_file(path, b"0")):
+        with pytest.raises(OSError, match="127.0.0.1") as caught:
+            operation(url)
+        outputs += traceback.format_exception(caught.type, caught.value, caught.tb)
+        outputs += [repr(caught.value), repr(caught.value.args)]
+    outputs += [repr(fs), json.dumps(fs.describe()), prometheus.generate_latest(registry).decode()]
+    logged = [text for record in caplog.records for text in (record.getMessage(), repr(vars(record)))]
+    assert any("127.0.0.1:9/file" in text for text in logged)
+    assert not [text for text in [*outputs, *logged] if CANARY in text]
 
 
 @pytest.mark.parametrize("words", ["doctor", "doctor --json", "describe --json", "stat --debug", "load --debug"])

@@ -104,7 +104,7 @@ def said() -> Dict[str, Any]:
     if not hasattr(os, "fork"):
         pytest.skip("this system cannot fork")
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", _SCRIPT, json.dumps(_SCENARIOS)]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _SCRIPT, json.dumps(_SCENARIOS)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=root)
     assert (ran.returncode, ran.stderr) == (0, "")
     answers: Dict[str, Any] = json.loads(ran.stdout)

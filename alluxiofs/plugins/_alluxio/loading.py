@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Callable
 
-from alluxiofs.errors import NotSupportedError
+from alluxiofs.errors import NotSupportedError, hidden_text
 from alluxiofs.interfaces import Call, Deadline, Event, Telemetry
 from alluxiofs.logs import fields
 from alluxiofs.plugins._alluxio.names import raw_path
@@ -57,18 +57,21 @@ class LoadOnMiss:
 
     def _submit(self, peer: Peer, url: str) -> None:
         pools, began, state, sent = self._make(), time.perf_counter(), "ok", True
+        shown = hidden_text(url)
         more = fields(operation="load", path=url, worker=f"{peer.host}:{peer.http_port}", component="alluxio")
         try:
             request = peer.get(f"/v1/load?path={raw_path(url)}&opType=submit")
             answer: Answer = pools.to(peer.host, peer.http_port).ask(request, Deadline.after(_LIMIT))
-            self._logger.debug("%s: load of %s: %s", peer.where, url, answer.body[:200], extra=more)
+            self._logger.debug("%s: load of %s: %s", peer.where, shown, answer.body[:200], extra=more)
             if answer.status == 200:
                 self._telemetry.record_event(Event("load_job", "submitted"))
             else:
                 state = "failed"
         except ClosedWithoutAnswerError:
             state = "exists"
-            self._logger.debug("%s: a load job of %s is under way, or ended a moment ago", peer.where, url, extra=more)
+            self._logger.debug(
+                "%s: a load job of %s is under way, or ended a moment ago", peer.where, shown, extra=more
+            )
         except TimeoutError:
             state = "timeout"
             self._hung.put("", True, _NOT_AGAIN)
@@ -81,7 +84,7 @@ class LoadOnMiss:
         except (OSError, NotSupportedError) as error:
             state = "unavailable" if isinstance(error, ConnectionError) else "failed"
             sent = not isinstance(error, NotSupportedError)
-            self._logger.info("no load job could be started for %s: %s", url, error, extra=more)
+            self._logger.info("no load job could be started for %s: %s", shown, error, extra=more)
         finally:
             if sent:
                 self._telemetry.record_call(Call("worker", "alluxio", "load", state, time.perf_counter() - began))
