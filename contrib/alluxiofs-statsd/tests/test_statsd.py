@@ -140,6 +140,20 @@ def test_nobody_listens(server: Server) -> None:
     telemetry.close()
 
 
+def test_of_the_addresses_of_a_name_it_is_that_of_ipv4(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(host: str, port: int, **more: Any) -> Any:
+        return [
+            (socket.AF_INET6, socket.SOCK_DGRAM, 0, "", ("::1", port, 0, 0)),
+            (socket.AF_INET, socket.SOCK_DGRAM, 0, "", ("127.0.0.1", port)),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    telemetry = make(server, host="localhost")
+    telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.01))
+    telemetry.close()
+    assert server.total("alluxiofs.worker.read.ok") == 1
+
+
 def test_a_name_is_looked_up_and_what_was_said_meanwhile_is_sent(server: Server) -> None:
     telemetry = make(server, host="localhost")
     telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.01))

@@ -187,7 +187,9 @@ class StatsdTelemetry(Telemetry):
 
 def _connected(host: str, port: int) -> socket.socket:
     """A socket that sends there, and waits for nobody."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    # By itself StatsD listens for IPv4 alone, and a datagram that goes elsewhere is lost without a word.
+    family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     made = socket.socket(family, kind, protocol)
     try:
         made.setblocking(False)
