@@ -32,7 +32,7 @@ from alluxiofs.interfaces import (
 from alluxiofs.plugins._fsspec.appending import pour, rewriting
 from alluxiofs.plugins._fsspec.datanodes import let_go_of_parents
 from alluxiofs.plugins._fsspec.identity import store_identity
-from alluxiofs.plugins._fsspec.names import check, check_outside, is_temporary, normalised, split_scheme
+from alluxiofs.plugins._fsspec.names import check, check_outside, encodable, is_temporary, normalised, split_scheme
 from alluxiofs.plugins._fsspec.versions import settled, wait_until_settled
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._hdfs.client import HdfsClient
@@ -88,7 +88,7 @@ class HdfsUnderStore(UnderStore):
             path = slash + rest
         if ":" in path:
             raise InvalidPathError(f"HDFS takes no name with a colon in it: {path!r}")
-        return normalised(path)
+        return normalised(encodable(path))
 
     def url(self, name: str) -> str:
         return f"hdfs://{self._client.authority}{name}"

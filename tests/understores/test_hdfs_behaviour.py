@@ -156,7 +156,7 @@ def test_a_url_names_a_file_of_its_own_host_only(hdfs_server: HdfsServer) -> Non
     for path in (f"hdfs://{authority}/a/b", "hdfs:///a/b", "HDFS:///a/b", "/a//b/"):
         assert store.strip(path) == "/a/b"
     assert store.url("/a b") == f"hdfs://{authority}/a b"
-    for path, said in (("hdfs://elsewhere:8020/a/b", "elsewhere"), ("/a:b", "colon")):
+    for path, said in (("hdfs://elsewhere:8020/a/b", "elsewhere"), ("/a:b", "colon"), ("/a\udc80", "Unicode")):
         with pytest.raises(InvalidPathError, match=said):
             store.strip(path)
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import fsspec
 import pytest
 
-from alluxiofs.errors import FileChangedError
+from alluxiofs.errors import FileChangedError, Kind, kind_of
 from alluxiofs.interfaces import UnderStore
 from alluxiofs.testing._files import content, get, put, soon
 from tests.servers import S3Server
@@ -120,3 +120,14 @@ def test_a_delete_marker_is_absence(fs: Any, store: UnderStore, client: Any, ver
     marker = versions["DeleteMarkers"][0]["VersionId"]
     client.call_s3("delete_object", Bucket=versioned, Key="dir/file", VersionId=marker)
     assert fs.cat_file(f"{versioned}/dir/file") == DATA, "the older version is the file again"
+
+
+@pytest.mark.parametrize("key", ["a//b", "a/../b"], ids=["empty", "above"])
+def test_a_key_that_it_does_not_take_is_an_answer(store: UnderStore, bucket: str, key: str) -> None:
+    for ask in (
+        lambda: store.stat(f"{bucket}/{key}", soon()),
+        lambda: put(store, f"{bucket}/{key}", b"x"),
+    ):
+        with pytest.raises(OSError, match="XMinioInvalid") as caught:
+            ask()
+        assert kind_of(caught.value) is Kind.ANSWER

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from alluxiofs.errors import DeadlineExceededError
+from alluxiofs.errors import DeadlineExceededError, InvalidPathError
 from alluxiofs.interfaces import Deadline, Target, UnderStore
 from alluxiofs.plugins.under_store_fsspec import FsspecUnderStore
 from alluxiofs.plugins.under_store_local import LocalUnderStore
@@ -38,6 +38,13 @@ def make(kind: Type[UnderStore], protocol: str, client: Any = None) -> UnderStor
 )
 def test_a_scheme_in_any_letter_case(kind: Type[UnderStore], protocol: str, url: str, name: str) -> None:
     assert make(kind, protocol).strip(url) == name
+
+
+@pytest.mark.parametrize("kind", [S3UnderStore, FsspecUnderStore])
+def test_what_is_no_unicode_names_nothing_in_a_store_of_keys(kind: Type[UnderStore]) -> None:
+    with pytest.raises(InvalidPathError, match=r"udc80.*Unicode"):
+        make(kind, "s3").strip("bucket/odd-\udc80")
+    assert make(LocalUnderStore, "file").strip("/odd-\udc80") == "/odd-\udc80"
 
 
 def test_a_missing_file_is_named_once() -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "check",
     "check_outside",
     "contained",
+    "encodable",
     "is_temporary",
     "normalised",
     "split_scheme",
@@ -43,6 +44,22 @@ def check(path: str) -> str:
     return path
 
 
+def encodable(name: str) -> str:
+    """The name itself, if it can be sent: what stands for odd bytes in names of local files cannot.
+
+    Raises
+    ------
+    InvalidPathError
+        If UTF-8 does not have it.
+    """
+    if not name.isascii():
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidPathError(f"the path {name!r} is no Unicode: {error.reason}") from error
+    return name
+
+
 def normalised(name: str) -> str:
     """An absolute name of a store with real directories, without ``.``, ``..`` and empty parts.
 
@@ -68,8 +85,9 @@ def contained(name: str) -> str:
     Raises
     ------
     InvalidPathError
-        If whoever did read ``..`` as a step up would end outside of the bucket.
+        If whoever did read ``..`` as a step up would end outside of the bucket; if it is no Unicode.
     """
+    encodable(name)
     if ".." in name:
         bucket, _, key = name.partition("/")
         depth = 0

@@ -88,6 +88,7 @@ _BY_CODE: Dict[str, Callable[[str, str], Exception]] = {
     "ObjectParentIsFile": not_a_directory,
     "OperationAborted": lambda name, message: TemporaryError(f"{name}: {message}"),
     "RequestTimeout": lambda name, message: DeadlineExceededError(f"{name}: {message}"),
+    **dict.fromkeys(("XMinioInvalidObjectName", "XMinioInvalidResourceName"), _with(errno.EINVAL)),
 }
 # … then by the status. No 404 among them: that something else is not there (an account, a page of a web server that is
 # no S3) must not look as if the object were not.
