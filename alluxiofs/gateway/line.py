@@ -95,9 +95,10 @@ class Line:
     """Asks one side after the other until one answers.
 
     An answer goes to the caller, whoever gives it. A failure passes the question to the next side; after the last one
-    it is asked again while retries are left, out of the budget of the process. Each attempt gets its share of the time
-    that is left, so that the last in line has its turn. A worker that failed again and again is passed over for a
-    while (:mod:`alluxiofs.gateway.breaker`).
+    it is asked again while retries are left, out of the budget of the process: of the under store, or, where there is
+    none, of the workers from the first on. Each attempt gets its share of the time that is left, so that the last in
+    line has its turn. A worker that failed again and again is passed over for a while
+    (:mod:`alluxiofs.gateway.breaker`), or asked after all others where there is no under store.
     """
 
     def __init__(self, limits: Limits, telemetry: Telemetry, logger: logging.Logger) -> None:
@@ -170,18 +171,19 @@ class Line:
         if deadline is not None and deadline.at <= time.monotonic():
             raise self._failure(None, f"{method} {about}".strip(), sides[0])
         whole = Deadline.after(limits.deadline, limits.timeout) if deadline is None else deadline
-        line = self._asked(sides) if process_breakers.failing else sides
+        line, asked = self._asked(sides) if process_breakers.failing else (sides, 0)
         failed: Optional[BaseException] = None
         place = repeated = 0
         while True:
-            side, last = line[place], place == len(line) - 1
+            side, last = line[place], repeated > 0 or place == len(line) - 1
             trial = self._is_trial(side) if process_breakers.failing else False
-            if trial is None and not last:
-                place += 1  # another call is the trial
+            if trial is None and not last and place < asked:  # another call is the trial
+                line = line if line[-1].worker is None else [*line, side]
+                place += 1
                 self._passed_over(line[place])
                 continue
-            share = whole.share(len(line) - place)
-            if trial and not last:
+            share = whole.share(1 if last else len(line) - place)
+            if trial is not False and not last:
                 _shorten(share)
             try:
                 result = self._call(method, side, question, share, size, weigh)
@@ -196,6 +198,7 @@ class Line:
                 again = repeatable and repeated < limits.retries and kind_of(error) is Kind.TEMPORARY
                 if not again or not self._again(repeated, whole, failed, side, method, about):
                     break
+                place = place if side.worker is None else repeated % len(line)
                 repeated += 1
             else:
                 failed = None  # whose traceback leads here: see below
@@ -313,11 +316,14 @@ class Line:
         more = _fields(side, error, operation=method, path=about)
         self._logger.info("%s from %s to %s: %s", kind, _name(side), _name(following), error, extra=more)
 
-    def _asked(self, sides: Sequence[Side]) -> Sequence[Side]:
+    def _asked(self, sides: Sequence[Side]) -> Tuple[Sequence[Side], int]:
+        """Those who are asked, and how many of them may yet be passed over."""
         line = _in_order(sides)
         if line[0] is not sides[0]:
             self._passed_over(line[0])
-        return line
+        if line[-1].worker is None:
+            return line, len(line)
+        return [*line, *(side for side in sides if side not in line)], len(line)  # there is nobody else, in the end
 
     def _passed_over(self, following: Side) -> None:
         """Workers were not asked: if it is the under store's turn now, it bears the call in place of them."""

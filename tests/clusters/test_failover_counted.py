@@ -28,7 +28,7 @@ def cluster(tmp_path: Path) -> Iterator[StandInCluster]:
 
 def connect(cluster: StandInCluster, **arguments: Any) -> Any:
     process_breakers.reset()
-    told = {"page_store": None, "target_protocol": "file", "timeout": 0.3, "deadline": 5, **arguments}
+    told = {"page_store": None, "target_protocol": "file", **arguments}
     return AlluxioFileSystem(skip_instance_cache=True, **{**cluster.arguments, **told})
 
 
@@ -45,7 +45,7 @@ def connect(cluster: StandInCluster, **arguments: Any) -> Any:
 def test_each_is_counted_by_its_reason(
     cluster: StandInCluster, caplog: pytest.LogCaptureFixture, fault: faults.Fault, reason: str
 ) -> None:
-    fs = connect(cluster)
+    fs = connect(cluster, timeout=1.5 if reason == "timeout" else 30)
     assert fs.cat_file(cluster.url("a.bin")) == DATA
     assert fs.describe()["counters"]["failovers"] == {}
     cluster.fail("data", fault)
