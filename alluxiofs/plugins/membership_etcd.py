@@ -186,6 +186,7 @@ class EtcdMembership(Membership):
                         "etcd is lost, the last %d workers are used: %s", count, error, extra=more
                     )
                 pause, lost = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause)), True
+        self._client.close()  # once more: a question may have been under way when it was closed
 
 
 def _again(failure: BaseException) -> BaseException:

@@ -48,7 +48,8 @@ class Endpoint:
         watch: Tuple[int, Sequence[Tuple[float, bytes]]] = (200, [(0, _CREATED)]),
     ) -> None:
         self.workers, self.says, self.watch = workers, says, watch
-        self.silent = False
+        self.manner = ""
+        """``silent``: it answers nothing for 20 seconds. ``slow``: its answers take as long, a byte now and then."""
         self.ended = threading.Event()
         self.asked: List[Tuple[float, str]] = []
         endpoint = self
@@ -77,7 +78,7 @@ class Endpoint:
         return [at for at, asked in self.asked if asked == path]
 
     def answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
-        if self.silent:
+        if self.manner == "silent":
             self.ended.wait(20)
         if self.says[0]:
             self._send(handler, *self.says)
@@ -89,8 +90,12 @@ class Endpoint:
 
     def _send(self, handler: http.server.BaseHTTPRequestHandler, status: int, body: bytes) -> None:
         handler.send_response(status)
-        handler.send_header("content-length", str(len(body)))
+        drops = 200 if self.manner == "slow" else 0
+        handler.send_header("content-length", str(drops + len(body)))
         handler.end_headers()
+        for _ in range(drops):
+            self.ended.wait(0.1)
+            handler.wfile.write(b" ")
         handler.wfile.write(body)
 
     def _send_watch(self, handler: http.server.BaseHTTPRequestHandler) -> None:
@@ -155,11 +160,14 @@ def test_an_endpoint_that_does_not_answer_as_etcd_is_passed_over_and_named(says:
             found.snapshot(Deadline.after(20))
 
 
-def test_a_silent_endpoint_takes_a_moment_and_not_its_part_of_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("manner", ["silent", "slow"])
+def test_a_silent_endpoint_takes_a_moment_and_not_its_part_of_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, manner: str
+) -> None:
     monkeypatch.setattr(etcd_client, "_PATIENCE", 0.2)
-    silent, good = Endpoint(workers=WORKERS[:1]), Endpoint()
-    silent.silent = True  # for 20 seconds; then it has something else to say
-    with running(silent, good), membership(silent.host, good.host) as found:
+    other, good = Endpoint(workers=WORKERS[:1]), Endpoint()
+    other.manner = manner  # for 20 seconds; then it has something else to say
+    with running(other, good), membership(other.host, good.host) as found:
         assert found.snapshot(Deadline.after(600, 300)).workers == WORKERS
 
 

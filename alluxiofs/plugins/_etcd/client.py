@@ -17,11 +17,13 @@ from attrs import define
 
 from alluxiofs.errors import BadAnswerError, ConfigurationError, TemporaryError, UnavailableError
 from alluxiofs.interfaces import Deadline
+from alluxiofs.plugins._fsspec.threads import Threads
 
 __all__ = ["EtcdClient", "Found"]
 
 _UNAUTHENTICATED, _DENIED, _INVALID, _PRECONDITION = 16, 7, 3, 9  # https://grpc.github.io/grpc/core/md_doc_statuscodes
 _PATIENCE = 5.0  # seconds: an endpoint that is silent for so long is passed over
+_AT_ONCE = 4  # questions; one of them may be a call that nobody waits for any more
 _LARGEST = 64 * 2**20  # bytes of an answer: a hundred times the keys of ten thousand workers
 
 
@@ -66,6 +68,7 @@ class EtcdClient:
         self._token: Optional[str] = None
         self._watched: Optional[urllib3.BaseHTTPResponse] = None
         self._closed = False
+        self._threads = Threads(limit=_AT_ONCE)
 
     def read(self, prefix: str, deadline: Deadline) -> Found:
         """The keys that begin with ``prefix``, and their values.
@@ -132,6 +135,7 @@ class EtcdClient:
                 pass
         if pools is not None:
             pools.clear()
+        self._threads.close()
 
     # --- one question -------------------------------------------------------------------------------------------
 
@@ -207,17 +211,22 @@ class EtcdClient:
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         wait = deadline.wait()
-        response: urllib3.BaseHTTPResponse = self._connections().request(
-            "POST",
-            endpoint + path,
-            body=json.dumps(body).encode(),
-            headers=dict(headers),
-            timeout=urllib3.Timeout(connect=min(wait, _PATIENCE), read=wait),
-            redirect=False,
-            retries=False,
-            preload_content=not stream,
-        )
-        return response
+
+        def ask() -> urllib3.BaseHTTPResponse:
+            answered: urllib3.BaseHTTPResponse = self._connections().request(
+                "POST",
+                endpoint + path,
+                body=json.dumps(body).encode(),
+                headers=dict(headers),
+                timeout=urllib3.Timeout(connect=min(wait, _PATIENCE), read=wait),
+                redirect=False,
+                retries=False,
+                preload_content=not stream,
+            )
+            return answered
+
+        # Its limits are those of one wait: not of the system's resolver, nor of an answer that comes in drops.
+        return self._threads.run(ask, deadline)
 
     def _connections(self) -> urllib3.PoolManager:
         with self._lock:
