@@ -28,7 +28,7 @@ from alluxiofs.errors import (
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
 from alluxiofs.plugins._fsspec.appending import RewritingWriter, check_unchanged, found_file, rewrite
 from alluxiofs.plugins._fsspec.client import Client, check_served
-from alluxiofs.plugins._fsspec.failures import cause_to_show, translated
+from alluxiofs.plugins._fsspec.failures import cause_to_show, says_nothing, translated
 from alluxiofs.plugins._fsspec.identity import client_identity, memory_identity
 from alluxiofs.plugins._fsspec.names import (
     canonical_scheme,
@@ -149,7 +149,12 @@ class FsspecUnderStore(UnderStore):
 
     def stat(self, name: str, deadline: Deadline) -> Entry:
         self._forget(name)
-        return self._entry(self._client.call("info", deadline, name), name)
+        try:
+            return self._entry(self._client.call("info", deadline, name), name)
+        except OSError as error:
+            if self._scheme == "s3" and says_nothing(error):  # but a listing has a body, which may
+                self._client.call("ls", deadline, name, detail=True)
+            raise
 
     def list(self, name: str, deadline: Deadline, recursive: bool = False) -> Iterator[Entry]:
         self._forget(name)

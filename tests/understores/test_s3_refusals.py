@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, Dict, Iterator, Tuple
 
+import fsspec
 import pytest
 
 import alluxiofs
@@ -215,3 +216,30 @@ def test_keys_that_were_not_removed_are_named(s3_server: S3Server, entry: Entry)
             store.remove_directory(entry.name.rpartition("/")[0], Deadline.after(60), recursive=True)
         assert caught.value.filename == entry.name
         store.close()
+
+
+GENERAL: Dict[str, Callable[[Any, str], object]] = {
+    "info": lambda fs, bucket: fs.info(f"{bucket}/file"),
+    "read": lambda fs, bucket: fs.cat_file(f"{bucket}/file"),
+    "list": lambda fs, bucket: fs.ls(bucket),
+    "find": lambda fs, bucket: fs.find(bucket),
+    "write": lambda fs, bucket: fs.pipe_file(f"{bucket}/file", b"new"),
+    "remove": lambda fs, bucket: fs.rm(f"{bucket}/file"),
+}
+
+
+@pytest.mark.parametrize("option", ["key", "secret", "token"])
+@pytest.mark.parametrize("operation", GENERAL)
+def test_the_general_plugin_says_so_as_well(s3_server: S3Server, s3_bucket: str, option: str, operation: str) -> None:
+    """s3fs has no PermissionError for some of the store's words, and none where an answer has no body."""
+    fs = fsspec.filesystem(
+        "alluxiofs",
+        target_protocol="s3",
+        target_options={**s3_server.options, option: "unknown-here"},
+        under_store="fsspec",
+        page_store=None,
+        skip_instance_cache=True,
+    )
+    with pytest.raises(PermissionError) as caught:
+        GENERAL[operation](fs, s3_bucket)
+    assert "unknown-here" not in str(caught.value)

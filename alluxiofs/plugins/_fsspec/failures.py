@@ -7,7 +7,7 @@ import errno
 import itertools
 import os
 import socket
-from typing import Iterator, Optional, Set
+from typing import Any, Iterator, Optional, Set
 
 from alluxiofs.errors import (
     AlluxioFSError,
@@ -19,7 +19,7 @@ from alluxiofs.errors import (
 )
 from alluxiofs.settings.secrets import hidden_text
 
-__all__ = ["brief", "cause_to_show", "translated"]
+__all__ = ["brief", "cause_to_show", "says_nothing", "translated"]
 
 _LONGEST = 500
 _CODES = {
@@ -43,6 +43,11 @@ def translated(error: Exception, name: str) -> Exception:
     """
     if isinstance(error, AlluxioFSError):
         return error
+    if type(error) is OSError and type(error.__cause__).__module__ == "botocore.exceptions":
+        from alluxiofs.plugins._s3.failures import translated as translated_s3
+
+        # s3fs knows a few of the store's words, and not all that speak of credentials.
+        return translated_s3(error.__cause__, hidden_text(name)) or error
     error = _behind_absence(error)
     name, text = hidden_text(name), brief(str(error))
     if isinstance(error, NotImplementedError):
@@ -58,6 +63,15 @@ def translated(error: Exception, name: str) -> Exception:
     if isinstance(error, OSError):
         return _complete(error, name, text)
     return OSError(errno.EIO, message, name)
+
+
+def says_nothing(error: OSError) -> bool:
+    """Whether S3 has found something wrong with a request, and could not say what: its answer to a HEAD has no body."""
+    return any(getattr(each, "response", {}).get("Error", {}).get("Code") == "400" for each in _botocore(error))
+
+
+def _botocore(error: BaseException) -> Iterator[Any]:
+    return (each for each in _chain(error) if type(each).__module__ == "botocore.exceptions")
 
 
 def _behind_absence(error: Exception) -> Exception:
