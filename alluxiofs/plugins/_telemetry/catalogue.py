@@ -84,7 +84,9 @@ PAGE_STORE_HITS = Metric("alluxiofs_page_store_hits", Kind.COUNTER, (), "Reads o
 PAGE_STORE_MISSES = Metric("alluxiofs_page_store_misses", Kind.COUNTER, (), "Looks for a page that was not kept")
 PAGE_STORE_EVICTIONS = Metric("alluxiofs_page_store_evictions", Kind.COUNTER, (), "Pages that made room for others")
 PAGE_STORE_PAGES = Metric("alluxiofs_page_store_pages", Kind.GAUGE, (), "Pages that are kept")
-PAGE_STORE_USED = Metric("alluxiofs_page_store_used_bytes", Kind.GAUGE, (), "Bytes of the pages that are kept")
+PAGE_STORE_USED = Metric(
+    "alluxiofs_page_store_used_bytes", Kind.GAUGE, (), "Bytes of the pages that are kept, and of what finds them"
+)
 PAGE_STORE_CAPACITY = Metric("alluxiofs_page_store_capacity_bytes", Kind.GAUGE, (), "Bytes that may be kept")
 READAHEAD_USED = Metric("alluxiofs_readahead_used_bytes", Kind.COUNTER, (), "Bytes fetched ahead that were then read")
 READAHEAD_WASTED = Metric(
