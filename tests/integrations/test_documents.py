@@ -32,11 +32,13 @@ DOCUMENTS = [
     "README.md",
     "docs/README.md",
     "docs/cli.md",
+    "docs/clusters.md",
     "docs/integrations.md",
     "docs/page-store.md",
     "docs/plugins.md",
     "docs/quickstart.md",
     "docs/sizing.md",
+    "docs/telemetry.md",
 ]
 
 
