@@ -19,6 +19,7 @@ from alluxiofs.errors import (
     NotHeldError,
     NotSupportedError,
     TemporaryError,
+    hidden_text,
     kind_of,
 )
 from alluxiofs.gateway.breaker import blames, process_breakers
@@ -341,7 +342,7 @@ class Line:
             return late
         if isinstance(error, (OSError, AlluxioFSError)):
             return error
-        wrapped = OSError(f"{what} failed: {type(error).__name__}: {error}")
+        wrapped = OSError(hidden_text(f"{what} failed: {type(error).__name__}: {error}"))
         wrapped.__cause__ = error
         return wrapped
 
