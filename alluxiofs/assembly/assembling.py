@@ -24,6 +24,7 @@ from alluxiofs.logs import LOGGER_NAME, LogConfig, setup_logger
 from alluxiofs.registry import Builder, Chosen, Registry, choose, point_named, registry_for, silent_telemetry
 from alluxiofs.settings import Automatic, Choice, Settings
 from alluxiofs.settings.canonical import canonical
+from alluxiofs.settings.secrets import hidden_text
 
 __all__ = ["gateway_for"]
 
@@ -237,7 +238,7 @@ def _describe(
         "membership": one(selection.membership, membership),
         "transport": one(selection.transport, transport),
         "under_store": default,
-        "under_stores": lambda: {prefix: describe() for prefix, describe in stores.items()},
+        "under_stores": lambda: {hidden_text(prefix): describe() for prefix, describe in stores.items()},
         "page_store": one(kept, page_store),
         "telemetry": lambda: [describe() for describe in recorders],
     }

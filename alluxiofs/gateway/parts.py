@@ -18,6 +18,7 @@ from alluxiofs.interfaces import (
     WorkerPolicy,
     Workers,
 )
+from alluxiofs.settings.secrets import hidden_text
 
 if TYPE_CHECKING:
     from alluxiofs.gateway.gateway import Gateway
@@ -68,7 +69,7 @@ class Mount:
     ``prefix`` is canonical: no slash at its end.
     """
 
-    prefix: str
+    prefix: str = attrs.field(repr=lambda prefix: repr(hidden_text(prefix)))
     store: UnderStore
 
 

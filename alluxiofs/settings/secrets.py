@@ -58,7 +58,11 @@ def hidden(value: Any) -> Any:
 def without_secrets(value: Any) -> Any:
     """A copy of ``value``, at any depth, that leaves out every option that is a secret, and credentials in URLs."""
     if isinstance(value, Mapping):
-        return {name: without_secrets(inner) for name, inner in value.items() if not _is_secret(name, value)}
+        return {
+            without_secrets(name) if _is_url(name) else name: without_secrets(inner)
+            for name, inner in value.items()
+            if not _is_secret(name, value)
+        }
     if isinstance(value, (list, tuple)):
         return _like(value, [without_secrets(inner) for inner in value])
     if isinstance(value, Secret):
@@ -114,7 +118,9 @@ def _plain(value: Any) -> Any:
 def _hide(value: Any, stars: Callable[[object], str]) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: stars(inner) if _is_secret(name, value) and _is_set(inner) else _hide(inner, stars)
+            _hide(name, stars) if _is_url(name) else name: stars(inner)
+            if _is_secret(name, value) and _is_set(inner)
+            else _hide(inner, stars)
             for name, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
@@ -145,6 +151,10 @@ def _in_json(text: str, change: Callable[[Any], Any], unreadable: Callable[[str]
 
 def _is_secret(name: object, options: Mapping[Any, Any]) -> bool:
     return is_secret_name(name) or (bool(_declared) and (str(options.get("name")), str(name)) in _declared)
+
+
+def _is_url(name: object) -> bool:
+    return isinstance(name, str) and "://" in name
 
 
 def _is_set(value: object) -> bool:

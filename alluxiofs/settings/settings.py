@@ -60,7 +60,7 @@ class Settings:
     target_options: Mapping[str, Any] = attrs.field(factory=HiddenDict)
     fs: Any = attrs.field(default=None, repr=lambda fs: type(fs).__name__)
     under_store: Optional[Choice] = None
-    under_stores: Mapping[str, UnderStoreArgument] = attrs.field(factory=dict)
+    under_stores: Mapping[str, UnderStoreArgument] = attrs.field(factory=dict, repr=lambda stores: repr(hidden(stores)))
     worker_hosts: Any = attrs.field(default=None, repr=lambda hosts: repr(hidden(hosts)))
     load_balance_domain: Optional[str] = None
     etcd_hosts: Optional[Tuple[str, ...]] = attrs.field(default=None, repr=lambda hosts: repr(hidden(hosts)))

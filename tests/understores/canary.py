@@ -27,7 +27,7 @@ class Seen:
         logs.set_level(logging.INFO)
         logs.set_level(logging.DEBUG, "alluxiofs")
         self._logs = logs
-        self._texts: List[str] = []
+        self.texts: List[str] = []
         self.errors = 0
 
     def of(self, call: Callable[[], Any]) -> Any:
@@ -36,10 +36,10 @@ class Seen:
             return call()
         except Exception as error:
             self.errors += 1
-            self._texts += traceback.format_exception(type(error), error, error.__traceback__)
+            self.texts += traceback.format_exception(type(error), error, error.__traceback__)
             chained: Optional[BaseException] = error
             while chained is not None:
-                self._texts += [str(chained), repr(chained), repr(chained.args)]
+                self.texts += [str(chained), repr(chained), repr(chained.args)]
                 chained = chained.__cause__ or chained.__context__
             return None
 
@@ -50,14 +50,14 @@ class Seen:
         self.of(lambda: fs.cat_file(f"{folder}/file"))
         self.of(lambda: fs.ls(folder, detail=True, refresh=True))
         self.of(lambda: fs.info(f"{folder}/none"))
-        self._texts += [repr(fs), str(fs), repr(fs.gateway), repr(vars(fs.gateway)), json.dumps(fs.describe())]
+        self.texts += [repr(fs), str(fs), repr(fs.gateway), repr(vars(fs.gateway)), json.dumps(fs.describe())]
         with contextlib.suppress(TypeError):  # a callable has no JSON
-            self._texts.append(fs.to_json(include_password=False))
+            self.texts.append(fs.to_json(include_password=False))
 
     def check(self, *secrets: str) -> None:
         """That none of them is in any of it."""
         texts = [text for one in self._logs.records for text in (one.getMessage(), repr(vars(one)), str(one.exc_text))]
         assert "caught" in texts, "all levels are"
-        for text in (*self._texts, *texts, self._logs.text):
+        for text in (*self.texts, *texts, self._logs.text):
             for secret in secrets:
                 assert secret not in text

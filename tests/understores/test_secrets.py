@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import traceback
 from pathlib import Path
 from typing import Any, Dict, Optional
 from uuid import uuid4
@@ -12,7 +14,7 @@ import pytest
 
 from alluxiofs.plugins._obstore.library import OLDEST_PYTHON
 from alluxiofs.testing._files import soon
-from tests.faults import FaultProxy, FaultServer, status
+from tests.faults import FaultProxy, FaultServer, Reply, status
 from tests.oss_front import OssServer
 from tests.servers import GcsServer, S3Server
 from tests.understores.accounts import service_account, tokens_of_accounts
@@ -106,6 +108,23 @@ def test_secrets_of_gcs(gcs_server: GcsServer, seen: Seen, tmp_path: Path, monke
             assert seen.errors - before == (1 if token is tokens["right"] or name == "of an account" else 4), name
     lines = [line for account in accounts.values() for line in account["private_key"].splitlines()[1:-1]]
     seen.check("token-of-", CANARY, *lines)
+
+
+def test_secrets_of_a_prefix(seen: Seen) -> None:
+    with FaultServer() as server:
+        server.route("*", lambda _request: Reply(404))
+        url = server.url("/folder").replace("://", f"://user:{CANARY}@")
+        stores = {url: {"protocol": "http", "options": {"client_kwargs": {}}}}
+        fs = fsspec.filesystem("alluxiofs", under_stores=stores, page_store=None, skip_instance_cache=True, retries=0)
+        for path in (f"{url}/none", server.url("/elsewhere")):
+            with pytest.raises((FileNotFoundError, ValueError)) as caught:
+                fs.info(path)
+            # The client's own error has the URL that it was given; it is behind ours, and no traceback has it.
+            seen.texts += traceback.format_exception(caught.type, caught.value, caught.tb)
+    seen.texts += [repr(vars(fs)), repr(vars(fs.gateway)), json.dumps(fs.describe()), repr(fs.storage_options)]
+    seen.texts.append(fs.to_json(include_password=False))
+    logging.getLogger("alluxiofs.canary").debug("caught")
+    seen.check(CANARY)
 
 
 def test_secrets_of_gcs_on_obstore(gcs_server: GcsServer, seen: Seen) -> None:

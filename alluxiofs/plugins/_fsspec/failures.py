@@ -43,11 +43,12 @@ def translated(error: Exception, name: str) -> Exception:
     """
     if isinstance(error, AlluxioFSError):
         return error
-    if type(error) is OSError and type(error.__cause__).__module__ == "botocore.exceptions":
+    behind = error.__cause__
+    if type(error) is OSError and behind is not None and type(behind).__module__ == "botocore.exceptions":
         from alluxiofs.plugins._s3.failures import translated as translated_s3
 
         # s3fs knows a few of the store's words, and not all that speak of credentials.
-        return translated_s3(error.__cause__, hidden_text(name)) or error
+        return translated_s3(behind, hidden_text(name)) or error
     error = _behind_absence(error)
     name, text = hidden_text(name), brief(str(error))
     if isinstance(error, NotImplementedError):
