@@ -2,8 +2,8 @@
 
 A state machine overwrites and deletes files, behind the cluster's back or through the filesystem, loads them into
 workers, and has workers die, hang, answer garbage and come back, at random, but never all of them. With an under store
-behind it every operation must come to its end and be right. So it must without one, where all workers hold what is there
-and are told of each change.
+behind it every operation must come to its end and be right. So it must without one, where all workers hold what is
+there and are told of each change.
 """
 
 from __future__ import annotations
