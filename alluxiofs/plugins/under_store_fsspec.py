@@ -206,9 +206,7 @@ class FsspecUnderStore(UnderStore):
         patience: float = Writer.patience,
     ) -> Writer:
         def check_target() -> None:
-            found = self._find(name, Deadline.after(min(self.settings.write_timeout, patience)))
-            if found is not None and not found.is_file:
-                raise is_a_directory(name)
+            found = found_file(self, name, min(self.settings.write_timeout, patience))
             if found is not None and exclusive:
                 raise exists(name)
 
@@ -282,11 +280,10 @@ class FsspecUnderStore(UnderStore):
         entry = self.stat(source, deadline)
         if source == target:
             return
-        if not entry.is_file:
+        if entry.is_file:
+            found_file(self, target, deadline.wait())  # and no directory
+        else:
             check_outside(source, target)
-        found = self._find(target, deadline)
-        if entry.is_file and found is not None and not found.is_file:
-            raise is_a_directory(target)
         self._make_parent(target, deadline)
         if entry.is_file:
             replace(self._client, source, target, deadline)
@@ -305,9 +302,7 @@ class FsspecUnderStore(UnderStore):
             raise is_a_directory(source)
         if source == target:
             return
-        found = self._find(target, deadline)
-        if found is not None and not found.is_file:
-            raise is_a_directory(target)
+        found_file(self, target, deadline.wait())  # and no directory
         self._make_parent(target, deadline)
         if self._memory or self._scheme in _OBJECT_STORES:
             self._client.call("cp_file", deadline, source, target)
