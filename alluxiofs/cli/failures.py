@@ -112,7 +112,7 @@ def _text(error: BaseException) -> Tuple[str, bool]:
     for kind, words in _PLAIN:
         # fsspec's filesystems raise these with nothing but the path, or with nothing at all
         if isinstance(error, kind) and " " not in text:
-            return (f"{text}: {words}", True) if text else (words, False)
+            return (f"{text}: {words}", "/" in text) if text else (words, False)
     if isinstance(error, (OSError, ValueError, ImportError, NotImplementedError)) and text:
         return text, False
     return f"{type(error).__name__}: {text}" if text else type(error).__name__, False

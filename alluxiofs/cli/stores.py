@@ -10,7 +10,7 @@ from alluxiofs.cli.failures import UsageError
 from alluxiofs.gateway.locations import canonical_url
 from alluxiofs.settings.removed import REMOVED
 
-__all__ = ["check_names", "for_scheme", "is_configured", "joined", "names_scheme", "names_workers"]
+__all__ = ["check_names", "for_scheme", "is_configured", "joined", "names_scheme", "names_workers", "own_client"]
 
 _SAYS_WHICH_STORE = ("target_protocol", "fs", "under_store", "under_stores")
 _SAYS_WHICH_WORKERS = ("worker_hosts", "load_balance_domain", "etcd_hosts", "membership")
@@ -105,6 +105,16 @@ def for_scheme(arguments: Mapping[str, Any], scheme: str) -> Dict[str, Any]:
     if is_configured(arguments) or scheme in _ON_THIS_MACHINE:
         mine["target_options"] = None
     return {**mine, "target_protocol": scheme}
+
+
+def own_client(url: str, arguments: Mapping[str, Any]) -> Any:
+    """The filesystem of a URL without the gateway before it, made with the options that the arguments have for it."""
+    import fsspec
+
+    scheme = url.partition("://")[0]
+    mine = arguments if names_scheme(arguments, scheme) else for_scheme(arguments, scheme)
+    options = mine.get("target_options") or {}
+    return fsspec.filesystem(scheme, **(_from_json(options) if isinstance(options, str) else options))
 
 
 def check_names(arguments: Mapping[str, Any]) -> None:

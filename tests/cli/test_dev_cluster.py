@@ -21,7 +21,7 @@ import pytest
 from alluxiofs.testing.stand_in_workers import file_id
 from tests.cli.conftest import Command
 from tests.cli.interrupts import interrupts_are_heard
-from tests.servers import free_port, missing
+from tests.servers import S3Server, free_port, missing
 
 
 @contextlib.contextmanager
@@ -61,6 +61,30 @@ def test_workers_answer_until_they_are_interrupted(store: Path) -> None:
         assert len(errors.split()) == len(errors.splitlines()[0].split()), "to be interrupted is no failure"
     with pytest.raises(OSError, match="refused"):
         get(f"http://127.0.0.1:{port}/v1/health")
+
+
+def test_a_store_behind_a_network_with_options_of_its_client(
+    command: Command, s3_server: S3Server, s3_client: Any, s3_bucket: str
+) -> None:
+    s3_client.pipe_file(f"{s3_bucket}/folder/a.bin", bytes(5000))
+    url = f"s3://{s3_bucket}/folder"
+    options = ["-o", f"target_options={json.dumps(s3_server.options)}"]
+    with running(url, *options, "--workers", 1) as process:
+        lines = [process.stdout.readline().strip() for _ in range(2)]
+        assert lines[0] == f"under store   {url}"
+        hosts = lines[1].split()[1]
+        loaded = command("load", f"{url}/a.bin", *options, "-o", f"worker_hosts={hosts}", "--json")
+        assert (loaded.code, loaded.errors) == (0, "")
+        assert loaded.json()["bytes_loaded"] == 5000
+    for words, code, said in (
+        ([f"{url}/no-such", *options], 3, "there is nothing here for the stand-in workers to serve"),
+        ([url, "-o", f"target_options={json.dumps({**s3_server.options, 'secret': 'wrong-one'})}"], 4, s3_bucket),
+    ):
+        refused = command("dev-cluster", *words)
+        assert refused.code == code, refused.errors
+        assert said in refused.error_lines[-1]
+        assert "Traceback" not in refused.errors
+        assert "wrong-one" not in refused.errors
 
 
 @pytest.mark.parametrize("dialect", ["pages", "rest"])

@@ -24,6 +24,7 @@ from tests.cli.interrupts import interrupts_are_heard
     [
         (FileNotFoundError("a/b"), 3, "a/b: no such file or directory"),
         (FileNotFoundError(), 3, "p: no such file or directory"),
+        (PermissionError("Forbidden"), 4, "p: Forbidden: permission denied"),
         (errors.not_found("a/b"), 3, "a/b: No such file or directory"),
         (errors.denied("a/b", "the store says no"), 4, "a/b: the store says no"),
         (errors.ReadOnlyError("cannot be written", "a"), 4, "a: cannot be written"),

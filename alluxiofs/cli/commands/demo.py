@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Optional
 
 import click
 
@@ -15,6 +14,7 @@ from alluxiofs.cli.failures import Code, UsageError
 from alluxiofs.cli.output import write_json
 from alluxiofs.cli.progress import telling
 from alluxiofs.cli.session import Place, Session, filesystem_options, pass_session, scheme_of
+from alluxiofs.cli.stores import own_client
 from alluxiofs.errors import not_found
 
 __all__ = ["command"]
@@ -55,7 +55,7 @@ def command(session: Session, under_store: Optional[str], keep: bool, with_ray: 
         if "options" not in session.arguments:
             session.put(["options"], {"alluxio.worker.page.store.page.size": _PAGE_SIZE})
         place = session.place(url)
-        other = _own_client(url, session.configured())
+        other = own_client(url, session.configured())
         _check_bucket(place)
         place.fs.makedirs(place.name, exist_ok=True)
         try:
@@ -82,12 +82,3 @@ def _check_bucket(place: Place) -> None:
         except FileNotFoundError as error:
             message = "there is no such bucket; make it first, or name one that is there"
             raise not_found(f"{scheme_of(place.given)}://{bucket}", message) from error
-
-
-def _own_client(url: str, arguments: Dict[str, Any]) -> Any:
-    """The under store's own filesystem: another program, as far as the gateway knows."""
-    import fsspec
-
-    protocol = arguments.get("target_protocol") or url.partition("://")[0]
-    options = arguments.get("target_options") or {}
-    return fsspec.filesystem(protocol, **(json.loads(options) if isinstance(options, str) else options))

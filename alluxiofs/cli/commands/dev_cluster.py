@@ -10,8 +10,12 @@ from typing import Any, Dict, Optional
 
 import click
 
+from alluxiofs.cli.arguments import secrets_in
 from alluxiofs.cli.failures import Code, UsageError
 from alluxiofs.cli.output import flush, write_json, write_line
+from alluxiofs.cli.session import Session, filesystem_options, pass_session
+from alluxiofs.cli.stores import own_client
+from alluxiofs.errors import not_found
 
 __all__ = ["command"]
 
@@ -35,20 +39,35 @@ _WARNING = (
 @click.option("--first-port", type=click.IntRange(1, 65000), help="They listen there and at the ports behind it.")
 @click.option("--load", is_flag=True, help="Have them hold all files of the store before they answer.")
 @click.option("--json", "as_json", is_flag=True, help="What a filesystem is to be told of them, as JSON.")
+@filesystem_options
+@pass_session
 def command(
-    store: str, workers: int, dialect: str, page_size: str, first_port: Optional[int], load: bool, as_json: bool
+    session: Session,
+    store: str,
+    workers: int,
+    dialect: str,
+    page_size: str,
+    first_port: Optional[int],
+    load: bool,
+    as_json: bool,
 ) -> None:
     """Start stand-in workers over STORE, a folder of this machine or a URL, until interrupted.
 
     For development and tests: it is no production cache. The workers listen on the loopback interface only, and answer
     as Alluxio's do. Files are held by them after a load job (alluxiofs load), with --load, or, with the dialect rest,
-    when they are read. A worker that ends is told on the standard error, and the others go on; the exit code is 1
+    when they are read. Options of the store's client are said as for every command: -o target_options.anon=true. A
+    worker that ends is told on the standard error, and the others go on; the exit code is 1
     when none is left.
     """
     from alluxiofs.testing.stand_in_workers import StandInCluster
 
     click.echo(_WARNING, err=True)
-    under, folder = _under_store(store)
+    found: Any = None
+    with session.failures.guard(store):
+        found = _under_store(session, store)
+    if found is None:
+        return
+    under, folder = found
     try:
         cluster = StandInCluster(
             under,
@@ -117,10 +136,17 @@ def _arguments(cluster: Any) -> Dict[str, str]:
     return {"target_protocol": scheme, "worker_hosts": hosts, **options}
 
 
-def _under_store(store: str) -> Any:
+def _under_store(session: Session, store: str) -> Any:
     if "://" not in store:
         return store, ""
-    from fsspec.core import url_to_fs
-
-    fs, folder = url_to_fs(store)
-    return (folder, "") if "file" in fs.protocol else (fs, folder)
+    arguments = session.configured()
+    session.failures.secrets = sorted(set(secrets_in(arguments)), key=len, reverse=True)
+    fs = own_client(store, arguments)
+    folder = fs._strip_protocol(store)
+    if "file" in fs.protocol:
+        return folder, ""
+    try:
+        fs.info(folder)  # here and not in each of the workers, who would only say nothing
+    except FileNotFoundError as error:
+        raise not_found(store, "there is nothing here for the stand-in workers to serve") from error
+    return fs, folder
