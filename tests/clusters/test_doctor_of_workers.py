@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import re
 import socket
 import threading
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 from tests.clusters.certificates import Authority
-from tests.clusters.doctors import Doctor, cluster, doctor, lake, told
+from tests.clusters.doctors import FILES, Doctor, cluster, doctor, lake, told
 from tests.clusters.etcd import etcd
 from tests.clusters.test_membership_etcd_faults import Endpoint, running
 from tests.servers import free_port
@@ -89,6 +91,40 @@ def test_a_file_that_is_not_there_needs_no_advice(doctor: Doctor) -> None:
         _, text, advice = doctor.wrong(target_protocol="memory", **arguments)
         assert "/nowhere/ca.pem" in text
         assert advice == ""
+
+
+def test_a_number_of_virtual_nodes_that_nobody_would_guess(doctor: Doctor, lake: Path) -> None:
+    """With one near to it most files fit, too: what is advised is one with which all of them do."""
+    with StandInCluster(lake, workers=3, page_size=4096, virtual_nodes=37) as cluster:
+        cluster.load_all()
+        _, _, advice = doctor.wrong(str(lake), **told(cluster, policy={"name": "consistent-hash", "virtual_nodes": 1}))
+        found = re.match(r"set policy=(\{.*?\}): 12 of 12 fit with it \(", advice)
+        assert found is not None, advice
+        advised = ast.literal_eval(found[1])
+        said = {one["what"]: one for one in doctor(str(lake), **told(cluster, policy=advised))}
+        assert said["virtual nodes"]["facts"]["as_expected"] == FILES
+
+
+@pytest.mark.parametrize("dialect", ["pages", "rest"])
+def test_one_name_for_all_workers(doctor: Doctor, lake: Path, dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return resolve("127.0.0.1" if host == "workers.example" else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with StandInCluster(lake, workers=3, page_size=4096, dialect=dialect) as cluster:
+        cluster.load_all()
+        first = cluster.members[0]
+        arguments = {name: value for name, value in told(cluster).items() if name != "worker_hosts"}
+        arguments.update(worker_http_port=first.http_port, worker_data_port=first.data_port)
+        found = {one["what"]: one for one in doctor(str(lake), **arguments, load_balance_domain="workers.example")}
+    assert doctor.code == 0
+    if dialect == "rest":
+        assert found["placement"]["text"].startswith("workers.example stands for 3 workers or more")
+    else:
+        assert found["placement"]["grade"] == "told"
+        assert "headless service" in found["placement"]["advice"]
 
 
 def test_what_etcd_has_is_told(doctor: Doctor, cluster: StandInCluster, lake: Path, tmp_path_factory: Any) -> None:

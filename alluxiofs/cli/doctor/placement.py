@@ -21,6 +21,7 @@ __all__ = ["examine_placement"]
 _LIMIT = 5.0
 _FILES = 12  # that are asked for: one that two workers agree on by chance says little, many say it
 _USUAL = (2000, 5, 1000, 500, 200, 100, 50, 20, 10, 1)
+_FEW = range(2, 100)  # which take no time to try; two that are near to each other place much alike
 _RING = "consistent-hash"
 _PAGE_SIZE = "alluxio.worker.page.store.page.size"
 _NODES = "alluxio.user.worker.selection.policy.consistent.hash.virtual.node.count.per.worker"
@@ -156,7 +157,7 @@ def _page_size(configured: int, sizes: Counter[int], asked: List[Tuple[Location,
 
 def _virtual_nodes(gateway: Gateway, holders: _Holders, workers: List[Worker]) -> Iterator[Finding]:
     if len(workers) == 1:
-        yield Finding("placement", Grade.OK, "there is one worker, which is in charge of everything")
+        yield _in_charge(workers[0], set().union(*holders.values()))
         return
     described = gateway.parts.describe["policy"]
     name, settings = described["name"], described["settings"]
@@ -171,7 +172,8 @@ def _virtual_nodes(gateway: Gateway, holders: _Holders, workers: List[Worker]) -
     better = _better(holders, workers, fit)
     if better is None:
         advice = (
-            "the cluster places by another policy, other identities or another list of workers: with worker_hosts, "
+            "the cluster places by another policy, other identities, another list of workers, or a number of virtual "
+            "nodes that was not tried (more than 100, and no usual one): with worker_hosts, "
             "identities are made of the names, which must be those the workers register with; use etcd_hosts if "
             "the cluster has an etcd"
         )
@@ -180,8 +182,26 @@ def _virtual_nodes(gateway: Gateway, holders: _Holders, workers: List[Worker]) -
         facts["virtual_nodes"] = nodes
         # As a setting of the policy, for that works whatever is set: over another policy, and over the property.
         policy = {"name": _RING, "virtual_nodes": nodes}
-        advice = f"set policy={policy}: {fits} of {count} fit with it (the cluster's {_NODES})"
+        best = "" if fits == count else ", more than with other numbers"
+        advice = f"set policy={policy}: {fits} of {count} fit with it{best} (the cluster's {_NODES})"
     yield Finding("virtual nodes", Grade.WRONG if fit < count / 2 or better else Grade.WARNING, text, advice, facts)
+
+
+def _in_charge(worker: Worker, owners: Set[_Address]) -> Finding:
+    """What the one worker of the membership is, of whose answers these are the workers that hold files."""
+    named = (worker.host, worker.http_port)
+    if owners != {named}:
+        text = f"{worker.host} stands for {len(owners)} workers or more, and says which of them owns a file"
+        return Finding("placement", Grade.OK, f"{text}: virtual nodes do not matter", facts={"owners": len(owners)})
+    if worker.labels.get("domain") == worker.host != "localhost":
+        return Finding(
+            "placement",
+            Grade.TOLD,
+            f"{worker.host} has one address: of one worker, or of a balancer in front of several",
+            "behind a balancer a page is found by luck only, unless the workers speak dialect 'rest': name them all, "
+            "with a domain that has all of their addresses (a headless service), worker_hosts or etcd_hosts",
+        )
+    return Finding("placement", Grade.OK, "there is one worker, which is in charge of everything")
 
 
 def _fitting(holders: _Holders, first: Callable[[str], Worker]) -> int:
@@ -191,9 +211,15 @@ def _fitting(holders: _Holders, first: Callable[[str], Worker]) -> int:
 
 
 def _better(holders: _Holders, workers: List[Worker], fit: int) -> Optional[Tuple[int, int]]:
-    """A usual number of virtual nodes by which clearly more files are held by whom they are asked of, and how many."""
-    fits, nodes = max((_fitting_with(nodes, holders, workers), -place) for place, nodes in enumerate(_USUAL))
-    return (_USUAL[-nodes], fits) if fits > max(fit, 0.8 * len(holders)) else None
+    """A number of virtual nodes by which clearly more files are held by whom they are asked of, and how many."""
+    fits, found = -1, 0
+    for nodes in (*_USUAL, *_FEW):
+        fitting = _fitting_with(nodes, holders, workers)
+        if fitting > fits:
+            fits, found = fitting, nodes
+        if fits == len(holders):
+            break
+    return (found, fits) if fits > max(fit, 0.8 * len(holders)) else None
 
 
 def _fitting_with(nodes: int, holders: _Holders, workers: List[Worker]) -> int:
