@@ -133,7 +133,8 @@ class Settings:
         for name, value in _with_renamed(arguments).items():
             parse = ARGUMENTS.get(name)
             if parse is None:
-                _not_an_argument(name)
+                if value is not None or name not in REMOVED:
+                    _not_an_argument(name)
             elif name == "page_store" and _is_none(value):
                 values[name] = None
             elif value is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import logging
 import re
+import warnings
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
 
@@ -113,6 +114,38 @@ def test_each_call_is_accepted_or_answered_and_in_the_table(name: str) -> None:
         assert not hasattr(client, name)
     else:
         assert callable(getattr(client, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "places", "names"),
+    [
+        ("get_file_status", 1, ["path"]),
+        ("head", 2, ["file_path", "num_of_bytes"]),
+        ("listdir", 1, ["path"]),
+        ("load", 3, ["path", "timeout", "verbose"]),
+        ("load_progress", 2, ["path", "verbose"]),
+        ("mkdir", 1, ["file_path"]),
+        ("mv", 2, ["path1", "path2"]),
+        ("read", 1, ["file_path"]),
+        ("read_file_range", 4, ["file_path", "alluxio_path", "offset", "length"]),
+        ("read_range", 3, ["file_path", "offset", "length"]),
+        ("stop_load", 1, ["path"]),
+        ("submit_load", 2, ["path", "verbose"]),
+        ("tail", 2, ["file_path", "num_of_bytes"]),
+        ("touch", 1, ["file_path"]),
+        ("write", 2, ["file_path", "file_bytes"]),
+    ],
+)
+def test_each_call_takes_its_arguments_by_place_and_by_name(name: str, places: int, names: List[str]) -> None:
+    signature = inspect.signature(getattr(AlluxioClient(worker_hosts="worker-1"), name))
+    signature.bind(*range(places))
+    signature.bind(**dict.fromkeys(names))
+
+
+def test_an_argument_that_says_nothing_is_no_matter() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Settings.parse(target_protocol="memory", **dict.fromkeys([*REMOVED, *RENAMED]))
 
 
 def test_nothing_is_answered_that_there_was_not() -> None:
