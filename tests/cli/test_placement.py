@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
+from alluxiofs.cli.commands import placement
 from alluxiofs.cli.placement.judging import recommendations, share_text
 from alluxiofs.cli.placement.measuring import Case, Measured, even_chance, measure
 from alluxiofs.cli.placement.picture import draw
@@ -177,6 +180,27 @@ def test_where_the_best_is_not_alluxios_own_the_number_of_virtual_nodes_is_told_
     assert "it is made in < 0.001 s" in said
     assert said.endswith("Of Alluxio's own ring: consistent-hash virtual_nodes=2000, whose shares differ by 1.1%.")
     assert "Of Alluxio's own ring" not in next(iter(recommendations(rows[1:])))
+
+
+@pytest.mark.parametrize(("width", "headings"), [(80, 9), (110, 12), (160, 12)])
+def test_the_table_fits_into_terminals(width: int, headings: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, width=width)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(placement, "on_terminal", lambda: True)
+    monkeypatch.setattr(placement, "write_rich", console.print)
+    monkeypatch.setattr(
+        placement,
+        "measure",
+        lambda _: Measured(1_000_000, 10.81, 1.39, 0.997, 0.0001, 15.534, 1326.4e-6, 260 * 2**20, 937 * 2**20),
+    )
+    words = ["--workers", "10000", "--virtual-nodes", "2000", "--policy", "consistent-hash"]
+    placement.command.main(words, standalone_mode=False)
+    (row,) = [line.split() for line in shown.getvalue().splitlines() if "consistent-hash  " in line]
+    assert row[:4] == ["10,000", "consistent-hash", "2,000", "10.81"]
+    assert "15.534 s 1,326 us 260M" in " ".join(row)
+    assert len(row) == headings + 2, "two of them have units of their own"
+    assert "…" not in shown.getvalue()
 
 
 def test_one_worker_is_one(command: Command) -> None:

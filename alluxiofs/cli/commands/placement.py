@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import click
@@ -10,9 +11,9 @@ from attrs import asdict
 
 from alluxiofs.cli.completing import PluginName
 from alluxiofs.cli.failures import UsageError
-from alluxiofs.cli.output import write_json, write_rich
+from alluxiofs.cli.output import on_terminal, write_json, write_rich
 from alluxiofs.cli.placement.judging import RING, Row, memory_text, recommendations, seconds_text, share_text
-from alluxiofs.cli.placement.measuring import Case, measure
+from alluxiofs.cli.placement.measuring import Case, Measured, measure
 from alluxiofs.cli.placement.picture import draw, needed
 from alluxiofs.cli.progress import telling
 from alluxiofs.cli.session import debug_option
@@ -91,7 +92,8 @@ def command(
 
     For each policy and number of workers: how much fuller the fullest worker is than the mean, how many keys move when
     a worker leaves, how long the policy takes to make and by how much the process has grown then ("memory"), and "at
-    most" while it was made. Times are of the CPU. Nothing is connected to.
+    most" while it was made. Times are of the CPU. Nothing is connected to. A narrow terminal is shown
+    fewer columns.
     "By chance" is how full the fullest would be if dice placed as many keys; "spread", how much shares differ besides.
     """
     _check_names(policies)
@@ -147,9 +149,30 @@ def _measured(case: Case) -> Row:
         raise UsageError(str(error)) from error
 
 
-def _data(case: Case, measured: Any) -> Dict[str, Any]:
+def _data(case: Case, measured: Measured) -> Dict[str, Any]:
     about = {"policy": case.policy, "settings": dict(case.settings), "workers": case.workers}
     return {**about, **asdict(measured)}
+
+
+def _microseconds(value: float) -> str:
+    return f"{value:.1f} us" if value < 100 else f"{value:,.0f} us"
+
+
+# A heading, what is below it, and whether it is left out where the terminal is narrow.
+_COLUMNS: Sequence[Tuple[str, Callable[[Case, Measured], str], bool]] = (
+    ("policy", lambda case, _: case.policy, False),
+    ("virtual\nnodes", lambda case, _: f"{case.settings['virtual_nodes']:,}" if case.settings else "", False),
+    ("fullest\n/ mean", lambda _, measured: f"{measured.fullest:.2f}", False),
+    ("by\nchance", lambda _, measured: f"{measured.even:.2f}", True),
+    ("spread", lambda _, measured: f"{measured.spread:.1%}", False),
+    ("keys\nmove", lambda _, measured: share_text(measured.moved), False),
+    ("to make", lambda _, measured: seconds_text(measured.build_seconds), False),
+    ("a key", lambda _, measured: _microseconds(measured.rank_seconds * 1e6), False),
+    ("memory", lambda _, measured: memory_text(measured.memory), False),
+    ("at\nmost", lambda _, measured: memory_text(measured.peak), True),
+    ("keys", lambda _, measured: f"{measured.keys:,}", True),
+)
+_ROOMY, _NARROW = 130, 106  # columns of a terminal that all of them need, with much and with little between
 
 
 def _write(rows: Sequence[Row]) -> None:
@@ -157,38 +180,15 @@ def _write(rows: Sequence[Row]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD)
-    headings = (
-        "workers",
-        "policy",
-        "fullest / mean",
-        "by chance",
-        "spread",
-        "keys move",
-        "to make",
-        "a key",
-        "memory",
-        "at most",
-        "keys",
-    )
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if place == 1 else "right")
+    width = shutil.get_terminal_size().columns if on_terminal() else _ROOMY
+    columns = [(heading, text) for heading, text, left_out in _COLUMNS if not (left_out and width < _NARROW)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if width >= _ROOMY else 0))
+    for heading in ("workers", *(heading for heading, _ in columns)):
+        table.add_column(heading, justify="left" if heading == "policy" else "right", no_wrap=True)
     last = None
     for number, (case, measured) in enumerate(rows):
         ends = number + 1 == len(rows) or rows[number + 1][0].workers != case.workers
-        cells = (
-            "" if case.workers == last else f"{case.workers:,}",
-            case.name,
-            f"{measured.fullest:.2f}",
-            f"{measured.even:.2f}",
-            f"{measured.spread:.1%}",
-            share_text(measured.moved),
-            seconds_text(measured.build_seconds),
-            f"{measured.rank_seconds * 1e6:,.1f} us",
-            memory_text(measured.memory),
-            memory_text(measured.peak),
-            f"{measured.keys:,}",
-        )
+        cells = ("" if case.workers == last else f"{case.workers:,}", *(text(case, measured) for _, text in columns))
         table.add_row(*map(Text, cells), end_section=ends)
         last = case.workers
     write_rich(table, *(Text(f"{line}\n") for line in recommendations(rows)))
