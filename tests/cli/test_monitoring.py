@@ -178,6 +178,8 @@ def test_metrics_once_as_a_table(busy: Any, command: Command) -> None:
     assert "method=read state=ok under_store=fsspec" in text
     assert "on average" in text
     assert "/monitoring/file" not in text
+    assert max(map(len, done.lines)) <= 80, "which is what most terminals have"
+    assert len([line for line in done.lines if line.split()[:2] == ["up", "to"]]) >= 4, "below the labels, once"
 
 
 def test_metrics_as_json(busy: Any, command: Command) -> None:

@@ -62,12 +62,15 @@ def _write(sample: Sample, names: Sequence[str]) -> None:
         write_rich(Text("nothing has been recorded yet"))
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("metric", "labels"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("metric, by its labels", overflow="fold")
     table.add_column("value", justify="right", no_wrap=True)
     last: Optional[str] = None
     for name, labels, value in rows:
-        table.add_row(*(Text(printable(cell)) for cell in ("" if name == last else name, labels, value)))
+        if labels and name != last:  # in a line of its own, or there is no room for the rest in 80 columns
+            table.add_row(Text(printable(name), "bold"), "")
+        table.add_row(
+            Text(printable(f"  {labels}")) if labels else Text(printable(name), "bold"), Text(printable(value))
+        )
         last = name
     write_rich(table)
 
@@ -82,7 +85,7 @@ def _rows(sample: Sample, names: Sequence[str]) -> Iterator[Tuple[str, str, str]
 
 
 def _histogram(sample: Sample, name: str) -> Iterator[Tuple[str, str, str]]:
-    """How many there were and how long they took on average; then how many took no longer than each bound."""
+    """How many there were and how long they took on average; below that how many took no longer than each bound."""
     sums = {_labels(one): one.value for one in sample.series.get(f"{name}_sum", ())}
     unit = "ms" if name.endswith("_ms") else "s" if name.endswith("_seconds") else ""
     for one in sample.series[f"{name}_count"]:
@@ -91,7 +94,7 @@ def _histogram(sample: Sample, name: str) -> Iterator[Tuple[str, str, str]]:
         shown = f"{mean * 1000:.3g} ms" if unit == "s" else f"{mean:.3g} {unit}"
         yield name, labels, f"{one.value:,.0f}, on average {shown}".strip()
         for bound, share in _shares(sample, name, one):
-            yield name, f"{labels} up to {bound} {unit}".strip(), f"{share:.1%}"
+            yield name, f"  up to {bound} {unit}".rstrip(), f"{share:.1%}"
 
 
 def _shares(sample: Sample, name: str, count: Series) -> List[Tuple[str, float]]:
