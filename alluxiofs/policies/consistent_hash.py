@@ -16,7 +16,7 @@ from mmh3 import hash as murmur3
 from alluxiofs.interfaces import Context, Worker, WorkerPolicy, Workers
 from alluxiofs.policies.attempts import distinct, encoded
 from alluxiofs.policies.checks import at_least_one
-from alluxiofs.policies.ring import POINT, WHO, build_ring, identity_bytes, walk
+from alluxiofs.policies.ring import HALF, PART_BITS, POINT, WHO, build_ring, identity_bytes, parts_of, walk
 
 __all__ = ["ConsistentHash"]
 
@@ -46,6 +46,7 @@ class ConsistentHash(WorkerPolicy):
         super().__init__(workers, settings, context)
         self.ring = build_ring(workers, self._points())
         """All points, as :func:`alluxiofs.policies.ring.build_ring` has them."""
+        self._parts = parts_of(self.ring)
         self._from_last = workers[::-1]  # as they are counted on the ring
 
     def _points(self) -> Iterator[Iterable[int]]:
@@ -62,13 +63,22 @@ class ConsistentHash(WorkerPolicy):
         the first attempt, so that only the number of workers limits the answer.
         """
         ring = self.ring
-        data = encoded(key)
-        wanted = min(count, len(self.workers))
-        if 1 <= wanted <= 2:  # in the path of every read: most often two attempts come to two workers
-            first = self._from_last[int(ring[bisect_left(ring, murmur3(data + _FIRST) * POINT)]) % WHO]
-            if wanted == 1:
+        try:
+            data = key.encode()
+        except UnicodeEncodeError:  # to say what becomes of such characters each time takes half as long as the hash
+            data = encoded(key)
+        if 1 <= count <= 2 and self.workers:  # in the path of every read: most often two attempts come to two workers
+            parts = self._parts
+            hashed = murmur3(data + _FIRST)
+            part = hashed + HALF >> PART_BITS
+            at = bisect_left(ring, hashed * POINT, parts[part], parts[part + 1])
+            first = self._from_last[int(ring[at]) % WHO]
+            if count == 1 or len(self.workers) == 1:
                 return [first]
-            second = self._from_last[int(ring[bisect_left(ring, murmur3(data + _SECOND) * POINT)]) % WHO]
+            hashed = murmur3(data + _SECOND)
+            part = hashed + HALF >> PART_BITS
+            at = bisect_left(ring, hashed * POINT, parts[part], parts[part + 1])
+            second = self._from_last[int(ring[at]) % WHO]
             if second is not first:
                 return [first, second]
         attempts = (int(ring[bisect_left(ring, murmur3(data + attempt) * POINT)]) % WHO for attempt in _ATTEMPTS)

@@ -15,11 +15,9 @@ from mmh3 import hash as murmur3
 from alluxiofs.interfaces import Context, Workers
 from alluxiofs.policies.attempts import ByAttempts
 from alluxiofs.policies.checks import at_least_one
-from alluxiofs.policies.ring import POINT, WHO, build_ring, identity_bytes, walk
+from alluxiofs.policies.ring import HALF, POINT, WHO, build_ring, identity_bytes, walk
 
 __all__ = ["Ketama"]
-
-_HALF = 1 << 31
 
 
 class Ketama(ByAttempts):
@@ -50,7 +48,7 @@ class Ketama(ByAttempts):
         for worker in reversed(self.workers):
             first = murmur3(identity_bytes(worker.identity))
             # Sums of 32-bit integers go round.
-            yield ((first + i + _HALF) % (2 * _HALF) - _HALF for i in range(replicas))
+            yield ((first + i + HALF) % (2 * HALF) - HALF for i in range(replicas))
 
     def _choose(self, text: bytes) -> int:
         ring = self.ring

@@ -9,12 +9,14 @@ from typing import Iterable, Iterator, List
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.interfaces import WorkerIdentity, Workers
 
-__all__ = ["POINT", "WHO", "build_ring", "identity_bytes", "walk"]
+__all__ = ["HALF", "PART_BITS", "POINT", "WHO", "build_ring", "identity_bytes", "parts_of", "walk"]
 
 # A point of the ring is kept as one float, `point * 2^20 + who`. That is exact (32 + 20 bits; a float has 53), and
 # floats are what Python sorts fastest (in two thirds of the time of integers of this size).
 WHO = 1 << 20
 POINT = float(WHO)
+HALF = 1 << 31
+PART_BITS = 32 - 12
 _AROUND = float(1 << 32) * POINT
 
 
@@ -46,6 +48,12 @@ def build_ring(workers: Workers, points_of: Iterable[Iterable[int]]) -> array[fl
     if points:
         points.append(points[0] + _AROUND)
     return array("d", points)
+
+
+def parts_of(ring: array[float]) -> array[int]:
+    """Where the points of each of 4096 equal parts of the integers begin, and where the last of them ends: who looks in
+    the part of a hash only (``hash + HALF >> PART_BITS``) compares a third as often."""
+    return array("I", [bisect_left(ring, ((part << PART_BITS) - HALF) * POINT) for part in range((1 << 12) + 1)])
 
 
 def walk(ring: array[float], point: int) -> Iterator[int]:

@@ -7,10 +7,12 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmh3 import hash as murmur3
 
 from alluxiofs.errors import ConfigurationError, SettingTypeError
 from alluxiofs.interfaces import Worker, WorkerIdentity
 from alluxiofs.policies.consistent_hash import ConsistentHash
+from alluxiofs.policies.ring import WHO
 from alluxiofs.testing import HashingPolicyContract
 from alluxiofs.testing.policies import make_workers
 from tests.unit.policies.placement import check_ring, indices, load, names, workers_of
@@ -65,6 +67,26 @@ def test_all_workers_are_ranked_however_few_points_they_have(key: str, size: int
     assert set(everyone) == set(workers)
     for count in (1, size // 2, size):
         assert policy.rank(key, count) == everyone[:count]
+
+
+@settings(deadline=None)
+@given(
+    key=st.text(max_size=40),
+    size=st.integers(1, 5),
+    virtual_nodes=st.sampled_from([1, 2, 5, 500]),
+    count=st.integers(1, 3),
+)
+def test_the_first_attempts_are_looked_up_as_the_others(key: str, size: int, virtual_nodes: int, count: int) -> None:
+    """They have a shorter way: it ends at the smallest point that is not below the hash, round the end of the ring."""
+    policy = ConsistentHash(make_workers(size), ConsistentHash.Settings(virtual_nodes))
+    points = [(int(packed) // WHO, int(packed) % WHO) for packed in policy.ring[:-1]]
+    expected = []
+    for attempt in range(1, 101):
+        hashed = murmur3(key.encode("utf-8", "replace") + attempt.to_bytes(4, "little"))
+        _, who = next((one for one in points if one[0] >= hashed), points[0])
+        expected.append(policy.workers[size - 1 - who])
+    distinct = list(dict.fromkeys(expected))[:count]
+    assert policy.rank(key, count)[: len(distinct)] == distinct
 
 
 @settings(deadline=None)
