@@ -99,13 +99,13 @@ class ObstoreWriter(ObjectWriter):
         if not self._upload:
             self._upload.append(self._run(self._begin))
         upload, data = self._upload[0], part.getvalue()
-        self._run(lambda _: upload.write(data))
+        self._once(lambda _: upload.write(data))
 
     def _complete(self, last: io.BytesIO) -> None:
         self._send(last)
         self._check()
         upload = self._upload.pop()
-        self._run(lambda _: upload.close())  # which gives the upload up if it fails
+        self._once(lambda _: upload.close())  # which gives the upload up if it fails
 
     def _discard(self) -> None:
         if self._upload:
@@ -122,3 +122,9 @@ class ObstoreWriter(ObjectWriter):
 
     def _run(self, work: Callable[[Bucket], Any]) -> Any:
         return self._client.call(self._bucket, work, self._wait(), self._name)
+
+    def _once(self, work: Callable[[Bucket], Any]) -> None:
+        """What is not tried again with new credentials: the library's writer has those that it began with, is closed by
+        its first failure, and may have taken the bytes."""
+        deadline = self._wait()
+        self._client.finish(self._client.start(self._bucket, work, deadline), deadline, self._name)
