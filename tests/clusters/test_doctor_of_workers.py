@@ -76,7 +76,7 @@ def test_tls_on_one_side_only_is_named(doctor: Doctor, lake: Path, tmp_path_fact
     with StandInCluster(lake, workers=1, certificate=(own.cert, own.key) if scheme == "http" else None) as cluster:
         hosts = f"127.0.0.1:{cluster.members[0].http_port}"
         what, _, advice = doctor.wrong(
-            str(lake), target_protocol="file", worker_hosts=hosts, scheme=scheme, timeout="0.5s"
+            str(lake), target_protocol="file", worker_hosts=hosts, scheme=scheme, timeout="2s"
         )
     assert what == "worker"
     words = {"http": "it speaks TLS: set scheme='https'", "https": "it speaks HTTP without TLS"}

@@ -99,6 +99,7 @@ class Server:
             connection.close()
 
     def _with_tls(self, connection: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+        connection.getpeername()  # fails where nobody is there any more: wrapping a reset socket would leave it open
         secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.discard(connection)
