@@ -22,8 +22,10 @@ def ask_for_the_last_time(owner: object) -> None:
 
     Nobody may be using it any more: this runs wherever the garbage collector does, and what it asks may want a lock.
     """
-    for reader in list(_readers.values()):
-        reader.ask_if_of(owner)
+    for found in _readers.valuerefs():  # the readers themselves could not be looked through while others come
+        reader = found()
+        if reader is not None:
+            reader.ask_if_of(owner)
 
 
 class JoinedTelemetry(Telemetry):

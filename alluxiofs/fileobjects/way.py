@@ -51,10 +51,11 @@ class Way:
         self._passed += size
         if self._passed <= self._trial // 2:
             return  # it is not yet as far ahead as it will be
-        self._measured += size
-        self._waited += seconds
-        if self._passed >= self._trial and self._quick and self._waited > self._measured * _NOTHING:
-            self._begin(self._waited / self._measured)
+        measured, waited = self._measured + size, self._waited + seconds
+        self._measured, self._waited = measured, waited
+        # By what is known here: another thread may begin anew meanwhile.
+        if self._passed >= self._trial and self._quick and waited > measured * _NOTHING > 0:
+            self._begin(waited / measured)
 
     def was_straight(self, size: int, seconds: float) -> None:
         """For so many bytes, which were not, the reader waited that long."""

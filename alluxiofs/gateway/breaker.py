@@ -49,7 +49,7 @@ class Breaker:
         self._until = 0.0
         self._trial = False
         self.lined_up = time.monotonic()
-        """When its worker was last in line to be asked, while any had failed."""
+        """When its worker last failed, or was in line to be asked while any had."""
 
     @property
     def state(self) -> str:
@@ -95,6 +95,7 @@ class Breaker:
         """The worker has failed; ``waited``: until the time was over. Whether the breaker was closed till now."""
         with self._lock:
             self._failures += _FAILURES if waited else 1
+            self.lined_up = time.monotonic()
             self._failing.add(self)
             if self._failures < _FAILURES:
                 return False
@@ -116,7 +117,8 @@ class Breakers:
 
     def reset(self) -> None:
         """Begin anew; also in a forked child, where a thread that does not exist may hold a lock."""
-        self._lock = threading.Lock()
+        # Re-entrant: the collector of garbage comes while one has it, and may run whatever asks a worker.
+        self._lock = threading.RLock()
         self._breakers: Dict[_Address, Breaker] = {}
         self._look_at = 0.0
         self.failing: Set[Breaker] = set()
@@ -149,7 +151,9 @@ class Breakers:
         with self._lock:
             self._look_at = now + _LONGEST_PAUSE
             absent = {breaker for breaker in self.failing.copy() if now - breaker.lined_up > _FORGOTTEN}
-            self._breakers = {key: breaker for key, breaker in self._breakers.items() if breaker not in absent}
+            for key, breaker in self._breakers.copy().items():  # it may get others meanwhile
+                if breaker in absent:
+                    self._breakers.pop(key, None)
             self.failing.difference_update(absent)
 
     def state(self, component: str, worker: Worker) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import sys
 import time
 import weakref
-from typing import Any, List
+from typing import Any, Dict, List
 
 import fsspec
 import pytest
 
 from alluxiofs.assembly import gateway_for
+from alluxiofs.assembly.telemetry import JoinedTelemetry, ask_for_the_last_time
 from alluxiofs.gateway import Gateway
 from alluxiofs.settings import Settings
+from alluxiofs.testing import RecordingTelemetry
 from alluxiofs.testing.guards import at_once
 from tests.unit.plugins_on_disk import module_of
 
@@ -159,3 +163,29 @@ def test_construction_takes_less_than_a_millisecond_after_the_first() -> None:
     # The best of many: what it costs, and not what else the machine does.
     assert min(seconds(construct, 1) for _ in range(50)) < 0.001
     assert min(seconds(construct, 1000 + number) for number in range(50)) < 0.001
+
+
+def test_one_goes_while_others_are_made() -> None:
+    """Who is asked for the last time is looked for among all that are watched, which another thread adds to."""
+
+    class Counting:
+        def counters(self) -> Dict[str, int]:
+            return {"hits": 1}
+
+    joined = JoinedTelemetry([RecordingTelemetry()], logging.getLogger(__name__))
+    there = [Counting() for _ in range(1000)]
+
+    def made() -> None:
+        for one in there:
+            joined.watch("page_store", one.counters)
+
+    def goes() -> None:
+        for _ in range(300):
+            ask_for_the_last_time(joined)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        at_once(made, goes)
+    finally:
+        sys.setswitchinterval(interval)

@@ -10,6 +10,7 @@ import pytest
 from alluxiofs.errors import BadAnswerError, FileChangedError, NotHeldError, UnavailableError, denied, not_found
 from alluxiofs.gateway import breaker as module
 from alluxiofs.gateway.breaker import Breaker, Breakers, blames, process_breakers
+from alluxiofs.interfaces import Worker, WorkerIdentity
 from alluxiofs.testing import Failure
 from tests.unit.gateway.conftest import PAGE, Assembled, InOrder
 
@@ -219,3 +220,18 @@ def test_who_is_still_asked_is_not_forgotten(two: Assembled, clock: Clock) -> No
         clock.now += 200
     assert process_breakers.state("in-process", two.membership.known().workers[0]) == "half-open"
     assert calls(two, 0) == 10
+
+
+def test_who_failed_just_now_is_not_forgotten_however_long_it_was_well(clock: Clock) -> None:
+    """Who is well stands in line unnoticed; the one that is asked next need not have it in its line."""
+    breakers = Breakers()
+    one, other = (Worker(WorkerIdentity.from_host(host), host) for host in ("one", "other"))
+    breaker = breakers.of("in-process", one)
+    breaker.failed(waited=False)
+    breaker.succeeded()
+    clock.now += 1000
+    breaker.failed(waited=True)
+    assert not breakers.passed_over("in-process", other)
+    breakers.forget_absent()
+    assert breakers.passed_over("in-process", one)
+    assert breakers.failing == {breaker}

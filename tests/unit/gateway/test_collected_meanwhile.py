@@ -11,8 +11,10 @@ from typing import Any, Callable, Iterator, List, Mapping
 import pytest
 
 from alluxiofs.fileobjects.ahead import MemoryAhead, Pace, _Room
+from alluxiofs.gateway import breaker as module
 from alluxiofs.gateway import threads
-from alluxiofs.interfaces import Call, Event
+from alluxiofs.gateway.breaker import Breakers
+from alluxiofs.interfaces import Call, Event, Worker, WorkerIdentity
 from alluxiofs.plugins._telemetry.tally import Tally
 
 MIB = 2**20
@@ -153,3 +155,25 @@ def test_a_reader_goes_on_while_another_looks_for_bytes_elsewhere(monkeypatch: p
             assert source.random(2**39, 1) == b""
             assert source.random_into(2**39, memoryview(bytearray(1))) == 0
     source.close()
+
+
+def test_workers_are_asked_as_garbage_is_collected_while_those_that_left_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever a program has in its finalizers may read a file."""
+    breakers, numbers, anyone = Breakers(), iter(range(10**6)), WorkerIdentity.from_host("anyone")
+
+    def ask() -> None:
+        breakers.of("in-process", Worker(anyone, f"of-garbage-{next(numbers)}"))
+
+    def work() -> None:
+        for number in range(200):
+            breakers.of("in-process", Worker(anyone, f"left-{number}")).failed(waited=True)
+        monkeypatch.setattr(module, "_FORGOTTEN", -1.0)
+        with at_each_collection(ask):
+            breakers.forget_absent()
+
+    assert ends(work)
+    assert next(numbers) > 1
+    assert not breakers.failing
+    assert breakers.state("in-process", Worker(anyone, "left-0")) == "closed"

@@ -209,3 +209,24 @@ def test_a_reader_that_does_not_wait_is_read_ahead_of() -> None:
         way.fetched(4 * MIB, 1e-3)
         way.was_ahead(MIB, 0.1e-3)
         assert not way.is_for(LARGE)
+
+
+def test_a_reader_is_not_disturbed_by_another_thread_that_decides_meanwhile() -> None:
+    way = Way()
+
+    class Seconds(float):
+        """A time, between whose comparison and what follows of it another thread has its turn."""
+
+        def __radd__(self, other: float) -> float:
+            return Seconds(other + float(self))
+
+        def __gt__(self, other: float) -> bool:
+            way._waited = float(self)
+            way.was_ahead(MIB, 1.0)
+            return True
+
+    way.fetched(MIB, 0.0)
+    for _ in range(30):
+        way.was_ahead(MIB, 0.0)
+    way.was_ahead(MIB, Seconds(1.0))
+    assert way.is_for(LARGE)
