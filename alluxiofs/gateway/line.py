@@ -302,7 +302,7 @@ class Line:
     def _again(
         self, attempt: int, whole: Deadline, failed: Optional[BaseException], side: Side, method: str, about: str
     ) -> bool:
-        pause = max(backoff(attempt), getattr(failed, "retry_after", 0.0))
+        pause = max(backoff(attempt), _wished(failed))
         if pause >= whole.remaining() or not process_budget.spend():
             return False
         self.tell("retry", state_of(failed), side)
@@ -352,6 +352,12 @@ def _after(earlier: Optional[BaseException], error: BaseException) -> BaseExcept
     if earlier is not None and earlier is not error and error.__cause__ is None:
         error.__cause__ = earlier
     return error
+
+
+def _wished(error: Optional[BaseException]) -> float:
+    """Seconds for which the other side wishes to be left alone. Errors of others may mean something else by the name."""
+    seconds = getattr(error, "retry_after", 0.0)
+    return seconds if isinstance(seconds, (int, float)) else 0.0
 
 
 def _in_order(sides: Sequence[Side]) -> Sequence[Side]:

@@ -11,9 +11,11 @@ from alluxiofs import forks
 from alluxiofs.errors import (
     BadAnswerError,
     FileChangedError,
+    Kind,
     NotSupportedError,
     OtherVersionError,
     is_a_directory,
+    kind_of,
 )
 from alluxiofs.gateway.breaker import process_breakers
 from alluxiofs.gateway.columns import Recent
@@ -214,7 +216,7 @@ class ReadPath(Looking):
             self._found_absent(location)
             raise
         except OSError as error:
-            if not is_another or self.locations.mount_of(location) is not None:
+            if not is_another or kind_of(error) is Kind.ANSWER or self.locations.mount_of(location) is not None:
                 raise
             # Where workers alone say what a file is, one that has another version says that it has changed.
             raise FileChangedError("the file has changed since it was opened", self.path_of(location)) from error

@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import pytest
 
-from alluxiofs.errors import FileChangedError, UnavailableError
+from alluxiofs.errors import FileChangedError, OtherVersionError, UnavailableError
 from alluxiofs.gateway import Metadata
 from alluxiofs.testing import Failure
 from tests.unit.gateway.conftest import PAGE, Assembled, InOrder
@@ -103,6 +103,44 @@ def test_a_worker_may_be_believed(assemble: Callable[..., Assembled]) -> None:
     assert assembled.data("f") == b"old" * PAGE
     assembled.store.put("f", b"new" * PAGE)
     assert assembled.data("f") == b"old" * PAGE
+
+
+def test_a_denial_is_the_answer_of_a_worker_also_after_one_that_has_another_version(
+    assemble: Callable[..., Assembled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assembled = assemble(["w1", "w2"], policy=InOrder, under_store=False, pages=False)
+    assert assembled.membership is not None
+    for worker in assembled.membership.known().workers:
+        assembled.transport.put(worker, assembled.gateway.locate("scripted://f"), DATA)
+    opened = assembled.gateway.open(assembled.gateway.locate("scripted://f"))
+    first, read_into = assembled.membership.known().workers[0], assembled.transport.read_into
+
+    def of_another(worker: Any, *arguments: Any) -> None:
+        if worker is first:
+            raise OtherVersionError("it has another one")
+        read_into(worker, *arguments)
+
+    monkeypatch.setattr(assembled.transport, "read_into", of_another)
+    fail(assembled, None, Failure.DENIED)
+    with pytest.raises(PermissionError):
+        opened.read(0, 1)
+
+
+@pytest.mark.parametrize("wish", [None, "Thu, 01 Jan 1970 00:00:00 GMT", float("nan"), -1.0])
+def test_a_failure_of_others_may_mean_anything_by_what_is_ours_to_wait_for(
+    assemble: Callable[..., Assembled], wish: Any
+) -> None:
+    class Throttled(ConnectionError):
+        retry_after = wish
+
+    def refuse() -> None:
+        raise Throttled("slow down")
+
+    assembled = assemble(pages=False)
+    assembled.store.put("f", DATA)
+    assembled.store.before_read.append(refuse)
+    assert assembled.data("f") == DATA
+    assert [event.kind for event in assembled.telemetry.events] == ["retry"]
 
 
 def test_the_last_in_line_has_its_turn(assemble: Callable[..., Assembled]) -> None:
