@@ -22,6 +22,7 @@ _LIMIT = 5.0
 _FILES = 12  # that are asked for: one that two workers agree on by chance says little, many say it
 _USUAL = (2000, 5, 1000, 500, 200, 100, 50, 20, 10, 1)
 _FEW = range(2, 100)  # which take no time to try; two that are near to each other place much alike
+_CHANCE = 10**5  # ways to place the files: of fewer, one of so many numbers fits all of them by chance
 _RING = "consistent-hash"
 _PAGE_SIZE = "alluxio.worker.page.store.page.size"
 _NODES = "alluxio.user.worker.selection.policy.consistent.hash.virtual.node.count.per.worker"
@@ -212,14 +213,13 @@ def _fitting(holders: _Holders, first: Callable[[str], Worker]) -> int:
 
 def _better(holders: _Holders, workers: List[Worker], fit: int) -> Optional[Tuple[int, int]]:
     """A number of virtual nodes by which clearly more files are held by whom they are asked of, and how many."""
-    fits, found = -1, 0
-    for nodes in (*_USUAL, *_FEW):
-        fitting = _fitting_with(nodes, holders, workers)
-        if fitting > fits:
-            fits, found = fitting, nodes
-        if fits == len(holders):
-            break
-    return (found, fits) if fits > max(fit, 0.8 * len(holders)) else None
+    count = len(holders)
+    fits, place = max((_fitting_with(nodes, holders, workers), -place) for place, nodes in enumerate(_USUAL))
+    if fits < count and len(workers) ** count > _CHANCE:
+        exact = next((nodes for nodes in _FEW if _fitting_with(nodes, holders, workers) == count), None)
+        if exact is not None:
+            return exact, count
+    return (_USUAL[-place], fits) if fits > max(fit, 0.8 * count) else None
 
 
 def _fitting_with(nodes: int, holders: _Holders, workers: List[Worker]) -> int:
