@@ -96,9 +96,12 @@ class Gateway(ReadPath):
         finally:
             self._changed_below(location)
 
-    def check_removable(self, location: Location) -> None:
-        """Refuse to remove a directory that prefixes of other stores are below: these are not removed with it."""
-        below = self.locations.mounted_below(location.url)
+    def check_removable(self, location: Location, depth: Optional[int] = None) -> None:
+        """Refuse to remove a directory that prefixes of other stores are below, down to so many levels: these are not
+        removed with it."""
+        start = len(location.url) + (not location.url.endswith("/"))
+        mounted = self.locations.mounted_below(location.url)
+        below = [url for url in mounted if depth is None or url.count("/", start) < depth]
         if below:
             prefixes = ", ".join(hidden_text(url) for url in below)
             what = f"the prefixes of other under stores are below it: {prefixes}; what is in these is removed by itself"

@@ -53,8 +53,10 @@ class Locations:
         self._by_prefix = {mount.prefix: mount for mount in mounts}
         self._default_schemes = frozenset(self._default.store.schemes()) if self._default else frozenset()
         above = [url for _, url in self._named]
+        self._default_root: Optional[str] = None
         if self._named and self._default is not None:
-            above.append(self._default.store.url(self._default.store.root))
+            self._default_root = self._default.store.url(self._default.store.root)
+            above.append(self._default_root)
         self.nested = any(_is_below(url, one) for one in above for _, url in self._named)
         """Whether prefixes are within the space of another store: of a directory some may be in one, some in others."""
 
@@ -119,9 +121,13 @@ class Locations:
         return Location("", url, url)
 
     def _by_url(self, location: Location) -> Location:
-        """A location of the default store, or what its URL names: a name and its URL lead to one file."""
+        """What the URL of a location names, wherever the location was come by: a name and its URL lead to one file."""
         scheme = location.url.partition("://")[0]
-        return (self._mounted(location.url, scheme) if self._named else None) or location
+        mounted = self._mounted(location.url, scheme) if self._named else None
+        if mounted is None and self._default is not None and location.store and self._default_root is not None:
+            # Above its own prefix, to which a parent leads.
+            return _in(self._default, location.url) if _is_at_or_below(location.url, self._default_root) else location
+        return mounted or location
 
     def _mounted(self, path: str, scheme: str) -> Optional[Location]:
         """Where a URL is, by the longest prefix that it is at or below."""

@@ -165,8 +165,7 @@ class Changing(Content):
         for name in directories:
             if self._parent(name) == name:
                 raise PermissionError(errno.EACCES, "the root of a store is not removed", name)
-            if maxdepth is None:
-                self.gateway.check_removable(self._locate(name))
+            self.gateway.check_removable(self._locate(name), maxdepth)
         if maxdepth is not None:
             below = self.expand_path(directories, True, maxdepth, assume_literal=True) if directories else []
             more, directories = self._by_kind(below, refresh=False)

@@ -134,6 +134,27 @@ def test_a_directory_with_others_in_it_is_not_removed_as_one(mounted: Mounted) -
     assert fs.find(outer, refresh=True) == sorted([f"{inner}/deep/er/c", f"{outer}/lakes/a", f"{outer}/top"])
 
 
+def test_nor_is_what_others_have_there_removed_level_by_level(mounted: Mounted) -> None:
+    fs, outer, inner = mounted
+    before = fs.find(outer)
+    for depth in (1, 2, 9):
+        with pytest.raises(OSError, match="prefixes of other under stores") as caught:
+            fs.rm(outer, recursive=True, maxdepth=depth)
+        assert caught.value.errno == errno.EBUSY
+    assert fs.find(outer, refresh=True) == before, "nothing was removed"
+    fs.pipe_file(f"{outer}/up/deep/f", b"1")
+    fs.rm([f"{outer}/up", f"{outer}/dir", f"{inner}/lake"], recursive=True, maxdepth=3)
+    assert fs.find(outer, refresh=True) == sorted([f"{inner}/deep/er/c", f"{outer}/lakes/a", f"{outer}/top"])
+
+
+def test_the_directory_above_a_prefix_is_the_one_that_lists_it(mounted: Mounted) -> None:
+    fs, outer, inner = mounted
+    assert fs._parent(f"{inner}/lake") == outer
+    assert fs._parent(f"{inner}/lake/f") == f"{inner}/lake"
+    assert fs._parent(f"{inner}/deep/er") == f"{outer}/deep"
+    assert fs._parent(outer) == fs._parent(f"{inner}")
+
+
 def test_a_directory_with_others_in_it_moves_file_by_file(mounted: Mounted) -> None:
     fs, outer, inner = mounted
     fs.mv(f"{outer}/deep", f"{outer}/moved")
