@@ -355,7 +355,7 @@ def _after(earlier: Optional[BaseException], error: BaseException) -> BaseExcept
 
 
 def _wished(error: Optional[BaseException]) -> float:
-    """Seconds for which the other side wishes to be left alone. Errors of others may mean something else by the name."""
+    """Seconds for which the other side wishes to be left alone. Errors of others may mean anything by the name."""
     seconds = getattr(error, "retry_after", 0.0)
     return seconds if isinstance(seconds, (int, float)) else 0.0
 
