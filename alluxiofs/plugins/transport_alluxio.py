@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple, Union
 
 import attrs
 from attrs import define
@@ -107,6 +107,7 @@ class AlluxioTransport(Transport):
         self._peers: Optional[Peers] = None
         self._met: Dict[int, Tuple[Worker, Peer]] = {}  # by the id of the worker: in the path of every read
         self._members: Callable[[], Workers] = tuple
+        self._compared: Optional[Workers] = None  # the members by whom it was last looked who is gone
         self._owners = Owners(self._peer_at, self._known_members)
         self._dialect: Optional[_Dialect] = None
         if settings.dialect != "auto":
@@ -248,14 +249,16 @@ class AlluxioTransport(Transport):
                 peers = self._peers
                 if peers is None:
                     pools = Pools(self._tls(), self.settings.max_connections)
-                    peers = self._peers = Peers(pools, self.settings.headers, self.context.telemetry, self._is_gone)
+                    peers = self._peers = Peers(pools, self.settings.headers, self.context.telemetry, self._gone_of)
         return peers.of(host, http_port, data_port)
 
-    def _is_gone(self, peer: Peer) -> bool:
+    def _gone_of(self, peers: List[Peer]) -> Set[Peer]:
         members = self._members()
-        if not members or self._owners.balancers:  # then it is not known who they are
-            return False
-        gone = all((one.host, one.http_port) != (peer.host, peer.http_port) for one in members)
+        if members is self._compared or not members or self._owners.balancers:  # without members nobody knows who is
+            return set()
+        self._compared = members
+        present = {(one.host, one.http_port) for one in members}
+        gone = {peer for peer in peers if (peer.host, peer.http_port) not in present}
         if gone:
             self._met.clear()
         return gone

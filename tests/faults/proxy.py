@@ -32,6 +32,10 @@ class FaultProxy(Server):
         self._upstream: Tuple[str, int] = (upstream_host, upstream_port)
         super().__init__()
 
+    def forward_to(self, upstream_host: str, upstream_port: int) -> None:
+        """Forward what comes from now on to another server."""
+        self._upstream = upstream_host, upstream_port
+
     def _record(self, request: Request) -> Request:
         return attrs.evolve(request, body=b"")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Dict, Generic, Hashable, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Generic, Hashable, List, Mapping, Optional, Set, Tuple, TypeVar
 
 from alluxiofs.interfaces import Telemetry
 from alluxiofs.plugins._http.pool import Pools
@@ -121,16 +121,20 @@ class Peers:
     ----------
     pools, headers, telemetry:
         As of :class:`Peer`.
-    is_gone:
-        Whether one is no worker of the cluster any more: it is let go of with its connections when there is a new one,
-        for where workers come and go these would add up.
+    gone_of:
+        Which of these are no workers of the cluster any more: they are let go of with their connections when there is a
+        new one, for where workers come and go these would add up.
     """
 
     def __init__(
-        self, pools: Pools, headers: Mapping[str, str], telemetry: Telemetry, is_gone: Callable[[Peer], bool]
+        self,
+        pools: Pools,
+        headers: Mapping[str, str],
+        telemetry: Telemetry,
+        gone_of: Callable[[List[Peer]], Set[Peer]],
     ) -> None:
         self._pools = pools
-        self._is_gone = is_gone
+        self._gone_of = gone_of
         self._headers = headers
         self._telemetry = telemetry
         self._lock = threading.Lock()
@@ -151,11 +155,14 @@ class Peers:
         return peer
 
     def _let_go(self) -> None:
-        for key, peer in list(self._peers.items()):
-            if self._is_gone(peer):
-                del self._peers[key]
-                peer.http.close_unused()
-                peer.data.close_unused()
+        gone = self._gone_of(list(self._peers.values()))
+        if not gone:
+            return
+        self._peers = {key: peer for key, peer in self._peers.items() if peer not in gone}
+        used = {pool for peer in self._peers.values() for pool in (peer.http, peer.data)}
+        for peer in gone:
+            for pool in {peer.http, peer.data} - used:  # another worker of the host may have the same data port
+                self._pools.let_go(pool)
 
     def close(self) -> None:
         """Close all connections."""

@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from typing import Callable, Deque, Dict, Optional, Sequence, Tuple
 
-from alluxiofs.errors import NoTurnError
+from alluxiofs.errors import NoTurnError, UnavailableError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._http.answers import Answer, Head
 from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError, Connection, Target
@@ -94,7 +94,7 @@ class Pool:
                 connection.close()
                 connection = self._connect(deadline)
                 connection.send(request, deadline)
-                answer = connection.receive(deadline, target, to_head)
+                answer = self._receive_instead(connection, deadline, target, to_head)
             connection.check_end()
             stays = answer.head.keeps_open
             return answer
@@ -145,7 +145,7 @@ class Pool:
                 connection.close()
                 connection = self._connect(deadline)
                 connection.send(request, deadline)
-                answer = connection.receive(deadline, Target(view, statuses, check))
+                answer = self._receive_instead(connection, deadline, Target(view, statuses, check))
             connection.check_end()
             stays = answer.head.keeps_open
             if answer.status not in statuses:
@@ -176,7 +176,7 @@ class Pool:
             The last one, or the first that is no data: the connection is closed then, and later answers are lost.
         """
         connection, has_answered = self._take(deadline)
-        stays = False
+        stays = is_instead = False
         try:
             sent = number = 0
             while number < len(targets):
@@ -185,13 +185,16 @@ class Pool:
                     if sent < upto:
                         connection.send(b"".join(requests[sent:upto]), deadline)
                         sent = upto
-                    answer = connection.receive(deadline, targets[number])
+                    receive = self._receive_instead if is_instead else Connection.receive
+                    answer = receive(connection, deadline, targets[number])
                 except ClosedWithoutAnswerError:
                     if not (repeatable and has_answered):
                         raise
                     connection.close()
                     connection, sent, has_answered = self._connect(deadline), number, False
+                    is_instead = True
                     continue
+                is_instead = False
                 if answer.status not in targets[number].statuses:
                     return answer
                 number, has_answered = number + 1, True
@@ -207,11 +210,22 @@ class Pool:
     def close(self) -> None:
         """Close those that nobody uses at the moment, and the others when they come back."""
         self._closed = True
-        self.close_unused()
-
-    def close_unused(self) -> None:
-        """Close those that nobody uses at the moment; whoever asks makes another."""
         _close_all(self._places)
+
+    def _receive_instead(
+        self, connection: Connection, deadline: Deadline, target: Optional[Target], to_head: bool = False
+    ) -> Answer:
+        """The first answer over a connection that was made instead of one that was kept, and closed on a question. Is
+        the question answered now, then it was the server that had closed it, which may be another one since."""
+        gone = False
+        try:
+            return connection.receive(deadline, target, to_head)
+        except UnavailableError:
+            gone = True
+            raise
+        finally:
+            if not gone:
+                self.lost += 1
 
     # --- places -------------------------------------------------------------------------------------------------
 
@@ -333,6 +347,12 @@ class Pools:
                 if pool is None:
                     pool = self._pools[host, port] = self._make((host, port))
         return pool
+
+    def let_go(self, pool: Pool) -> None:
+        """Close one of them, and make another if its port is asked for again."""
+        with self._lock:
+            self._pools.pop(pool.address, None)
+        pool.close()
 
     def close(self) -> None:
         """Close all connections that nobody uses at the moment, and the others when they come back."""
