@@ -147,11 +147,12 @@ class _LateFileHandler(logging.FileHandler):
 class _ToParent(logging.Handler):
     """Passes on what the parent logs, too: a file of details is not to be on everybody's screen as well."""
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass it on."""
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Pass it on. No lock is held meanwhile: a handler of the parents, which has its own, may read a file."""
         parent = logging.getLogger(LOGGER_NAME)
         if parent.isEnabledFor(record.levelno):
             parent.handle(record)
+        return True
 
 
 def _name_as_ours(own: str, record: logging.LogRecord) -> bool:

@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -165,3 +166,36 @@ def test_threads_that_come_at_once_add_one_handler(folder: Path) -> None:
             assert (folder / str(number) / "alluxiofs.log").read_text("utf-8").count("once") == 1
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_a_handler_of_the_application_may_use_a_filesystem_while_another_thread_logs(folder: Path) -> None:
+    """One thread is in the application's handler, which logs of its own; another one waits for that handler."""
+    logger, application = setup_logger(LogConfig(path=str(folder))), logging.getLogger("application")
+    inside, waiting = threading.Event(), threading.Event()
+
+    class Shipping(logging.Handler):
+        def filter(self, record: logging.LogRecord) -> Any:
+            if record.getMessage() == "a worker fails":
+                waiting.set()  # next it wants this handler's lock
+            return super().filter(record)
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name == "application":
+                inside.set()
+                waiting.wait(20)
+                logger.warning("a file was written")
+
+    handler = Shipping()
+    logging.getLogger().addHandler(handler)
+    try:
+        first = threading.Thread(target=application.warning, args=("shipped",), daemon=True)
+        first.start()
+        assert inside.wait(20)
+        second = threading.Thread(target=logger.warning, args=("a worker fails",), daemon=True)
+        second.start()
+        for thread in (first, second):
+            thread.join(20)
+            assert not thread.is_alive()
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert (folder / "alluxiofs.log").read_text("utf-8").count("\n") == 2
