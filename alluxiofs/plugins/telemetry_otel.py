@@ -100,8 +100,8 @@ class OtelTelemetry(Telemetry):
             with _lock:
                 if self._known is None:
                     self._known = _instruments_of(self.settings.meter_provider)
-                    for name, read in self._early:
-                        self._known.tally.watch(name, read)
+                    while self._early:
+                        self._known.tally.watch(*self._early.pop(0))
         return self._known
 
     def record_call(self, call: Call) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
 
-from alluxiofs.interfaces import Call
+from alluxiofs.interfaces import Call, Event
+from alluxiofs.interfaces.telemetry import Final
 from alluxiofs.plugins.telemetry_otel import OtelTelemetry, views
 from alluxiofs.testing import make_context
 from tests.telemetry.conftest import Cluster
@@ -222,3 +225,23 @@ def test_what_a_forked_child_shows_is_its_own(cluster: Cluster, delta: bool, sev
     assert in_child(work) == [2, 2, 20]
     fs.cat_file("/providers/fork")
     assert shown() == ([1, 1, 10] if delta else [6, 6, 60])
+
+
+def test_who_was_watched_before_the_first_operation_and_has_said_the_last_is_not_held() -> None:
+    reader = export.InMemoryMetricReader()
+    provider = metrics.MeterProvider([reader], views=views(), shutdown_on_exit=False)
+    telemetry = OtelTelemetry(OtelTelemetry.Settings(meter_provider=provider), make_context())
+
+    class Gone:
+        def __call__(self) -> Final:
+            return Final({"hits": 2})
+
+    gone = Gone()
+    found = weakref.ref(gone)
+    telemetry.watch("page_store", gone)
+    del gone
+    telemetry.record_event(Event("retry", "timeout"))
+    for _ in range(2):
+        assert "alluxiofs_page_store_hits" in str(reader.get_metrics_data())
+    gc.collect()
+    assert found() is None
