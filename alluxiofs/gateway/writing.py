@@ -59,9 +59,10 @@ class PublishedWriter(Writer):
                 state = state_of(error)
                 raise
             finally:
-                self._ended(began, state, self._written if state == "ok" else 0)
-                # Also after a failure: whether the store has made the change is then not known.
-                self._gateway.changed(self._location)
+                try:
+                    self._ended(began, state, self._written if state == "ok" else 0)
+                finally:  # also after a failure: whether the store has made the change is then not known
+                    self._gateway.changed(self._location)
 
     def abort(self) -> None:
         self._gateway.held.discard(id(self))

@@ -63,6 +63,26 @@ def test_a_forked_child_writes_though_the_parent_was_forgetting_something(assemb
     assert os.waitpid(child, 0)[1] == 0
 
 
+def test_an_own_write_is_read_back_though_an_interrupt_comes_as_it_is_recorded(
+    assemble: Callable[..., Assembled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assembled = assemble()
+    assembled.store.put("f", b"old")
+    gateway, location = assembled.gateway, assembled.gateway.locate("f")
+    assert gateway.read_range(location) == b"old"
+    writer = gateway.create(location)
+    writer.write(memoryview(b"newer"))
+
+    def interrupted(_call: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(assembled.telemetry, "record_call", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.commit()
+    monkeypatch.undo()
+    assert gateway.read_range(location) == b"newer"
+
+
 def test_a_move_is_seen_at_both_ends(assemble: Callable[..., Assembled]) -> None:
     assembled = assemble(metadata_ttl=1000.0)
     write(assembled, "a", b"1")
