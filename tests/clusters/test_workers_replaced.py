@@ -15,14 +15,24 @@ from alluxiofs.plugins._alluxio.peer import Peers
 from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
 from alluxiofs.plugins._http.pool import Pool, Pools
 from alluxiofs.testing import make_context
-from alluxiofs.testing.stand_in_workers import StandInCluster
+from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 from tests.clusters.test_wire import DATA as ANSWER
 from tests.clusters.test_wire import ask, get, pool, server
 from tests.clusters.test_wire_many import ask_all
-from tests.clusters.transports import DATA, PAGE, MakeTransport, Reader, make_transport
+from tests.clusters.transports import (
+    DATA,
+    PAGE,
+    MakeCluster,
+    MakeTransport,
+    Reader,
+    at,
+    make_cluster,
+    make_transport,
+    soon,
+)
 from tests.faults import FaultProxy, FaultServer, close
 
-__all__ = ["make_transport", "pool", "server"]
+__all__ = ["make_cluster", "make_transport", "pool", "server"]
 
 
 @pytest.mark.parametrize("dialect", ["pages", "rest"])
@@ -71,6 +81,18 @@ def test_a_question_that_is_answered_when_it_is_repeated_shows_that_the_server_m
     with pytest.raises(BadAnswerError):
         ask(pool, len(ANSWER) - 1, repeatable=True)
     assert pool.lost == lost + 1
+
+
+def test_an_empty_directory_is_there_though_the_question_for_it_was_closed_on(
+    make_cluster: MakeCluster, make_transport: MakeTransport, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    cluster, transport = make_cluster(), make_transport(dialect="pages")
+    (worker,), location = cluster.members, at(cluster, "empty")
+    for _ in range(2):
+        assert not transport.stat(worker, location, soon()).is_file, "over a connection that is kept from now on"
+        cluster.workers[0].fail("info", faults.Close(), times=1)
+    assert list(transport.list(worker, location, soon())) == []
 
 
 def test_a_server_for_which_nobody_stands_any_more_is_forgotten() -> None:

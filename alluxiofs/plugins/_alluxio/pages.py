@@ -55,9 +55,9 @@ class PagesDialect:
         """One request, if the file is there."""
         request = peer.get(f"/v1/info?path={self.path_of(location.url)}")
         try:
-            answer = peer.http.ask(request, deadline)
+            answer = peer.http.ask(request, deadline, repeatable=True)
         except ClosedWithoutAnswerError as error:
-            answer = self._once_more(peer, location, request, deadline, error)
+            raise self._absent(peer, location, deadline, error) from error
         said = parse_entries(_success(answer, location, peer), peer.where)
         if len(said) != 1:
             raise BadAnswerError(f"{peer.where} describes {len(said)} files where one was asked for")
@@ -102,24 +102,19 @@ class PagesDialect:
         answer = peer.http.ask(request, deadline, repeatable=True)
         return parse_entries(_success(answer, location, peer), peer.where)
 
-    def _once_more(
-        self, peer: Peer, location: Location, request: bytes, deadline: Deadline, cause: Exception
-    ) -> Answer:
-        """Why ``info`` was not answered, or the answer after all. That nothing is there is believed from an answer."""
+    def _absent(self, peer: Peer, location: Location, deadline: Deadline, cause: Exception) -> Exception:
+        """Why ``info`` was not answered. That nothing is there is believed from an answer only."""
         try:
             said = self._files(peer, location, deadline)
         except ClosedWithoutAnswerError:
             healthy = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
             if healthy.status != 200:
-                raise refused(healthy, location.url, peer.where) from cause
+                return refused(healthy, location.url, peer.where)
             # The worker in charge, which it asks about any path, may be the one that fails.
-            raise NotHeldError(f"{peer.where} is well, and can say nothing of {location.url}") from cause
-        if not said:
-            raise not_found(location.url) from cause
-        try:
-            return peer.http.ask(request, deadline, repeatable=True)
-        except ClosedWithoutAnswerError:
-            raise UnavailableError(f"{peer.where} lists {location.url}, and says nothing of it: {cause}") from cause
+            return NotHeldError(f"{peer.where} is well, and can say nothing of {location.url}")
+        if said:
+            return UnavailableError(f"{peer.where} lists {location.url}, and says nothing of it: {cause}")
+        return not_found(location.url)
 
 
 def _success(answer: Answer, location: Location, peer: Peer) -> bytes:
