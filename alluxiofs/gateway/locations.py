@@ -53,6 +53,7 @@ class Locations:
         self._by_prefix = {mount.prefix: mount for mount in mounts}
         self._default_schemes = frozenset(self._default.store.schemes()) if self._default else frozenset()
         above = [url for _, url in self._named]
+        self._prefixes = tuple(above)
         self._default_root: Optional[str] = None
         if self._named and self._default is not None:
             self._default_root = self._default.store.url(self._default.store.root)
@@ -152,8 +153,8 @@ class Locations:
         return location.url
 
     def paths_of(self, location: Location, names: Sequence[str]) -> Sequence[str]:
-        """The paths of names of the same store."""
-        if self._default is not None and location.store == "" and not self.nested:
+        """The paths of what is listed of a location, which are names of its store at or below it."""
+        if self._default is not None and location.store == "" and not self.mounted_below(location.url):
             return names
         return [self.path_of(self.child(location, name)) for name in names]
 
@@ -165,7 +166,9 @@ class Locations:
         if mount is None:
             return Location(location.store, name, name)
         found = Location(location.store, name, mount.store.url(name))
-        return self._by_url(found) if self.nested else found
+        if self.nested and (location.store or found.url.startswith(self._prefixes)):  # else, as mostly, it has no other
+            return self._by_url(found)
+        return found
 
     def parent(self, location: Location) -> Location:
         """The location of the directory that a location is in; a root is its own parent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, List
 
 import pytest
 from hypothesis import given
@@ -69,6 +69,24 @@ def test_a_store_that_refuses_the_url_of_another_one_is_not_asked_any_more() -> 
         assert locations.locate(f"scripted://{host}/d/f").store == f"scripted://{host}/d"
     with pytest.raises(InvalidPathError, match="below none"):
         locations.locate("scripted://three/d/f")
+
+
+def test_names_of_a_directory_without_prefixes_in_it_are_paths_as_they_are() -> None:
+    asked: List[str] = []
+
+    class Noting(ScriptedStore):
+        def strip(self, path: str) -> str:
+            asked.append(path)
+            return super().strip(path)
+
+    locations = Locations([Mount("", Noting()), Mount("scripted://b/d", Noting())])
+    names = [f"a/{number}" for number in range(100)]
+    directory = locations.locate("a")
+    asked.clear()
+    assert locations.paths_of(directory, names) == names
+    assert [locations.child(directory, name).name for name in names] == names
+    assert asked == [], "a listing may be long"
+    assert locations.paths_of(locations.locate("b"), ["b/c", "b/d"]) == ["b/c", "scripted://b/d"]
 
 
 def test_what_a_store_refuses_of_its_own_is_no_other_store_s() -> None:
