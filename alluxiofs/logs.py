@@ -209,12 +209,15 @@ def setup_logger(
     digest = hashlib.blake2b(str(file).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     logger = logging.getLogger(f"{LOGGER_NAME}.to-file-{digest}-{config.level.lower()}-{config.format}")
     with _setting_up:
-        if not logger.handlers:
+        there = list(logger.handlers)
+        if not any(isinstance(one, _LateFileHandler) for one in there):  # or the application has taken it away
+            for one in there:
+                logger.removeHandler(one)
             handler = _LateFileHandler(file)
             handler.setFormatter(_FORMATTERS[config.format](_FORMAT))
             handler.addFilter(functools.partial(_name_as_ours, logger.name))
-            logger.addHandler(handler)
-            logger.addHandler(_ToParent())
+            for one in (handler, _ToParent(), *(other for other in there if not isinstance(other, _ToParent))):
+                logger.addHandler(one)
             logger.propagate = False
             logger.setLevel(config.level)
     return logger

@@ -199,3 +199,16 @@ def test_a_handler_of_the_application_may_use_a_filesystem_while_another_thread_
     finally:
         logging.getLogger().removeHandler(handler)
     assert (folder / "alluxiofs.log").read_text("utf-8").count("\n") == 2
+
+
+def test_a_file_that_the_application_has_taken_away_is_written_again_when_it_is_asked_for(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = setup_logger(LogConfig(path=str(folder)))
+    (file,) = (handler for handler in logger.handlers if isinstance(handler, logging.FileHandler))
+    logger.removeHandler(file)
+    file.close()
+    assert setup_logger(LogConfig(path=str(folder))) is logger
+    logger.warning("once")
+    assert (folder / "alluxiofs.log").read_text("utf-8").count("once") == 1
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [("alluxiofs", "once")]
