@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Iterator, Set
 
 import attrs
 import pytest
 
-from alluxiofs.errors import BadAnswerError, DeadlineExceededError
+from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
 from alluxiofs.interfaces import Deadline, Location, Worker, WorkerIdentity
+from alluxiofs.plugins._alluxio.owners import Owners
 from alluxiofs.plugins._alluxio.page_sizes import PageSizeError
 from alluxiofs.plugins._alluxio.peer import Peers
 from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
@@ -30,7 +34,7 @@ from tests.clusters.transports import (
     make_transport,
     soon,
 )
-from tests.faults import FaultProxy, FaultServer, close
+from tests.faults import FaultProxy, FaultServer, Reply, close
 
 __all__ = ["make_cluster", "make_transport", "pool", "server"]
 
@@ -123,3 +127,39 @@ def test_a_large_cluster_is_met_in_no_time(make_transport: MakeTransport) -> Non
         with pytest.raises(DeadlineExceededError):
             transport.stat(worker, Location("", "file:///a", "file:///a"), Deadline.after(0))
     assert Counted.looked_at <= 2, "by each member once, not by all for each"
+
+
+def test_those_who_waited_for_an_owner_in_vain_ask_side_by_side(server: FaultServer) -> None:
+    waiters = 3
+    asked, answer, meet = threading.Event(), threading.Event(), threading.Barrier(waiters)
+    waits = threading.Semaphore(0)
+
+    class Telling(Deadline):
+        def wait(self) -> float:
+            waits.release()
+            return super().wait()
+
+    told = json.dumps({"Host": "other", "HttpServerPort": 1}).encode()
+
+    def say(_: object) -> Reply:
+        if not asked.is_set():
+            asked.set()
+            answer.wait(10)
+            return Reply(503, b"busy")
+        meet.wait(10)
+        return Reply(200, told)
+
+    server.route("/v1/node", say)
+    peers = Peers(Pools(None, 8), {}, make_context().telemetry, lambda _: set())
+    owners = Owners(peers.of, tuple)
+    peer, location = peers.of(server.host, server.port, 1), Location("", "file:///a", "file:///a")
+    owners.note(peer, Worker(WorkerIdentity.from_host(server.host), server.host, labels={"domain": server.host}))
+    with ThreadPoolExecutor(1 + waiters) as threads:
+        first = threads.submit(owners.owner_of, peer, location, Deadline.after(10))
+        assert asked.wait(10)
+        others = [threads.submit(owners.owner_of, peer, location, Telling.after(10)) for _ in range(waiters)]
+        assert all(waits.acquire(timeout=10) for _ in others)
+        answer.set()
+        assert isinstance(first.exception(), UnavailableError)
+        assert {other.result().host for other in others} == {"other"}
+    peers.close()

@@ -37,7 +37,7 @@ class Owners:
         self._owners: Remembered[Peer] = Remembered()
         self._behind: Dict[Tuple[str, int], Peer] = {}
         self._lock = threading.Lock()
-        self._asking: Dict[str, threading.Lock] = {}
+        self._asking: Dict[str, threading.Event] = {}  # set when whoever asks has an answer, or has failed
 
     def note(self, peer: Peer, worker: Worker) -> None:
         """Learn whether a member is the one name of a domain, which may stand for many workers."""
@@ -48,7 +48,7 @@ class Owners:
         """Who is asked for a path: the worker itself, or, behind a balancer, the one that owns it."""
         if (peer.host, peer.http_port) not in self.balancers:
             return peer
-        return self._owners.get(location.url) or self._ask_in_turn(peer, location, deadline)
+        return self._owners.get(location.url) or self._ask_once(peer, location, deadline)
 
     def forget(self, location: Location) -> None:
         """Ask for the owner of a path anew."""
@@ -61,23 +61,24 @@ class Owners:
                 return self._peer_at(worker.host, worker.http_port, worker.data_port)
         return self._behind.get((host.lower(), port))
 
-    def _ask_in_turn(self, peer: Peer, location: Location, deadline: Deadline) -> Peer:
-        """Ask, unless somebody else has meanwhile: of many who read one file one asks, and the others wait for it."""
+    def _ask_once(self, peer: Peer, location: Location, deadline: Deadline) -> Peer:
+        """Of many who read one file one asks, and the others wait for it. If it fails they ask side by side: one after
+        the other each would wait for the failures of all before it."""
         url = location.url
         with self._lock:
-            turn = self._asking.setdefault(url, threading.Lock())
-        if not turn.acquire(timeout=deadline.wait()):
+            answered = self._asking.get(url)
+            if answered is None:
+                ended = self._asking[url] = threading.Event()
+        if answered is None:
+            try:
+                return self._owners.get(url) or self._ask(peer, location, deadline)  # somebody else has, a moment ago
+            finally:
+                with self._lock:
+                    del self._asking[url]
+                ended.set()
+        if not answered.wait(deadline.wait()):
             raise NoTurnError(f"{peer.where} did not say in time who owns {url}")
-        try:
-            owner = self._owners.get(url)
-            if owner is None:
-                owner = self._ask(peer, location, deadline)
-                self._owners.put(url, owner, _OWNED)
-            return owner
-        finally:
-            turn.release()
-            with self._lock:
-                self._asking.pop(url, None)
+        return self._owners.get(url) or self._ask(peer, location, deadline)
 
     def _ask(self, peer: Peer, location: Location, deadline: Deadline) -> Peer:
         answer = peer.http.ask(peer.get(f"/v1/node?path={quoted(location.url)}"), deadline, repeatable=True)
@@ -92,4 +93,5 @@ class Owners:
         )
         owner = self._peer_at(host, port, data_port)
         self._behind[host.lower(), data_port] = owner
+        self._owners.put(location.url, owner, _OWNED)
         return owner
