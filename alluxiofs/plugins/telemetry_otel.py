@@ -169,14 +169,16 @@ class _Instruments:
         forks.in_child(self._renew)
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()  # a thread that is only the parent's may have the old one
+        # A thread that is only the parent's may have the old one. Re-entrant, as the module's.
+        self._lock = threading.RLock()
+        self._histograms = self._histograms or None
         forget(self._made_of_it)
 
     def record(self, call: Call) -> None:
         _, component, method, state = self.tally.add_call(call)
         histograms = self._histograms or self._made()
-        histogram = histograms["worker" if call.target == "worker" else "under_store"]
-        if histogram.bulk is None:
+        histogram = histograms.get("worker" if call.target == "worker" else "under_store")
+        if histogram is not None and histogram.bulk is None:
             histogram.record(call.seconds, component, method, state)
 
     def gather(self, hand_over: Callable[[], bool]) -> Optional[Callable[[Sequence[Call]], object]]:
@@ -211,10 +213,16 @@ class _Instruments:
                 histogram.bulk = None
 
     def _made(self) -> Dict[str, _Histogram]:
+        """None at all while they are made: for what the collector of garbage runs there, which is counted all the same.
+        The provider is not to be asked for more then, which has locks of its own."""
         with self._lock:
             if self._histograms is None:
-                self._histograms = self._make()
-            return self._histograms
+                self._histograms = {}
+                try:
+                    self._histograms = self._make()
+                finally:
+                    self._histograms = self._histograms or None
+            return self._histograms or {}
 
     def _make(self) -> Dict[str, _Histogram]:
         meter = self._provider.get_meter(_SCOPE)

@@ -21,6 +21,7 @@ from alluxiofs.testing import make_context
 from tests.telemetry.conftest import Cluster
 from tests.telemetry.test_otel import LATENCY, Recorded
 from tests.telemetry.test_prometheus import in_child
+from tests.unit.gateway.test_collected_meanwhile import ends
 
 metrics: Any = importlib.import_module("opentelemetry.sdk.metrics")
 export: Any = importlib.import_module("opentelemetry.sdk.metrics.export")
@@ -245,3 +246,27 @@ def test_who_was_watched_before_the_first_operation_and_has_said_the_last_is_not
         assert "alluxiofs_page_store_hits" in str(reader.get_metrics_data())
     gc.collect()
     assert found() is None
+
+
+def test_what_is_recorded_while_the_instruments_are_made_waits_for_nobody_and_is_counted() -> None:
+    """As whatever the collector of garbage runs may record: it comes at any object that the provider makes."""
+    reader = export.InMemoryMetricReader()
+    inner = metrics.MeterProvider([reader], views=views(), shutdown_on_exit=False)
+
+    class Collected:
+        def get_meter(self, *named: Any) -> Any:
+            telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.02))
+            telemetry.record_event(Event("retry", "timeout"))
+            return inner.get_meter(*named)
+
+    telemetry = OtelTelemetry(OtelTelemetry.Settings(meter_provider=Collected()), make_context())
+    assert ends(lambda: telemetry.record_call(Call("worker", "alluxio", "read", "ok", 0.5)))
+    data = reader.get_metrics_data()
+    found = {
+        metric.name: list(metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    assert [point.count for point in found[LATENCY]] == [2]
+    assert [point.value for point in found["alluxiofs_retries"]] == [1]
