@@ -17,7 +17,12 @@ from fsspec.callbacks import Callback
 from alluxiofs import AlluxioClient, LoadState
 from alluxiofs.cli import main
 from alluxiofs.client import jobs as jobs_module
-from alluxiofs.errors import BadAnswerError, ConfigurationError, NotSupportedError, UnknownSettingError
+from alluxiofs.errors import BadAnswerError, ConfigurationError, NotHeldError, NotSupportedError, UnknownSettingError
+from alluxiofs.interfaces import Call, Deadline, Event, Location
+from alluxiofs.plugins.telemetry_none import NoTelemetry
+from alluxiofs.plugins.transport_alluxio import AlluxioTransport
+from alluxiofs.testing import make_context
+from alluxiofs.testing.guards import eventually
 from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 from tests.clusters.lake import recordings
 
@@ -336,3 +341,40 @@ def test_the_command_says_what_is_wrong(cluster: StandInCluster, capfd: Any) -> 
     code, _, errors = run(capfd, ["load", "s3://bucket/x"])
     assert code == 2
     assert "worker_hosts" in errors
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [(b'{"success":true,"jobId":"1"}', "ok"), (b'{"success":false,"jobId":"NONE"}', "failed"), (b"<html>", "failed")],
+    ids=["taken", "refused", "no-answer"],
+)
+def test_a_job_for_what_was_missed_is_counted_as_submitted_if_it_was_taken(
+    tmp_path: Path, said: bytes, state: str
+) -> None:
+    (tmp_path / "a.bin").write_bytes(b"0123456789")
+    calls: List[Call] = []
+    events: List[Event] = []
+
+    class Told(NoTelemetry):
+        def record_call(self, call: Call) -> None:
+            calls.append(call)
+
+        def record_event(self, event: Event) -> None:
+            events.append(event)
+
+    with StandInCluster(tmp_path, workers=1) as cluster:
+        cluster.fail("load", faults.OtherBody(said))
+        transport = AlluxioTransport(
+            AlluxioTransport.Settings(dialect="pages", load_on_miss=True),
+            make_context(Told(NoTelemetry.Settings(), make_context())),
+            lambda _: pytest.fail("nobody needs the under store"),
+        )
+        url = cluster.url("a.bin")
+        location, deadline = Location("", url, url), Deadline.after(10)
+        version = transport.stat(cluster.members[0], location, deadline).version
+        with pytest.raises(NotHeldError):
+            transport.read_into(cluster.members[0], location, version, 0, memoryview(bytearray(10)), deadline)
+        assert eventually(lambda: bool(calls), 10)
+        transport.close()
+    assert [call.state for call in calls] == [state]
+    assert [(one.kind, one.reason) for one in events] == ([("load_job", "submitted")] if state == "ok" else [])

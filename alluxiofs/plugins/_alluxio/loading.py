@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Callable
 from alluxiofs.errors import NotSupportedError, hidden_text
 from alluxiofs.interfaces import Call, Deadline, Event, Telemetry
 from alluxiofs.logs import fields
+from alluxiofs.plugins._alluxio.entries import parse_object
 from alluxiofs.plugins._alluxio.names import raw_path
 from alluxiofs.plugins._alluxio.peer import Peer, Remembered
 from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
@@ -63,7 +64,7 @@ class LoadOnMiss:
             request = peer.get(f"/v1/load?path={raw_path(url)}&opType=submit")
             answer: Answer = pools.to(peer.host, peer.http_port).ask(request, Deadline.after(_LIMIT))
             self._logger.debug("%s: load of %s: %s", peer.where, shown, answer.body[:200], extra=more)
-            if answer.status == 200:
+            if answer.status == 200 and parse_object(answer.body, peer.where).get("success") is True:
                 self._telemetry.record_event(Event("load_job", "submitted"))
             else:
                 state = "failed"
