@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Dict, Iterator, Tuple
+from typing import Any, Callable, Dict, Iterator, Tuple, Type
 
 import fsspec
 import pytest
@@ -11,9 +11,11 @@ import pytest
 import alluxiofs
 from alluxiofs.errors import ConfigurationError, InvalidPathError, NotSupportedError, UnknownSettingError
 from alluxiofs.interfaces import Deadline, Entry, Target, UnderStore
+from alluxiofs.plugins.under_store_fsspec import FsspecUnderStore
 from alluxiofs.plugins.under_store_s3 import S3UnderStore
 from alluxiofs.testing import make_context
-from tests.faults import FaultProxy, status
+from alluxiofs.testing._files import soon
+from tests.faults import Fault, FaultProxy, close, stall, status
 from tests.servers import S3Server
 
 Wrong = Dict[str, Any]
@@ -243,3 +245,24 @@ def test_the_general_plugin_says_so_as_well(s3_server: S3Server, s3_bucket: str,
     with pytest.raises(PermissionError) as caught:
         GENERAL[operation](fs, s3_bucket)
     assert "unknown-here" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), [(close(performed=False), ConnectionError), (stall(), TimeoutError)], ids=["closed", "stall"]
+)
+def test_the_general_plugin_tells_of_connections_that_fail(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, fault: Fault, kind: Type[OSError]
+) -> None:
+    """What botocore has for them is no OSError, and s3fs hands it on."""
+    from s3fs import S3FileSystem
+
+    monkeypatch.setattr(S3FileSystem, "retries", 1)
+    with FaultProxy(s3_server.host, s3_server.port) as proxy:
+        proxy.fault(fault, times=None)
+        limits = {"config_kwargs": {"retries": {"max_attempts": 0}, "read_timeout": 0.5}}
+        target = Target("s3", {**s3_server.options_at(f"http://{proxy.host}:{proxy.port}"), **limits})
+        store = FsspecUnderStore(target, FsspecUnderStore.Settings(), make_context())
+        for ask in (lambda: store.stat("bucket/key", soon()), lambda: list(store.list("bucket", soon()))):
+            with pytest.raises(kind):
+                ask()
+        store.close()

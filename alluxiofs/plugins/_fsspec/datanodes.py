@@ -34,3 +34,5 @@ def _after_fork() -> None:
 
 
 forks.in_child(_after_fork)
+if forks.count:  # this came after a fork: maybe just now
+    _after_fork()

@@ -7,7 +7,7 @@ import errno
 import itertools
 import os
 import socket
-from typing import Any, Iterator, Optional, Set
+from typing import Iterator, Optional, Set
 
 from alluxiofs.errors import (
     AlluxioFSError,
@@ -43,11 +43,11 @@ def translated(error: Exception, name: str) -> Exception:
     """
     if isinstance(error, AlluxioFSError):
         return error
-    behind = error.__cause__
-    if type(error) is OSError and behind is not None and type(behind).__module__ == "botocore.exceptions":
+    behind = error.__cause__ if type(error) is OSError else error
+    if behind is not None and _is_botocore(behind):
         from alluxiofs.plugins._s3.failures import translated as translated_s3
 
-        # s3fs knows a few of the store's words, and not all that speak of credentials.
+        # s3fs knows a few of the store's words, and not all that speak of credentials; nor that a connection failed.
         return translated_s3(behind, hidden_text(name)) or error
     error = _behind_absence(error)
     name, text = hidden_text(name), brief(str(error))
@@ -68,11 +68,12 @@ def translated(error: Exception, name: str) -> Exception:
 
 def says_nothing(error: OSError) -> bool:
     """Whether S3 has found something wrong with a request, and could not say what: its answer to a HEAD has no body."""
-    return any(getattr(each, "response", {}).get("Error", {}).get("Code") == "400" for each in _botocore(error))
+    answers = (getattr(each, "response", None) for each in _chain(error) if _is_botocore(each))
+    return any(isinstance(answer, dict) and answer.get("Error", {}).get("Code") == "400" for answer in answers)
 
 
-def _botocore(error: BaseException) -> Iterator[Any]:
-    return (each for each in _chain(error) if type(each).__module__ == "botocore.exceptions")
+def _is_botocore(error: Optional[BaseException]) -> bool:
+    return type(error).__module__ == "botocore.exceptions"
 
 
 def _behind_absence(error: Exception) -> Exception:

@@ -16,8 +16,6 @@ __all__ = ["usable"]
 
 C = TypeVar("C", bound=AbstractFileSystem)
 
-_loaded_in = forks.count
-
 
 def usable(client: C) -> C:
     """A ready client, or in a forked child one of the same arguments: threads, loops, connections and the places in
@@ -46,4 +44,4 @@ def _inherited(client: AbstractFileSystem) -> bool:
         return False
     made_in = getattr(client, "_pid", None) if getattr(client, "async_impl", False) else None
     # Who is not asynchronous does not say where it was made: in a child it may have been before the fork.
-    return forks.count != _loaded_in if made_in is None else bool(made_in != os.getpid())
+    return forks.count > 0 if made_in is None else bool(made_in != os.getpid())
