@@ -63,6 +63,7 @@ GARBAGE: Dict[str, Any] = {
     "an end that is text": {"access_key_id": "k", "secret_access_key": CANARY, "expires_at": IN_AN_HOUR.isoformat()},
     "an end that is a number": {"access_key_id": "k", "secret_access_key": CANARY, "expires_at": 1e9},
     "a line break": {"access_key_id": "k", "secret_access_key": "s", "token": f"{CANARY}\n"},
+    "a space before it": {"access_key_id": "k", "secret_access_key": "s", "token": f" {CANARY}"},
     "no latin letter": {"access_key_id": "k", "secret_access_key": "s", "token": f"{CANARY}中"},
 }
 
@@ -75,10 +76,13 @@ def test_what_cannot_be_credentials_of_oss_is_a_permission_error(oss_server: Oss
     assert CANARY not in shown(caught)
 
 
+@pytest.mark.parametrize("given", [f"{CANARY}\n", f" {CANARY}"], ids=["a line break", "a space"])
 @pytest.mark.parametrize("option", ["key", "secret", "token"])
-def test_a_line_break_in_credentials_of_oss_is_told_at_once_and_not_shown(oss_server: OssServer, option: str) -> None:
-    with pytest.raises(ValueError, match=f"{option}.* has a line break") as caught:
-        filesystem("oss", {**oss_server.options, option: f"{CANARY}\n"})
+def test_what_cannot_be_sent_in_credentials_of_oss_is_told_at_once_and_not_shown(
+    oss_server: OssServer, option: str, given: str
+) -> None:
+    with pytest.raises(ValueError, match=f"{option}.* has a line break, or what else") as caught:
+        filesystem("oss", {**oss_server.options, option: given})
     assert CANARY not in shown(caught)
 
 

@@ -98,8 +98,8 @@ class RenewedCredentials:
 
 def is_sendable(part: Any) -> bool:
     """Whether a part of credentials can be sent as it is, if there is one: from a file it often has a line break at its
-    end. The HTTP client would refuse such a header, and say so with all of it."""
-    return not part or (isinstance(part, str) and part.isascii() and part.isprintable())
+    end, or a space before it. The HTTP client would refuse such a header, and say so with all of it."""
+    return not part or (isinstance(part, str) and part.isascii() and part.isprintable() and part == part.strip())
 
 
 def _read(said: Any) -> Credentials:
