@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Iterator
 
+from alluxiofs.errors import DeadlineExceededError, hidden_text
 from alluxiofs.gateway.line import state_of
 from alluxiofs.gateway.tracing import operation
 from alluxiofs.interfaces import Call, Location, Writer
@@ -41,7 +42,8 @@ class PublishedWriter(Writer):
     def write(self, data: memoryview) -> None:
         began = time.perf_counter()
         try:
-            self._inner.write(data)
+            with self._said_in_full():
+                self._inner.write(data)
         except BaseException as error:
             self._ended(began, state_of(error), 0)
             raise
@@ -53,7 +55,8 @@ class PublishedWriter(Writer):
         with operation(telemetry, "write"):
             began, state = time.perf_counter(), "ok"
             try:
-                with telemetry.span("write", self._component) if telemetry.traces else nullcontext():
+                span = telemetry.span("write", self._component) if telemetry.traces else nullcontext()
+                with span, self._said_in_full():
                     self._inner.commit()
             except BaseException as error:
                 state = state_of(error)
@@ -67,6 +70,15 @@ class PublishedWriter(Writer):
     def abort(self) -> None:
         self._gateway.held.discard(id(self))
         self._inner.abort()
+
+    @contextmanager
+    def _said_in_full(self) -> Iterator[None]:
+        """Who waits knows for how long, but not for what."""
+        try:
+            yield
+        except DeadlineExceededError as error:
+            what = f"write {self._location.url}: under store {self._component} did not answer in time"
+            raise DeadlineExceededError(hidden_text(f"{what}: {error}")) from error
 
     def _ended(self, began: float, state: str, written: int) -> None:
         """Have telemetry know how it went: one call, however many pieces the store has sent."""

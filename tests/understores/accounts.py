@@ -1,15 +1,17 @@
-"""Service accounts of Google, and the service that gives tokens for their keys."""
+"""Who may do what: service accounts of Google, the service that gives tokens for their keys, sessions of S3."""
 
 from __future__ import annotations
 
 import base64
 import json
 from pathlib import Path
+from typing import Dict
 from urllib.parse import parse_qs
 
 from tests.faults import Reply, Request
+from tests.servers import S3Server
 
-__all__ = ["account_of", "service_account", "tokens_of_accounts"]
+__all__ = ["account_of", "assumed", "service_account", "tokens_of_accounts"]
 
 
 def service_account(name: str, token_uri: str, file: Path) -> str:
@@ -36,3 +38,14 @@ def tokens_of_accounts(request: Request) -> Reply:
     said = {"access_token": f"token-of-{account}", "expires_in": 3600, "token_type": "Bearer"}
     gone = account == "gone"
     return Reply(400 if gone else 200, json.dumps({"error": "invalid_grant"} if gone else said).encode())
+
+
+def assumed(server: S3Server) -> Dict[str, str]:
+    """Temporary credentials, of the server itself."""
+    from botocore.session import Session
+
+    known = {"aws_access_key_id": server.key, "aws_secret_access_key": server.secret, "region_name": "us-east-1"}
+    client = Session().create_client("sts", endpoint_url=server.endpoint, **known)
+    said = client.assume_role(RoleArn="arn:aws:iam::1:role/any", RoleSessionName="test", DurationSeconds=900)
+    found: Dict[str, str] = said["Credentials"]
+    return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+import sys
 import time
 from typing import Any, Callable
 
@@ -20,6 +22,8 @@ def forks(test: Any) -> Any:
 
 def ended(work: Callable[[], bool]) -> bool:
     """Whether ``work`` is done in a forked child, in good time."""
+    if sys.__stderr__ is not None:
+        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__)
     child = os.fork()
     if child == 0:  # it must not come back into pytest, whatever happens
         code = 1
@@ -33,6 +37,8 @@ def ended(work: Callable[[], bool]) -> bool:
         if pid:
             return result == 0
         time.sleep(0.01)
+    os.kill(child, signal.SIGUSR1)  # where it is, for whoever reads of this
+    time.sleep(1)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return False

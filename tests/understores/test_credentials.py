@@ -21,7 +21,7 @@ from alluxiofs.testing.guards import at_once
 from tests.faults import FaultProxy, FaultServer, Request, status
 from tests.oss_front import OssServer, Session
 from tests.servers import GcsServer, S3Server
-from tests.understores.accounts import service_account, tokens_of_accounts
+from tests.understores.accounts import assumed, service_account, tokens_of_accounts
 from tests.understores.failing import make_store
 from tests.understores.needed import needed
 
@@ -280,17 +280,6 @@ def test_gcs_credentials_that_were_found_are_put_right(
 
 
 # --- S3: temporary credentials of MinIO's token service, renewed by botocore's chain ------------------------------
-
-
-def assumed(server: S3Server) -> Dict[str, str]:
-    """Temporary credentials, of the server itself."""
-    from botocore.session import Session
-
-    known = {"aws_access_key_id": server.key, "aws_secret_access_key": server.secret, "region_name": "us-east-1"}
-    client = Session().create_client("sts", endpoint_url=server.endpoint, **known)
-    said = client.assume_role(RoleArn="arn:aws:iam::1:role/any", RoleSessionName="test", DurationSeconds=900)
-    found: Dict[str, str] = said["Credentials"]
-    return found
 
 
 @pytest.mark.parametrize("clock", [True, False], ids=["its clock says so", "the store says so"])

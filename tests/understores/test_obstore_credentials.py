@@ -10,16 +10,17 @@ import fsspec
 import pytest
 
 from alluxiofs.plugins._obstore.library import OLDEST_PYTHON
-from alluxiofs.testing._files import put, soon
+from alluxiofs.testing._files import content, put, soon
 from alluxiofs.testing.guards import at_once
 from tests.faults import FaultProxy, Request, status
 from tests.servers import S3Server
+from tests.understores.accounts import assumed
 from tests.understores.failing import make_store
 from tests.understores.needed import needed
-from tests.understores.test_credentials import DATA, MIB, THREADS, assumed
 
 needed("obstore", "fast", since=OLDEST_PYTHON)
 
+DATA, MIB, THREADS = content(300_000), content(2**20), 8
 REFUSAL = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
 
 

@@ -7,6 +7,7 @@ import tracemalloc
 from typing import Any, Dict, Iterator, List, Optional
 from urllib.parse import parse_qsl
 
+import fsspec
 import pytest
 
 from alluxiofs.interfaces import Target
@@ -104,3 +105,18 @@ def test_a_request_that_is_sent_again_has_all_its_bytes(
     written(store, f"{s3_bucket}/file", size)
     assert kinds(proxy).count("PUT" if size == MIB else "part") == (2 if size == MIB else 5)
     assert s3_client.cat_file(f"{s3_bucket}/file") == (BLOCK * 16)[:size]
+
+
+@pytest.mark.parametrize("size", [1, 3 * PART], ids=["at once", "in parts"])
+def test_who_waited_in_vain_is_told_for_what(size: int) -> None:
+    nobody = {"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9"}
+    fs = fsspec.filesystem(
+        "alluxiofs",
+        target_protocol="s3",
+        target_options=nobody,
+        under_store={"name": "s3", "part_size": "5MB"},
+        deadline=1e-6,
+        skip_instance_cache=True,
+    )
+    with pytest.raises(TimeoutError, match="s3://bucket/folder/file.*in time: "):
+        fs.pipe_file("bucket/folder/file", bytes(size))
