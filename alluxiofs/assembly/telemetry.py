@@ -42,6 +42,16 @@ class JoinedTelemetry(Telemetry):
         self._gathering: Optional[Gathering] = None
         self._told: Tuple[Telemetry, ...] = ()  # of each call as it ends
 
+    def begin(self) -> None:
+        """See :meth:`Telemetry.begin`; it may be called again and again."""
+        if self._gathering is None:
+            self._begun()
+            for member in self._members:
+                try:
+                    member.begin()
+                except Exception as error:
+                    self._drop(member, error)
+
     def record_call(self, call: Call) -> None:
         gathering = self._gathering or self._begun()
         ended = gathering.ended

@@ -64,6 +64,7 @@ class Looking(Asking):
         if sharing is not None and not refresh:
             known = self._noted_entry(sharing, location, epoch)
             if known is not None:
+                self.parts.telemetry.begin()
                 return known, None
         if few is not None and self._may_be_kept(sharing, location):
             few = None
@@ -259,7 +260,10 @@ class Looking(Asking):
         if known is not None:
             return known
         mount = self._shared_mount(location)
-        return None if mount is None else self._noted_listing(mount, location, key)
+        known = None if mount is None else self._noted_listing(mount, location, key)
+        if known is not None:
+            self.parts.telemetry.begin()
+        return known
 
     def _noted_listing(self, mount: Mount, location: Location, key: str) -> Optional[Tuple[Entry, ...]]:
         epoch, changes = self.metadata.epoch(key), self.metadata.changes()

@@ -77,6 +77,10 @@ class Telemetry(Component):
 
     traces: bool = False
 
+    def begin(self) -> None:
+        """The first operation was answered without a call, by what another process has noted. It comes once, and not
+        where a call came first: who shows something from the first operation on does so now."""
+
     def record_call(self, call: Call) -> None:
         """One call on the wire has ended."""
 
@@ -85,7 +89,7 @@ class Telemetry(Component):
         ended.
 
         Who only counts need not be told before somebody looks, and a read over the wire is to cost little. Asked once
-        for each filesystem that records here, right before its first call.
+        for each filesystem that records here, right before its first call, or its first operation that needs none.
 
         Parameters
         ----------

@@ -7,8 +7,10 @@ import gc
 import importlib
 import shutil
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
+from uuid import uuid4
 
 import fsspec
 import pytest
@@ -19,6 +21,7 @@ from alluxiofs.interfaces.telemetry import Final
 from alluxiofs.plugins._telemetry.tally import Tally
 from alluxiofs.testing import Failure
 from alluxiofs.testing.stand_in_workers import StandInCluster
+from tests.servers import S3Server
 from tests.telemetry.conftest import Cluster
 from tests.telemetry.test_prometheus import series
 
@@ -247,3 +250,32 @@ def test_who_has_said_the_last_is_not_asked_again() -> None:
     for _ in range(3):
         assert tally.counters("page_store") == {"hits": 5}
     assert asked == [1]
+
+
+# --- who asks nobody --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("look", ["info", "ls", "cat_file", "find"])
+def test_the_page_is_there_though_another_has_noted_all_of_it(s3_server: S3Server, tmp_path: Path, look: str) -> None:
+    """Processes that share pages share what they know: the second one may have nobody to ask for long."""
+    bucket = f"test-{uuid4().hex[:12]}"
+    made: Dict[str, Any] = {
+        "target_protocol": "s3",
+        "target_options": s3_server.options,
+        "page_store": {"name": "disk", "path": str(tmp_path), "capacity": "8MB"},
+    }
+    first = fsspec.filesystem("alluxiofs", **made)
+    first.makedirs(bucket)
+    path = f"{bucket}/folder/file"
+    first.pipe_file(path, b"content")
+    first.cat_file(path)
+    where = bucket if look == "find" else f"{bucket}/folder" if look == "ls" else path
+    wanted = getattr(first, look)(where)
+    second = fsspec.filesystem("alluxiofs", **made, telemetry={"name": "prometheus", "port": 0})
+    assert second.describe()["telemetry"][0]["url"] is None
+    assert getattr(second, look)(where) == wanted
+    counters = second.describe()["counters"]
+    with urllib.request.urlopen(second.describe()["telemetry"][0]["url"], timeout=10) as page:
+        now = series(page.read().decode())
+    assert counters["bytes_from_under_stores"] == 0
+    assert not any("_count" in name and value for name, value in now.items()), "nobody was asked"
