@@ -49,7 +49,7 @@ class JoinedTelemetry(Telemetry):
             for member in self._members:
                 try:
                     member.begin()
-                except Exception as error:  # here and below: a plugin that fails at telling is dropped, and no read fails
+                except Exception as error:  # here and below: who fails at telling is dropped, and no read fails
                     self._drop(member, error)
 
     def record_call(self, call: Call) -> None:
