@@ -16,7 +16,7 @@ from mmh3 import hash as murmur3
 from alluxiofs.interfaces import Context, Worker, WorkerPolicy, Workers
 from alluxiofs.policies.attempts import distinct, encoded
 from alluxiofs.policies.checks import at_least_one
-from alluxiofs.policies.ring import HALF, PART_BITS, POINT, WHO, build_ring, identity_bytes, parts_of, walk
+from alluxiofs.policies.ring import PART_BITS, POINT, WHO, build_ring, identity_bytes, parts_of, walk
 
 __all__ = ["ConsistentHash"]
 
@@ -48,6 +48,7 @@ class ConsistentHash(WorkerPolicy):
         """All points, as :func:`alluxiofs.policies.ring.build_ring` has them."""
         self._parts = parts_of(self.ring)
         self._from_last = workers[::-1]  # as they are counted on the ring
+        self._owners = [self._from_last[int(point) % WHO] for point in self.ring]
 
     def _points(self) -> Iterator[Iterable[int]]:
         # The `+` of two short byte strings for each point is cheaper than anything that avoids it.
@@ -62,25 +63,30 @@ class ConsistentHash(WorkerPolicy):
         Alluxio fails where 100 attempts do not give ``count`` workers. Here the ring is walked on from the point of
         the first attempt, so that only the number of workers limits the answer.
         """
-        ring = self.ring
         try:
-            data = key.encode()
+            data = key.encode()  # bytes: of text that has none mmh3 makes a crash
         except UnicodeEncodeError:  # to say what becomes of such characters each time takes half as long as the hash
             data = encoded(key)
-        if 1 <= count <= 2 and self.workers:  # in the path of every read: most often two attempts come to two workers
-            parts = self._parts
+        owners = self._owners
+        if count == 1 and owners:  # in the path of every read, as is the next one: no more steps than it takes
+            ring, parts = self.ring, self._parts
             hashed = murmur3(data + _FIRST)
-            part = hashed + HALF >> PART_BITS
-            at = bisect_left(ring, hashed * POINT, parts[part], parts[part + 1])
-            first = self._from_last[int(ring[at]) % WHO]
-            if count == 1 or len(self.workers) == 1:
-                return [first]
-            hashed = murmur3(data + _SECOND)
-            part = hashed + HALF >> PART_BITS
-            at = bisect_left(ring, hashed * POINT, parts[part], parts[part + 1])
-            second = self._from_last[int(ring[at]) % WHO]
+            part = hashed >> PART_BITS
+            return [owners[bisect_left(ring, hashed * POINT, parts[part], parts[part + 1])]]
+        if count == 2 and owners:  # most often two attempts come to two workers
+            first, second = self._attempt(data + _FIRST), self._attempt(data + _SECOND)
             if second is not first:
                 return [first, second]
+        return self._ranked(data, count)
+
+    def _attempt(self, data: bytes) -> Worker:
+        ring, parts = self.ring, self._parts
+        hashed = murmur3(data)
+        part = hashed >> PART_BITS
+        return self._owners[bisect_left(ring, hashed * POINT, parts[part], parts[part + 1])]
+
+    def _ranked(self, data: bytes, count: int) -> List[Worker]:
+        ring = self.ring
         attempts = (int(ring[bisect_left(ring, murmur3(data + attempt) * POINT)]) % WHO for attempt in _ATTEMPTS)
         # Every worker has a point, so one round finds them all.
         return distinct(self._from_last, chain(attempts, walk(ring, murmur3(data + _FIRST))), count)

@@ -50,10 +50,14 @@ def build_ring(workers: Workers, points_of: Iterable[Iterable[int]]) -> array[fl
     return array("d", points)
 
 
-def parts_of(ring: array[float]) -> array[int]:
-    """Where the points of each of 4096 equal parts of the integers begin, and where the last of them ends: who looks in
-    the part of a hash only (``hash + HALF >> PART_BITS``) compares a third as often."""
-    return array("I", [bisect_left(ring, ((part << PART_BITS) - HALF) * POINT) for part in range((1 << 12) + 1)])
+def parts_of(ring: array[float]) -> List[int]:
+    """Where the points of each of 4096 equal parts of the integers begin: who looks from ``parts[hash >> PART_BITS]``
+    to the next one only compares a third as often.
+
+    The parts of the negative integers, which come first on the ring, stand at the end: so a negative index finds them.
+    """
+    begins = [bisect_left(ring, (part << PART_BITS) * POINT) for part in range(-(1 << 11), (1 << 11) + 1)]
+    return begins[1 << 11 :] + begins[: 1 << 11]
 
 
 def walk(ring: array[float], point: int) -> Iterator[int]:
