@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -9,10 +10,12 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
+from collections import deque
 from pathlib import Path
-from typing import Any, Dict, Iterator, NoReturn, Optional, Sequence
+from typing import Any, Deque, Dict, Iterator, NoReturn, Optional, Sequence
 from uuid import uuid4
 
 import pytest
@@ -32,8 +35,10 @@ __all__ = [
 ]
 
 _PORTS = range(15_000, 32_000)  # below what systems hand out to clients, so that nobody gets one by chance
-_START = 20.0
-_START_OF_JAVA = 90.0  # seconds, on a machine that is busy with other things
+_KEPT: Deque[socket.socket] = deque()
+_MOST_KEPT = 256
+_START = 60.0  # seconds: a server is there in one, and on a machine that is busy with other things in some more
+_START_OF_JAVA = 90.0
 _HADOOP = "hadoop-3.4.1"
 
 
@@ -119,12 +124,34 @@ def servers_folder() -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that nobody listens on, and nobody is given a second time: not by this process, nor by another one.
+
+    A server can have it, and as long as none has, connections to it are refused.
+    """
     for port in random.sample(_PORTS, 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        kept = socket.socket()
+        try:
+            kept.bind(("127.0.0.1", port))
+        except OSError:
+            kept.close()
+            continue
+        if sys.platform == "linux":
+            # Bound and not listening it keeps the port from all who look for a free one, here and in
+            # `tests.faults` and the stand-in workers. Servers ask for this option, too, and may have it all the same.
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _KEPT.append(kept)
+            if len(_KEPT) > _MOST_KEPT:
+                _KEPT.popleft().close()
+        else:
+            kept.close()
+        return port
     raise RuntimeError("no free port found")
+
+
+@atexit.register
+def _give_back() -> None:
+    while _KEPT:
+        _KEPT.pop().close()
 
 
 @contextlib.contextmanager
@@ -147,10 +174,10 @@ def started(
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(20)
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path, patience: float) -> None:
@@ -158,7 +185,7 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Pat
     while True:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended at once:\n{log.read_text(errors='replace')}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
             return
         if time.monotonic() > end:
             raise RuntimeError(f"the server does not listen after {patience:g} s:\n{log.read_text(errors='replace')}")

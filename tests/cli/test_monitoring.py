@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import importlib
 import io
-import os
-import pty
-import select
-import signal
 import socket
-import struct
-import subprocess
-import sys
-import termios
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
-from typing import Any, Iterator, Tuple
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 from urllib.request import urlopen
 
-import fsspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,32 +18,8 @@ from rich.console import Console
 from alluxiofs.cli.monitoring.exposition import Sample, Series, address_of, parse
 from alluxiofs.cli.monitoring.figures import Between, total
 from alluxiofs.cli.monitoring.view import view
-from tests.cli.conftest import Command
-from tests.cli.interrupts import interrupts_are_heard
+from tests.cli.conftest import CONTENT, Command, port_of
 from tests.servers import free_port
-
-CONTENT = b"0123456789" * 1000
-
-
-@pytest.fixture
-def busy() -> Any:
-    """A filesystem that shows its metrics, and has read and written something."""
-    fs = fsspec.filesystem(
-        "alluxiofs",
-        target_protocol="memory",
-        page_store={"name": "memory", "capacity": "8MB"},
-        telemetry={"name": "prometheus", "port": 0},
-        skip_instance_cache=True,
-    )
-    fs.pipe_file("/monitoring/file", CONTENT)
-    assert fs.cat_file("/monitoring/file") == CONTENT
-    assert fs.cat_file("/monitoring/file") == CONTENT
-    return fs
-
-
-def port_of(fs: Any) -> int:
-    return int(fs.describe()["telemetry"][0]["url"].rpartition(":")[2].partition("/")[0])
-
 
 # --- the page -----------------------------------------------------------------------------------------------------
 
@@ -220,127 +185,16 @@ def test_top_shows_rates_hits_calls_and_workers(busy: Any, command: Command) -> 
     assert next(line.split()[:2] for line in done.lines if " write " in line) == ["fsspec", "write"]
 
 
-class Terminal:
-    """``alluxiofs top`` of a port in a terminal of its own, of 80 columns and 24 lines."""
-
-    def __init__(self, port: int) -> None:
-        self._ours, self._its = pty.openpty()
-        fcntl.ioctl(self._its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.before = termios.tcgetattr(self._its)
-        words = [sys.executable, "-m", "alluxiofs", "top", str(port), "--interval", "0.1"]
-        environment = {**os.environ, "TERM": "xterm"}
-        with interrupts_are_heard():
-            self.process = subprocess.Popen(
-                words, stdin=self._its, stdout=self._its, stderr=subprocess.PIPE, env=environment
-            )
-
-    def until(self, shown: bytes) -> bytes:
-        """What it shows till it has shown this."""
-        seen = b""
-        while shown not in seen:
-            assert select.select([self._ours], [], [], 30)[0], seen[-1000:]
-            seen += os.read(self._ours, 65_536)
-        return seen
-
-    def press(self, key: bytes) -> None:
-        os.write(self._ours, key)
-
-    def end(self) -> Tuple[int, bytes, bytes]:
-        """Wait for the end of the process: its code, what it showed till then, and its standard error."""
-        after = bytearray()
-        rest = threading.Thread(target=_drain, args=(self._ours, after))
-        rest.start()
-        _, errors = self.process.communicate(timeout=30)
-        self.after = termios.tcgetattr(self._its)
-        os.close(self._its)
-        rest.join(timeout=30)
-        return self.process.returncode, bytes(after), errors.strip()
-
-    def close(self) -> None:
-        os.close(self._ours)
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture
-def terminal(busy: Any) -> Iterator[Terminal]:
-    opened = Terminal(port_of(busy))
-    yield opened
-    opened.close()
-
-
-def test_an_interrupt_ends_top_and_gives_the_terminal_back(terminal: Terminal) -> None:
-    shown = terminal.until(b"page store")
-    terminal.process.send_signal(signal.SIGINT)
-    code, after, errors = terminal.end()
-    assert (code, errors) == (130, b"")
-    assert b"\x1b[?1049h" in shown, "what was in the terminal before is set aside"
-    assert b"\x1b[?1049l" in after, "and is there again"
-    assert after.rindex(b"\x1b[?25h") > after.rfind(b"\x1b[?25l"), "and so is the cursor"
-    assert terminal.after == terminal.before, "and it shows again what is typed"
-
-
-def test_q_ends_top_and_gives_the_terminal_back(terminal: Terminal) -> None:
-    terminal.until(b"page store")
-    terminal.press(b"x")
-    terminal.press(b"q")
-    code, after, errors = terminal.end()
-    assert (code, errors) == (0, b"")
-    assert b"\x1b[?1049l" in after
-    assert terminal.after == terminal.before
-
-
-def test_top_goes_on_when_the_process_has_gone_and_come_again(busy: Any) -> None:
-    shown = urlopen(busy.describe()["telemetry"][0]["url"]).read()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(shown)))
-            self.end_headers()
-            self.wfile.write(shown)
-
-        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name of http.server
-            """Nobody looks."""
-
-    @contextlib.contextmanager
-    def process(port: int) -> Iterator[int]:
-        with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-            thread.start()
-            yield server.server_port
-            server.shutdown()
-            thread.join()
-
-    with contextlib.ExitStack() as stack:
-        with process(free_port()) as port:
-            terminal = Terminal(port)
-            stack.callback(terminal.close)
-            terminal.until(b"page store")
-        terminal.until(b"nobody listens there")
-        with process(port):
-            gone = terminal.until(b"no calls on the wire since the last look")
-            terminal.until(b"no calls on the wire since the last look")
-        assert b"page store" in gone, "the last view stays while it is gone"
-        terminal.press(b"q")
-        assert terminal.end()[0] == 0
-
-
-def _drain(terminal: int, into: bytearray) -> None:
-    with contextlib.suppress(OSError):  # how Linux says that nobody has it open any more; others give nothing
-        while True:
-            data = os.read(terminal, 65_536)
-            if not data:
-                return
-            into += data
-
-
 def test_nobody_listens(command: Command) -> None:
     for name in ("top", "metrics"):
-        done = command(name, free_port())
+        port = free_port()
+        done = command(name, port)
         assert done.code == 1
-        assert done.error_lines[0].endswith("nobody listens there")
-        assert len(done.error_lines) == 1
+        telemetry = f'telemetry={{"name": "prometheus", "port": {port}}}'
+        assert done.errors == (
+            f"alluxiofs: http://127.0.0.1:{port}/metrics: nobody listens there: a program shows a page from the first "
+            f"operation on of a filesystem with {telemetry}\n"
+        )
 
 
 def test_no_such_host(command: Command) -> None:
@@ -387,9 +241,7 @@ def test_somebody_else_listens(command: Command, status: int, body: bytes, said:
 
 def test_it_does_not_wait_for_ever(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alluxiofs.cli.monitoring.exposition._PATIENCE", 0.2)
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", free_port()))
-        silent.listen()
+    with socket.create_server(("127.0.0.1", free_port())) as silent:
         done = command("metrics", silent.getsockname()[1])
     assert done.code == 1
     assert "no answer in 0.2 s" in done.errors

@@ -11,6 +11,7 @@ from typing import Iterator, Tuple
 import pytest
 
 from alluxiofs.testing import StandInCluster
+from alluxiofs.testing.guards import eventually
 from alluxiofs.testing.stand_in_workers import StandInWorker, faults, file_id
 
 DATA = bytes(range(256)) * 40
@@ -120,10 +121,7 @@ def test_a_stall_lasts_until_the_client_goes(
     worker.fail("page", fault)
     with pytest.raises(socket.timeout):
         ask(worker, page_target(cluster), timeout=0.1)
-    deadline = time.monotonic() + 5
-    while worker.open_connections and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert worker.open_connections == 0
+    assert eventually(lambda: worker.open_connections == 0, 60)
 
 
 def test_what_is_no_http(cluster: StandInCluster, worker: StandInWorker) -> None:
@@ -183,6 +181,22 @@ def test_a_killed_worker_refuses_and_comes_back_at_its_place_with_what_it_held(
         ask(worker, "/v1/health")
     worker.revive()
     assert ask(worker, page_target(cluster))[0] == 200
+
+
+def test_nobody_else_gets_the_place_of_a_killed_worker_until_its_cluster_is_stopped(folder: Path) -> None:
+    """Whoever looks for a free port would have it, and answer where a test says that nobody does."""
+    with StandInCluster(folder, workers=1) as cluster:
+        worker = cluster.workers[0]
+        place = (worker.worker.host, worker.worker.http_port)
+        for _ in range(2):
+            worker.kill()
+            worker.kill()
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind(place)
+            worker.revive()
+            assert ask(worker, "/v1/health")[0] == 200
+        worker.kill()
+    socket.create_server(place).close()
 
 
 def test_a_worker_that_hangs_takes_requests_and_answers_when_it_is_revived(

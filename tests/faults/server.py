@@ -7,8 +7,9 @@ import random
 import socket
 import struct
 import threading
+import weakref
 from types import TracebackType
-from typing import Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Type, TypeVar
 
 import attrs
 
@@ -21,16 +22,29 @@ _PORTS = range(20_000, 32_000)
 def listen(port: Optional[int] = None) -> socket.socket:
     """A socket that listens on the loopback interface, on this port or on a free one below the ephemeral ones."""
     for tried in random.sample(_PORTS, 200) if port is None else [port]:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", tried))
-            listener.listen(128)
-        except OSError:
-            listener.close()
-        else:
+        with contextlib.suppress(OSError):
+            if port is None:
+                _bound(tried, whoever_keeps_it=False).close()
+            listener = _bound(tried)
+            try:
+                listener.listen(128)
+            except OSError:
+                listener.close()
+                raise
             return listener
     raise OSError(f"no free port in {_PORTS}")
+
+
+def _bound(port: int, *, whoever_keeps_it: bool = True) -> socket.socket:
+    """A socket at a port, which somebody may keep that does not listen there: it is not free then, but can be had."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(whoever_keeps_it))
+        made.bind(("127.0.0.1", port))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 Self = TypeVar("Self", bound="Server")
@@ -48,6 +62,7 @@ class Server:
         self._sockets: List[socket.socket] = []
         self._threads: List[threading.Thread] = []
         self._connections = 0
+        self._place: Optional[weakref.finalize[Any, Any]] = None
         self._listener = listen()
         self.host, self.port = self._listener.getsockname()
         self._acceptor = threading.Thread(target=self._accept, name=f"faults-{self.port}", daemon=True)
@@ -129,11 +144,20 @@ class Server:
             socket.create_connection((self.host, self.port), timeout=1).close()
         self._acceptor.join()
         self._listener.close()
+        self._keep_place()
         for thread in self._threads:  # complete: only the acceptor, which has ended, adds to it
             thread.join()
 
+    def _keep_place(self) -> None:
+        """Nobody else gets the port: connections to it are refused, also while others look for free ports."""
+        if self._place is None or not self._place.alive:
+            with contextlib.suppress(OSError):
+                self._place = weakref.finalize(self, _bound(self.port).close)
+
     def reopen(self) -> None:
         """Listen again after :meth:`close`, on the same port."""
+        if self._place is not None:
+            self._place()
         self._listener = listen(self.port)
         self._closing, self._released, self._threads = False, threading.Event(), []
         self._acceptor = threading.Thread(target=self._accept, name=f"faults-{self.port}", daemon=True)

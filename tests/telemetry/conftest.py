@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import gc
-import socket
 from typing import Any, Dict, Iterator
 
 import fsspec
 import pytest
 
 from alluxiofs.testing import InProcessWorkers, ScriptedMembership, stand_ins
+from tests import servers
 
 
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody has, below those that connections are given."""
-    for port in range(21500, 32000):
-        with socket.socket() as listening:
-            try:
-                listening.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
+    return servers.free_port()
 
 
 @pytest.fixture(autouse=True)

@@ -187,9 +187,7 @@ def test_filesystems_that_name_a_port_share_its_page(cluster: Cluster, free_port
 
 
 def test_a_port_that_is_taken_is_a_warning(cluster: Cluster, free_port: int, caplog: pytest.LogCaptureFixture) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", free_port))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", free_port)):
         fs = cluster.filesystem({"name": "prometheus", "port": free_port})
         fs.pipe_file("/metrics/taken", b"0123456789")
         with caplog.at_level(logging.WARNING):

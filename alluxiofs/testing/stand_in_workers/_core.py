@@ -138,6 +138,8 @@ class Core:
 
     def close(self) -> None:
         self.kill()
+        for server in self._servers:
+            server.close()
         self.pages.close()
 
     def meet(self, members: Sequence[Worker], calls: Sequence[Callable[..., Any]]) -> None:

@@ -37,6 +37,7 @@ class Server:
             self._tls.load_cert_chain(*core.plan.certificate)
         self._lock = threading.Lock()
         self._listening: Optional[socket.socket] = None
+        self._place: Optional[socket.socket] = None
         self._open: Set[socket.socket] = set()
 
     @property
@@ -48,15 +49,14 @@ class Server:
         with self._lock:
             if self._listening is not None:
                 return
-            listening = socket.socket(socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(self._address)
+            self._give_place_up()
+            listening = self._bound()
             listening.listen(512)
             self._listening = listening
         threading.Thread(target=self._accept, args=(listening,), name="stand-in-worker", daemon=True).start()
 
     def stop(self) -> None:
-        """Listen no more, and end all connections."""
+        """Listen no more, and end all connections; nobody else gets the port until :meth:`close`."""
         with self._lock:
             listening, self._listening = self._listening, None
             connections, self._open = self._open, set()
@@ -64,10 +64,34 @@ class Server:
             with contextlib.suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)  # only this wakes who waits in accept
             listening.close()
+            # What is bound and does not listen refuses connections, as a port does that nobody has: another cluster,
+            # or whatever else looks for a free one, would answer for the dead.
+            with contextlib.suppress(OSError):
+                self._place = self._bound()
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that serves it, which closes it
+
+    def close(self) -> None:
+        """Stop, for good."""
+        self.stop()
+        self._give_place_up()
+
+    def _bound(self) -> socket.socket:
+        bound = socket.socket(socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(self._address)
+        except OSError:
+            bound.close()
+            raise
+        return bound
+
+    def _give_place_up(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            place.close()
 
     def _accept(self, listening: socket.socket) -> None:
         while True:
