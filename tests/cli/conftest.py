@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from attrs import define
 
 from alluxiofs.cli import main
+
+CONTENT = b"0123456789" * 1000
+"""Of the file that ``busy`` has written."""
 
 
 @define(frozen=True)
@@ -65,3 +69,23 @@ def store(tmp_path: Path) -> Path:
 def url(store: Path) -> str:
     """The URL of that folder."""
     return f"file://{store}"
+
+
+@pytest.fixture
+def busy() -> Any:
+    """A filesystem that shows its metrics, and has read and written something."""
+    fs = fsspec.filesystem(
+        "alluxiofs",
+        target_protocol="memory",
+        page_store={"name": "memory", "capacity": "8MB"},
+        telemetry={"name": "prometheus", "port": 0},
+        skip_instance_cache=True,
+    )
+    fs.pipe_file("/monitoring/file", CONTENT)
+    assert fs.cat_file("/monitoring/file") == CONTENT
+    assert fs.cat_file("/monitoring/file") == CONTENT
+    return fs
+
+
+def port_of(fs: Any) -> int:
+    return int(fs.describe()["telemetry"][0]["url"].rpartition(":")[2].partition("/")[0])

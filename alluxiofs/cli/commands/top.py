@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, List, Optional
 import click
 
 from alluxiofs.cli.failures import explain
+from alluxiofs.cli.monitoring.endings import Endings
 from alluxiofs.cli.monitoring.exposition import DEFAULT_PORT, Sample, address_of, fetch
 from alluxiofs.cli.monitoring.figures import Between
 from alluxiofs.cli.monitoring.keys import Keys
@@ -75,15 +76,19 @@ def _live(address: str, earlier: Sample, interval: float, count: Optional[int]) 
     from rich.text import Text
 
     shown, due = 0, earlier.at + interval
-    with Keys() as keys:
+    with Endings() as endings, Keys() as keys:
         how_it_ends = "  q ends it" if keys.are_heard else ""
         last: List[RenderableType] = [_heading(address, how_it_ends), Text("looking …", "dim")]
         # The alternate screen: what was in the terminal before is there again afterwards.
         with Live(Group(*last), screen=count is None, auto_refresh=False) as live:
-            while (count is None or shown < count) and not keys.pressed("q", due):
+            while count is None or shown < count:
+                with endings.heard():
+                    if keys.pressed("q", due):
+                        break
                 due = time.monotonic() + interval
                 try:
-                    between = Between(earlier, _looked(address))
+                    with endings.heard():
+                        between = Between(earlier, _looked(address))
                 except OSError as error:  # the process may come back, and till then the last view is worth something
                     live.update(Group(*last, Text(f"\n{explain(error)}", "red")), refresh=True)
                     continue

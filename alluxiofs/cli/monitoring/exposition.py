@@ -100,7 +100,8 @@ def fetch(url: str) -> Sample:
         raise InvalidPathError(f"{url}: it is no URL") from error
     except urllib3.exceptions.NewConnectionError as error:  # which urllib3 takes for a timeout, too
         unknown = isinstance(error.__context__, socket.gaierror)
-        raise UnavailableError(f"{url}: {'no such host is known' if unknown else 'nobody listens there'}") from error
+        said = "no such host is known" if unknown else f"nobody listens there: {_what_makes_a_page(url)}"
+        raise UnavailableError(f"{url}: {said}") from error
     except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise DeadlineExceededError(f"{url}: no answer in {_PATIENCE:g} s") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -114,6 +115,13 @@ def fetch(url: str) -> Sample:
         return parse(body.decode("utf-8"))
     except ValueError as error:
         raise BadAnswerError(f"{url}: this is no page of metrics: {error}") from error
+
+
+def _what_makes_a_page(url: str) -> str:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    telemetry = f'telemetry={{"name": "prometheus", "port": {port}}}'
+    return f"a program shows a page from the first operation on of a filesystem with {telemetry}"
 
 
 def parse(text: str) -> Sample:
