@@ -15,9 +15,9 @@ from alluxiofs.plugins._fsspec.identity import store_identity
 from alluxiofs.plugins._fsspec.spooling import Spool
 from alluxiofs.plugins._fsspec.threads import Threads
 from alluxiofs.plugins._fsspec.versions import epoch
-from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._gcs.client import Connection, GcsClient
-from alluxiofs.plugins._gcs.reading import CARRIED, FIELDS, entry_of, fetch, fetch_end
+from alluxiofs.plugins._gcs.objects import Objects
+from alluxiofs.plugins._gcs.reading import CARRIED, FIELDS, entry_of
 from alluxiofs.plugins._gcs.writer import GcsWriter
 from alluxiofs.plugins._objects.settings import UploadSettings
 from alluxiofs.plugins._objects.store import Keys, ObjectStore, bucket_and_key
@@ -53,6 +53,7 @@ class GcsUnderStore(ObjectStore):
     def __init__(self, target: Target, settings: Any, context: Context) -> None:
         super().__init__(target, settings, context)
         self._client = GcsClient(target)
+        self._objects = Objects(self._client)
         self._signing = Threads(limit=1)
 
     def identity(self) -> str:
@@ -75,24 +76,19 @@ class GcsUnderStore(ObjectStore):
             raise denied(name, f"such credentials cannot sign: {brief(str(error))}") from error
 
     def close(self) -> None:
+        self._objects.close()
         self._client.close()
 
     # --- the requests -------------------------------------------------------------------------------------------
 
     def _object(self, name: str, bucket: str, key: str, deadline: Deadline) -> Entry:
-        answer = self._call("GET", ("b", bucket, "o", key), deadline, name, fields=FIELDS)
-        return entry_of(bucket, answer)
+        return self._objects.entry(name, deadline)
 
     def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
-        return self._client.run(
-            lambda connection: fetch_end(connection, name, length, from_end, deadline), deadline, name
-        )
+        return self._objects.end(name, length, from_end, deadline)
 
     def _fill(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
-        destination = Destination(view, deadline)
-        self._client.run(
-            lambda connection: fetch(connection, name, version, offset, destination), deadline, name, destination
-        )
+        self._objects.fill(name, version, offset, view, deadline)
 
     def _listed(self, keys: Keys, deadline: Deadline) -> Iterator[Union[Entry, str]]:
         token, limit = None, keys.limit

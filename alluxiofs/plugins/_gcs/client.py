@@ -46,11 +46,13 @@ if TYPE_CHECKING:
 
     from alluxiofs.interfaces import Deadline, Target
 
-__all__ = ["Answer", "Connection", "GcsClient"]
+__all__ = ["ATTEMPTS", "Answer", "Connection", "GcsClient", "failures", "parsed", "pause"]
 
 T = TypeVar("T")
 
-_ATTEMPTS = 3
+ATTEMPTS = 3
+"""How often a request is sent that fails in a way that may pass."""
+
 _FIRST_PAUSE = 0.2  # seconds, doubled each time
 _AUTHORISING = 8  # threads: one or two are in use, and some for such as never come back
 _LOOKED_FOR = frozenset({"cache", "cloud", "google_default"})  # gcsfs's words for where credentials may be
@@ -66,13 +68,18 @@ class Answer:
 
     def json(self) -> Dict[str, Any]:
         """The resource in the body."""
-        try:
-            parsed = json.loads(self.body or b"{}")
-        except ValueError as error:
-            raise BadAnswerError("the body of an answer is no JSON") from error
-        if not isinstance(parsed, dict):
-            raise BadAnswerError("the body of an answer is no JSON object")
-        return parsed
+        return parsed(self.body)
+
+
+def parsed(body: bytes) -> Dict[str, Any]:
+    """The resource that a body is."""
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError as error:
+        raise BadAnswerError("the body of an answer is no JSON") from error
+    if not isinstance(found, dict):
+        raise BadAnswerError("the body of an answer is no JSON object")
+    return found
 
 
 class Connection:
@@ -91,7 +98,7 @@ class Connection:
     def __init__(self, made: GCSFileSystem, session: ClientSession, authorising: Authorising) -> None:
         self.made = made
         self._authorising = authorising
-        self._session = session
+        self.session = session
         self.refused = False
         """Whether its credentials were, and there were no newer ones of theirs."""
         self.end = weakref.finalize(self, session.detach)
@@ -151,17 +158,25 @@ class Connection:
         finally:
             response.close()  # of a body that was read to its end the connection is back in the pool already
 
+    async def authorised(self) -> Dict[str, str]:
+        """What a request has to say of who sends it, by the names that google-auth and gcsfs give it."""
+        try:
+            return await self._authorising.headers()
+        except Exception as error:
+            self.refused = self.refused or not _passing(error)
+            raise
+
+    async def renewed(self, refused_with: str) -> bool:
+        """Whether there are newer credentials than the header ``authorization`` that the store refused."""
+        return await self._authorising.renewed(refused_with)
+
     async def _answered(
         self, method: str, url: str, headers: Optional[Mapping[str, str]], data: bytes, again: bool
     ) -> ClientResponse:
         renewed = False
         for attempt in itertools.count(1):
-            last = attempt >= _ATTEMPTS or not again
-            try:
-                used = {**await self._authorising.headers(), "Accept-Encoding": "identity", **(headers or {})}
-            except Exception as error:
-                self.refused = self.refused or not _passing(error)
-                raise
+            last = attempt >= ATTEMPTS or not again
+            used = {**await self.authorised(), "Accept-Encoding": "identity", **(headers or {})}
             try:
                 response = await self._request(method, url, used, data)
             except Exception as error:
@@ -169,7 +184,7 @@ class Connection:
                     raise
             else:
                 if response.status == 401:
-                    if not renewed and await self._authorising.renewed(used.get("authorization", "")):
+                    if not renewed and await self.renewed(used.get("authorization", "")):
                         renewed = True
                         response.close()
                         continue
@@ -177,7 +192,7 @@ class Connection:
                 if last or response.status not in AGAIN:
                     return response
                 response.close()
-            await asyncio.sleep(_FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))  # noqa: S311 no secret
+            await asyncio.sleep(pause(attempt))
         raise AssertionError("the last attempt returns or raises")
 
     async def _request(self, method: str, url: str, headers: Mapping[str, str], data: bytes) -> ClientResponse:
@@ -187,7 +202,7 @@ class Connection:
         # The deadline of the operation is the limit, not a number of seconds for whatever size the body has.
         no_limit = aiohttp.ClientTimeout(total=None)
         body = once(data) if data else None
-        return await self._session.request(
+        return await self.session.request(
             method, URL(url, encoded=True), headers=headers, data=body, timeout=no_limit, allow_redirects=False
         )
 
@@ -229,21 +244,21 @@ class GcsClient:
         destination: Optional[Destination] = None,
     ) -> T:
         """What a coroutine returns that is given the connection."""
-        with _failures(name):
-            connection = self._connected(deadline, name)
+        with failures(name):
+            connection = self.connected(deadline, name)
             deadline.wait()
             return run_coroutine(connection.made.loop, work(connection), deadline, destination)
 
     def start(self, work: Callable[[Connection], Coroutine[Any, Any, T]], deadline: Deadline, name: str) -> Future[T]:
         """Begin, and do not wait; see :meth:`finish`."""
-        with _failures(name):
-            connection = self._connected(deadline, name)
+        with failures(name):
+            connection = self.connected(deadline, name)
             return asyncio.run_coroutine_threadsafe(work(connection), connection.made.loop)
 
     @staticmethod
     def finish(future: Future[T], deadline: Deadline, name: str) -> T:
         """What was begun returns."""
-        with _failures(name):
+        with failures(name):
             return result(future, deadline)
 
     @property
@@ -267,7 +282,8 @@ class GcsClient:
             self._connection = None
         self._authorising.close()
 
-    def _connected(self, deadline: Deadline, name: str) -> Connection:
+    def connected(self, deadline: Deadline, name: str) -> Connection:
+        """The connection of now; made, or made anew, where that is needed."""
         connection = self._connection
         if connection is not None and not self._outdated(connection):
             return connection
@@ -321,12 +337,18 @@ async def _connect(made: GCSFileSystem, threads: Threads) -> Connection:
     return Connection(made, session, Authorising(made, threads))
 
 
+def pause(attempt: int) -> float:
+    """Seconds from a failed attempt, the first of which is 1, to the next."""
+    return _FIRST_PAUSE * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311 nothing secret about it
+
+
 def _passing(error: BaseException) -> bool:
     return isinstance(translated(error, ""), ConnectionError)
 
 
 @contextlib.contextmanager
-def _failures(name: str) -> Iterator[None]:
+def failures(name: str) -> Iterator[None]:
+    """What goes wrong within, as the contract of under stores has it."""
     try:
         yield
     except Exception as error:

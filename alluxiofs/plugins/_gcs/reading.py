@@ -20,11 +20,27 @@ if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline
     from alluxiofs.plugins._gcs.client import Connection
 
-__all__ = ["CARRIED", "FIELDS", "entry_of", "fetch", "fetch_end"]
+__all__ = [
+    "AS_STORED",
+    "CARRIED",
+    "FIELDS",
+    "check_part",
+    "content_url",
+    "entry_of",
+    "fetch",
+    "fetch_end",
+    "generation_of",
+    "joined",
+    "resource_url",
+    "unread",
+]
 
 _CHUNK = 1 << 20
 _DOWNLOAD = "download/storage/v1"
-_AS_STORED = {"Accept-Encoding": "gzip"}
+AS_STORED = "gzip"
+"""The encoding to accept: what is stored compressed comes as it is stored. Uncompressed on the way it would have
+another length, and no ranges."""
+
 _SHOWN = ("cacheControl", "contentEncoding", "contentType", "crc32c", "etag", "generation", "md5Hash", "metadata")
 _TOLD = ("name", "size", "updated", "timeCreated", "storageClass", *_SHOWN)
 FIELDS = ",".join(_TOLD)
@@ -66,24 +82,79 @@ CARRIED = (
 """What an object says of itself that stays when it is made anew of its own content."""
 
 
+def resource_url(connection: Connection, name: str) -> str:
+    """Where the store tells what an object is."""
+    bucket, key = bucket_and_key(name)
+    return connection.url("b", bucket, "o", key, fields=FIELDS)
+
+
+def content_url(connection: Connection, name: str, generation: Optional[str] = None) -> str:
+    """Where the bytes of an object are; on condition that it is of this generation."""
+    bucket, key = bucket_and_key(name)
+    return connection.url("b", bucket, "o", key, service=_DOWNLOAD, alt="media", ifGenerationMatch=generation)
+
+
+def generation_of(version: Version) -> Optional[str]:
+    """The generation on whose condition a version is read, if it has one."""
+    kind, _, generation = (version.tag or "").partition(":")
+    return generation if kind == "generation" else None
+
+
+def check_part(headers: Mapping[str, str], name: str, version: Version, offset: int, size: int) -> None:
+    """Check that the body of an answer is this range of this version.
+
+    Times count only where no generation was asked for: they change with what is said of an object too.
+
+    Parameters
+    ----------
+    headers:
+        Of the answer, those that say what the body is.
+    name, version, offset, size:
+        What was asked for.
+
+    Raises
+    ------
+    FileChangedError
+        If it is of another version.
+    BadAnswerError
+        If it is another range.
+    """
+    generation = generation_of(version)
+    if generation is not None:
+        another = headers.get("X-Goog-Generation") not in (None, generation)
+    else:
+        another = version.same_as(version_of({"Last-Modified": headers.get("Last-Modified")})) is False
+    if another:
+        raise changed(name)
+    check_range(name, headers, version, offset, size)
+
+
+def unread(status: int, body: bytes, name: str, version: Version) -> Exception:
+    """The error for an answer without bytes of a version, its cause set."""
+    error = refused(status, body, name, "GET")
+    if status != 412 and (status != 416 or version.length is None):
+        return error
+    failure = changed(name)
+    failure.__cause__ = error
+    return failure
+
+
 async def fetch(connection: Connection, name: str, version: Version, offset: int, destination: Destination) -> None:
     """Fill ``destination`` with bytes of a version, from ``offset`` on.
 
-    The store is asked for this very generation, and which one it sends is looked at all the same. What is stored
-    compressed is asked for as it is stored: uncompressed on the way it would have another length, and no ranges.
+    The store is asked for this very generation, and which one it sends is looked at all the same.
     """
-    bucket, key = bucket_and_key(name)
-    kind, _, generation = (version.tag or "").partition(":")
-    condition = generation if kind == "generation" else None
-    url = connection.url("b", bucket, "o", key, service=_DOWNLOAD, alt="media", ifGenerationMatch=condition)
-    span = {"Range": f"bytes={offset}-{offset + destination.size - 1}", **_AS_STORED}
-    async with connection.opened("GET", url, headers=span) as response:
+    url = content_url(connection, name, generation_of(version))
+    headers = {"Range": f"bytes={offset}-{offset + destination.size - 1}", "Accept-Encoding": AS_STORED}
+    async with connection.opened("GET", url, headers=headers) as response:
         if response.status not in (200, 206):
-            await _refuse(response, name, version)
-        if _another(response.headers, version, condition):
-            raise changed(name)
-        check_range(name, response.headers, version, offset, destination.size)
+            raise unread(response.status, await response.read(), name, version)
+        check_part(response.headers, name, version, offset, destination.size)
         await _pour(response, name, destination)
+
+
+End = Tuple[Optional[str], Tuple[int, int, int], bytes]
+"""The generation of which bytes are, where they begin, how many they and all are, and the bytes."""
 
 
 async def fetch_end(
@@ -95,15 +166,19 @@ async def fetch_end(
     The answer with the bytes does not say all that is said of an object (not when it was made, nor what users say):
     that is asked for at the same time, and the bytes count if both answers are of one generation.
     """
-    bucket, key = bucket_and_key(name)
     reading = asyncio.ensure_future(_end(connection, name, length, from_end, deadline))
     try:
-        told = await connection.send("GET", connection.url("b", bucket, "o", key, fields=FIELDS), name)
-        entry = entry_of(bucket, told.json())
+        told = await connection.send("GET", resource_url(connection, name), name)
+        entry = entry_of(bucket_and_key(name)[0], told.json())
         found = await reading
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+    return joined(entry, found)
+
+
+def joined(entry: Entry, found: Optional[End]) -> Optional[Tuple[Entry, int, bytes]]:
+    """What two answers say of an object, if they are of one generation."""
     if found is None:
         return None
     generation, (start, _, size), data = found
@@ -112,23 +187,18 @@ async def fetch_end(
     return entry, start, data
 
 
-async def _end(
-    connection: Connection, name: str, length: int, from_end: bool, deadline: Deadline
-) -> Optional[Tuple[Optional[str], Tuple[int, int, int], bytes]]:
-    """The generation of which the bytes are, where they begin, how many they and all are, and the bytes."""
-    bucket, key = bucket_and_key(name)
-    url = connection.url("b", bucket, "o", key, service=_DOWNLOAD, alt="media")
-    span = {"Range": span_of(length, from_end), **_AS_STORED}
-    async with connection.opened("GET", url, headers=span) as response:
-        headers = response.headers
+async def _end(connection: Connection, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[End]:
+    headers = {"Range": span_of(length, from_end), "Accept-Encoding": AS_STORED}
+    async with connection.opened("GET", content_url(connection, name), headers=headers) as response:
+        told = response.headers
         if response.status == 416:
             return None
         if response.status not in (200, 206):
             raise refused(response.status, await response.read(), name, "GET")
-        spans = end_of(name, response.status, headers.get("Content-Range"), length_of(headers), length, from_end)
+        spans = end_of(name, response.status, told.get("Content-Range"), length_of(told), length, from_end)
         data = bytearray(spans[1])
         await _pour(response, name, Destination(memoryview(data), deadline))
-        return headers.get("X-Goog-Generation"), spans, bytes(data)
+        return told.get("X-Goog-Generation"), spans, bytes(data)
 
 
 async def _pour(response: ClientResponse, name: str, destination: Destination) -> None:
@@ -139,19 +209,3 @@ async def _pour(response: ClientResponse, name: str, destination: Destination) -
         destination.put(chunk)
     if await response.content.read(1):
         raise BadAnswerError(f"{name}: the body has more than the {destination.size} bytes that were asked for")
-
-
-def _another(headers: Mapping[str, str], version: Version, generation: Optional[str]) -> bool:
-    """Whether this is surely another version. Times count only where no generation was asked for: they change with what
-    is said of an object too."""
-    if generation is not None:
-        return headers.get("X-Goog-Generation") not in (None, generation)
-    return version.same_as(version_of({"Last-Modified": headers.get("Last-Modified")})) is False
-
-
-async def _refuse(response: ClientResponse, name: str, version: Version) -> None:
-    body = await response.read()
-    error = refused(response.status, body, name, "GET")
-    if response.status == 412 or (response.status == 416 and version.length is not None):
-        raise changed(name) from error
-    raise error

@@ -11,7 +11,7 @@ import re
 import ssl
 from typing import Callable, List, Optional, Tuple
 
-from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
+from alluxiofs.errors import BadAnswerError, DeadlineExceededError, FileChangedError, UnavailableError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._http.addresses import connect
 from alluxiofs.plugins._http.answers import Answer, Head, parse_head
@@ -164,7 +164,7 @@ class Connection(Incoming):
                 target.check(head)
             self._fill(head, target.view, deadline)
             return Answer(head)
-        except (BadAnswerError, UnavailableError):
+        except (BadAnswerError, FileChangedError, UnavailableError):
             raise
         except OSError as error:
             raise self._failure(error) from error

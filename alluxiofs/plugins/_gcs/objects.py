@@ -1,0 +1,142 @@
+"""Single objects: what they are, and their bytes. By the caller's own thread where that can be, else by the client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+
+from alluxiofs.plugins._fsspec.threads import Threads
+from alluxiofs.plugins._fsspec.waiting import Destination
+from alluxiofs.plugins._gcs.client import parsed
+from alluxiofs.plugins._gcs.failures import refused
+from alluxiofs.plugins._gcs.reading import (
+    AS_STORED,
+    check_part,
+    content_url,
+    entry_of,
+    fetch,
+    fetch_end,
+    generation_of,
+    joined,
+    resource_url,
+    unread,
+)
+from alluxiofs.plugins._gcs.wire import Body, Wire
+from alluxiofs.plugins._objects.ranges import end_of, length_of, span_of
+from alluxiofs.plugins._objects.store import bucket_and_key
+
+if TYPE_CHECKING:
+    from alluxiofs.interfaces import Deadline, Entry, Version
+    from alluxiofs.plugins._gcs.client import Connection, GcsClient
+    from alluxiofs.plugins._gcs.reading import End
+
+__all__ = ["Objects"]
+
+_ASIDE = 64  # of two questions at a time, one is asked by a thread of these
+_WHOLE = {"accept-encoding": "identity"}
+
+
+class Objects:
+    """The objects of one store.
+
+    Parameters
+    ----------
+    client:
+        Who asks for them, where that is not done here.
+    """
+
+    def __init__(self, client: GcsClient) -> None:
+        self._client = client
+        self._wire = Wire(client)
+        self._aside = Threads(limit=_ASIDE)
+
+    def entry(self, name: str, deadline: Deadline) -> Entry:
+        """What an object is. ``FileNotFoundError`` if there is none."""
+        answer = self._wire.ask(name, lambda connection: resource_url(connection, name), _WHOLE, deadline)
+        bucket = bucket_and_key(name)[0]
+        if answer is not None:
+            if answer.status >= 300:
+                raise refused(answer.status, answer.body, name, "GET")
+            return entry_of(bucket, parsed(answer.body))
+
+        async def told(connection: Connection) -> Dict[str, Any]:
+            return (await connection.send("GET", resource_url(connection, name), name)).json()
+
+        return entry_of(bucket, self._client.run(told, deadline, name))
+
+    def end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
+        """What an object is, where its first or last bytes begin, and they; ``None`` where bytes of the generation that
+        the store tells of were not to be had. See :func:`~alluxiofs.plugins._gcs.reading.fetch_end`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no object.
+        """
+        if not self._wire.reaches(deadline, name):
+            return self._client.run(
+                lambda connection: fetch_end(connection, name, length, from_end, deadline), deadline, name
+            )
+        telling = self._aside.start(lambda: self.entry(name, deadline), deadline)
+        try:
+            found = self._end(name, length, from_end, deadline)
+        except Exception:
+            self._client.finish(
+                telling, deadline, name
+            )  # what is wrong with the object comes before what is with bytes
+            raise
+        return joined(self._client.finish(telling, deadline, name), found)
+
+    def fill(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
+        """Fill ``view`` with bytes of a version, from ``offset`` on.
+
+        Raises
+        ------
+        FileChangedError
+            If the object is of another version.
+        FileNotFoundError
+            If it is gone.
+        """
+
+        def place(_: int, found: Mapping[str, str]) -> memoryview:
+            check_part(found, name, version, offset, len(view))
+            return view
+
+        def url(connection: Connection) -> str:
+            return content_url(connection, name, generation_of(version))
+
+        body = Body(place)
+        headers = {"range": f"bytes={offset}-{offset + len(view) - 1}", "accept-encoding": AS_STORED}
+        answer = self._wire.ask(name, url, headers, deadline, body)
+        if answer is None:
+            destination = Destination(view, deadline)
+            self._client.run(
+                lambda connection: fetch(connection, name, version, offset, destination), deadline, name, destination
+            )
+        elif answer.status not in body.statuses:
+            raise unread(answer.status, answer.body, name, version)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._wire.close()
+        self._aside.close()
+
+    def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[End]:
+        generation: Optional[str] = None
+        spans = (0, 0, 0)
+        data = bytearray()
+
+        def place(status: int, found: Mapping[str, str]) -> memoryview:
+            nonlocal generation, spans, data
+            declared = found.get("Content-Range")
+            spans = end_of(name, status, declared, length_of(found), length, from_end)
+            generation, data = found.get("X-Goog-Generation"), bytearray(spans[1])
+            return memoryview(data)
+
+        body = Body(place)
+        headers = {"range": span_of(length, from_end), "accept-encoding": AS_STORED}
+        answer = self._wire.ask(name, lambda connection: content_url(connection, name), headers, deadline, body)
+        if answer is None or answer.status == 416:  # without an answer here the caller looks, and reads what there is
+            return None
+        if answer.status not in body.statuses:
+            raise refused(answer.status, answer.body, name, "GET")
+        return generation, spans, bytes(data)

@@ -1,0 +1,117 @@
+"""How gcsfs would reach the store, where somebody else can do as it does."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Optional
+from urllib.parse import urlsplit
+
+from attrs import define
+
+from alluxiofs.plugins._http.pool import Pool
+
+if TYPE_CHECKING:
+    from alluxiofs.plugins._gcs.client import Connection
+
+__all__ = ["Way", "find_way"]
+
+_IDLE = 15.0  # seconds, as aiohttp has it
+_PORTS = {"http": 80, "https": 443}
+
+
+@define(frozen=True)
+class Way:
+    """What all requests over one connection of gcsfs have in common.
+
+    Parameters
+    ----------
+    connection:
+        Whose way it is.
+    location:
+        Where its URLs begin.
+    origin:
+        What of it is not sent in the first line of a request.
+    host:
+        The header.
+    pool:
+        Of connections of our own.
+    """
+
+    connection: Connection
+    location: str
+    origin: str
+    host: str
+    pool: Pool
+
+
+def find_way(connection: Connection) -> Optional[Way]:
+    """How requests are sent as gcsfs would, or ``None`` where nobody but its own session can do that."""
+    location = connection.made._location
+    try:
+        url = urlsplit(location)
+        port = url.port or _PORTS.get(url.scheme, 0)
+        understood = (
+            url.hostname
+            and port
+            and not (url.query or url.fragment or "@" in url.netloc)
+            and location.startswith(f"{url.scheme}://{url.netloc}")
+            and _is_text(location)
+            and _is_plain(connection)
+        )
+    except (AttributeError, TypeError, ValueError):  # another release of aiohttp or gcsfs, or no URL
+        return None
+    if not understood:
+        return None
+    host = str(url.hostname)
+    named = f"[{host}]" if ":" in host else host
+    return Way(
+        connection=connection,
+        location=location,
+        origin=f"{url.scheme}://{url.netloc}",
+        host=named if port == _PORTS[url.scheme] else f"{named}:{port}",
+        pool=Pool(
+            (host, port),
+            _tls() if url.scheme == "https" else None,
+            connection.session.connector.limit,  # type: ignore[union-attr]  # there is one until it is detached
+            idle_limit=_IDLE,
+        ),
+    )
+
+
+def _is_text(location: str) -> bool:
+    return location.isascii() and location.isprintable() and " " not in location
+
+
+def _is_plain(connection: Connection) -> bool:
+    """Whether gcsfs's session is one like any other: no options of its own (a proxy, what the environment says of one),
+    no certificates but the system's, nobody who looks on or answers in the store's place."""
+    from aiohttp import ClientRequest, ClientResponse, ClientSession, DefaultResolver, TCPConnector
+    from gcsfs.core import GCSFileSystem
+
+    made, session = connection.made, connection.session
+    connector = session.connector
+    return (
+        not made.session_kwargs
+        and type(made)._get_headers is GCSFileSystem._get_headers
+        and type(made)._set_session is GCSFileSystem._set_session
+        and type(session) is ClientSession
+        and not session.trace_configs
+        and not getattr(session, "_middlewares", ())
+        and (session._request_class, session._response_class) == (ClientRequest, ClientResponse)
+        and type(connector) is TCPConnector
+        and connector._ssl in (None, True)
+        and type(connector._resolver) is DefaultResolver
+        and not getattr(connector, "_local_addr_infos", None)
+        and not getattr(connector, "_socket_factory", None)
+        and not connector.family
+        and not connector.force_close
+        and not connector.limit_per_host
+        and connector.limit > 0
+    )
+
+
+def _tls() -> ssl.SSLContext:
+    """As aiohttp has it: the certificates of the system, or those that its environment names."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
