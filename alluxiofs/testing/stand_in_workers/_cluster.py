@@ -250,9 +250,18 @@ class StandInCluster:
         return self._workers
 
     def in_charge(self, name: str) -> StandInWorker:
-        """The worker in charge of a file."""
+        """The worker in charge of a file.
+
+        Raises
+        ------
+        ConnectionRefusedError
+            If the cluster was stopped.
+        """
         owner = self._policy.rank(self._key_of(name), 1)[0]
-        return next(worker for worker in self._workers if worker.worker.identity == owner.identity)
+        for worker in self._workers:
+            if worker.worker.identity == owner.identity:
+                return worker
+        raise ConnectionRefusedError("the stand-in cluster was stopped")
 
     def load(self, *names: str) -> None:
         """Have files, by their names in the under store or their URLs, held by the workers in charge of them."""

@@ -13,6 +13,7 @@ from alluxiofs.testing.stand_in_workers._metrics import Metrics
 from alluxiofs.testing.stand_in_workers._pages import Pages
 from alluxiofs.testing.stand_in_workers._paths import Root, file_id
 from alluxiofs.testing.stand_in_workers._server import Server
+from alluxiofs.testing.stand_in_workers._under_store import asked
 
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Worker
@@ -181,7 +182,7 @@ class Core:
         if metadata_only:
             return found.length, 0
         self._files.add(key)
-        with self.plan.store.open(found.name) as source:
+        with asked(), self.plan.store.open(found.name) as source:
             return self.pages.load(file_id(key), source)
 
     def drop(self, key: Optional[str]) -> None:

@@ -209,7 +209,11 @@ class Master:
         options = job.report.options
         if not self._pause(job, run, self._seconds / 4):
             return
-        files, directories = self._scan(job.report.path, options)
+        try:
+            files, directories = self._scan(job.report.path, options)
+        except (OSError, re.error):  # the under store does not list it, or the pattern is none
+            self._end(job, Stage.FAILED)
+            return
         total = None if options.partial_listing else sum(one.length for one in files)
         inodes = len(files) + (directories if options.partial_listing else 0)
         job.report = Report(job.report.path, options, scanned=inodes, total=total, processed=inodes - len(files))

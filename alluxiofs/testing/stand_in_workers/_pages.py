@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -20,11 +21,15 @@ class Kept(NamedTuple):
 
 
 class Pages:
-    """Pages by file id and index, one after the other in a file that has no name and goes with the worker."""
+    """Pages by file id and index, one after the other in a file that has no name and goes with the worker.
+
+    Whatever still wants to read or keep something of a worker that is closed gets an ``OSError``.
+    """
 
     def __init__(self, page_size: int) -> None:
         self.page_size = page_size
         self._lock = threading.Lock()
+        self._writing = threading.Lock()  # held for moments: closing does not wait for a file that is loaded
         self._file = tempfile.TemporaryFile(prefix="stand-in-worker-")  # noqa: SIM115 - it lives as long as the worker
         self._end = 0
         self._pages: Dict[Tuple[str, int], Kept] = {}
@@ -32,13 +37,16 @@ class Pages:
 
     @property
     def descriptor(self) -> int:
-        return self._file.fileno()
+        try:
+            return self._file.fileno()
+        except ValueError as error:
+            raise OSError(errno.ESHUTDOWN, "the stand-in worker was stopped") from error
 
     def get(self, file: str, index: int) -> Optional[Kept]:
         return self._pages.get((file, index))
 
     def read(self, start: int, length: int) -> bytes:
-        return os.pread(self._file.fileno(), length, start)
+        return os.pread(self.descriptor, length, start)
 
     def whole(self, file: str) -> Optional[Kept]:
         """Where a file is, all of it in one piece, if it was loaded."""
@@ -52,7 +60,7 @@ class Pages:
         """Keep a page; one that is there stays."""
         with self._lock:
             if (file, index) not in self._pages:
-                os.pwrite(self._file.fileno(), data, self._end)
+                self._write(data, self._end)
                 self._pages[file, index] = Kept(self._end, len(data))
                 self._end += len(data)
 
@@ -89,7 +97,8 @@ class Pages:
                 del self._wholes[known]
 
     def close(self) -> None:
-        self._file.close()
+        with self._writing:
+            self._file.close()
 
     def _copy(self, source: BinaryIO, start: int) -> int:
         copied = 0
@@ -97,6 +106,10 @@ class Pages:
             data = source.read(min(_CHUNK, self.page_size - copied))
             if not data:
                 break
-            os.pwrite(self._file.fileno(), data, start + copied)
+            self._write(data, start + copied)
             copied += len(data)
         return copied
+
+    def _write(self, data: bytes, at: int) -> None:
+        with self._writing:  # or the number of a file that is closed meanwhile may be that of another one
+            os.pwrite(self.descriptor, data, at)

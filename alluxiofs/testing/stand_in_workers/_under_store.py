@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import errno
 import os
 import shutil
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, List, Optional, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Iterator, List, Optional, Union
 
 from attrs import define
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["Stored", "UnderFilesystem", "UnderFolder", "UnderStorage"]
+__all__ = ["Stored", "UnderFilesystem", "UnderFolder", "UnderStorage", "asked"]
 
 
 @define(frozen=True)
@@ -39,6 +41,18 @@ class Stored:
     @property
     def base(self) -> str:
         return self.name.rsplit("/", 1)[-1]
+
+
+@contextlib.contextmanager
+def asked() -> Iterator[None]:
+    """Have all that goes wrong with an under store be an ``OSError``: its client may raise what it likes, of kinds that
+    no other process knows."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(errno.EIO, f"the under store failed: {type(error).__name__}: {error}") from error
 
 
 class UnderFolder:
@@ -125,6 +139,7 @@ class UnderFilesystem:
         url: str = self.fs.unstrip_protocol(self.folder)
         return url.rstrip("/")
 
+    @asked()
     def stat(self, name: str) -> Optional[Stored]:
         self.fs.invalidate_cache()
         try:
@@ -132,6 +147,7 @@ class UnderFilesystem:
         except FileNotFoundError:
             return None
 
+    @asked()
     def list(self, name: str) -> List[Stored]:
         """The children; nothing for what is no directory."""
         self.fs.invalidate_cache()
@@ -141,27 +157,33 @@ class UnderFilesystem:
             return []
         return [one for one in map(self._stored, listed) if one.name != name]
 
+    @asked()
     def open(self, name: str) -> BinaryIO:
         opened: BinaryIO = self.fs.open(self._path(name), "rb")
         return opened
 
+    @asked()
     def write(self, name: str, data: BinaryIO) -> None:
         self.fs.makedirs(self.fs._parent(self._path(name)), exist_ok=True)
         with self.fs.open(self._path(name), "wb") as target:
             shutil.copyfileobj(data, target)
 
+    @asked()
     def make_directory(self, name: str) -> None:
         self.fs.makedirs(self._path(name), exist_ok=False)
 
+    @asked()
     def remove(self, name: str, recursive: bool) -> None:
         if not recursive and self.fs.isdir(self._path(name)):
             self.fs.rmdir(self._path(name))
         else:
             self.fs.rm(self._path(name), recursive=recursive)
 
+    @asked()
     def move(self, name: str, target: str) -> None:
         self.fs.mv(self._path(name), self._path(target), recursive=self.fs.isdir(self._path(name)))
 
+    @asked()
     def copy(self, name: str, target: str) -> None:
         self.fs.copy(self._path(name), self._path(target), recursive=self.fs.isdir(self._path(name)))
 
