@@ -27,8 +27,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def settings(name: str, folder: Path) -> Dict[str, Any]:
+    """One that no other test of this process has, and keeps its pages in: filesystems share those that are alike."""
     disk = {"path": str(folder)}
-    of_each: Dict[str, Dict[str, Any]] = {"memory": {}, "disk": disk, "tiered": {"disk": disk}}
+    of_each: Dict[str, Dict[str, Any]] = {"memory": {"capacity": "77MB"}, "disk": disk, "tiered": {"disk": disk}}
     return {"name": name, **of_each[name]}
 
 
