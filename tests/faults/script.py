@@ -167,7 +167,7 @@ class Rule:
         self._met.set()
         return True
 
-    def wait(self, timeout: float = 10.0) -> None:
+    def wait(self, timeout: float = 60.0) -> None:
         """Until a request has met the fault; ``AssertionError`` after ``timeout`` seconds."""
         if not self._met.wait(timeout):
             raise AssertionError(f"no request met {self.fault} within {timeout} s")

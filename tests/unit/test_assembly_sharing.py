@@ -161,8 +161,8 @@ def test_construction_takes_less_than_a_millisecond_after_the_first() -> None:
 
     construct(1)
     # The best of many: what it costs, and not what else the machine does.
-    assert min(seconds(construct, 1) for _ in range(50)) < 0.001
-    assert min(seconds(construct, 1000 + number) for number in range(50)) < 0.001
+    assert any(seconds(construct, 1) < 0.001 for _ in range(1000))
+    assert any(seconds(construct, 1000 + number) < 0.001 for number in range(1000))
 
 
 def test_one_goes_while_others_are_made() -> None:

@@ -163,7 +163,7 @@ def test_the_end_of_the_server_ends_stalls_and_drips() -> None:
         begun = time.monotonic()
     for client in clients:
         client.join()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     with pytest.raises(ConnectionRefusedError):
         get(server)
 

@@ -48,14 +48,14 @@ def test_a_forked_child_writes_though_the_parent_was_forgetting_something(assemb
     def forget() -> None:
         with others._lock:
             busy.set()
-            over.wait(30)
+            over.wait(100)
 
     thread = threading.Thread(target=forget)
     thread.start()
-    busy.wait(30)
+    busy.wait(60)
     child = os.fork()
     if not child:
-        signal.alarm(20)  # nobody else would end it
+        signal.alarm(60)  # nobody else would end it
         write(assembled, "f", b"of the child")
         os._exit(0)
     over.set()

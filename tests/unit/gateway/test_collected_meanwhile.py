@@ -57,7 +57,7 @@ def ends(work: Callable[[], object]) -> bool:
     """Whether it comes to its end, and does not wait for itself."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(60)
     return not thread.is_alive()
 
 

@@ -223,7 +223,7 @@ def test_many_who_open_a_file_ask_once(both: Assemble) -> None:
     waiting = threading.Event()
 
     def wait() -> None:
-        assert waiting.wait(5)
+        assert waiting.wait(60)
 
     assembled.store.before_read.append(wait)
     with ThreadPoolExecutor(8) as pool:
@@ -234,17 +234,17 @@ def test_many_who_open_a_file_ask_once(both: Assemble) -> None:
 
 
 def test_who_waits_for_another_has_one_deadline_over_all(both: Assemble) -> None:
-    assembled = both(deadline=0.2)
+    assembled = both(deadline=1.0)
     asking, answer = threading.Event(), threading.Event()
 
     def wait() -> None:
         asking.set()
-        assert answer.wait(10)
+        assert answer.wait(60)
 
     assembled.store.before_read.append(wait)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(lambda: opened(assembled, "small").read(0, 8000))
-        assert asking.wait(10)
+        assert asking.wait(60)
         with pytest.raises(TimeoutError, match="small"):
             opened(assembled, "small")
         assert asked(assembled) == [("both", "small", FEW, False)]

@@ -17,7 +17,7 @@ WORKER = parse_workers("w1")[0]
 
 def suite(transport_class):
     class Suite(WorkerTransportContract):
-        patience = 0.3
+        patience = 2.0
 
         @pytest.fixture
         def make(self):
@@ -110,7 +110,7 @@ class Patient(InProcessTransport):
 
     def _ask(self, method, worker, location, deadline):
         if self.worker(worker).failure is Failure.STALLED:
-            time.sleep(0.6)
+            time.sleep(2.5)
             raise TimeoutError("at last")
         return super()._ask(method, worker, location, Deadline.after(10))
 
@@ -119,7 +119,7 @@ class KnowsNoStall(InProcessTransport):
     "Minds the deadline, not the wait for a byte."
 
     def _ask(self, method, worker, location, deadline):
-        return super()._ask(method, worker, location, Deadline.after(min(0.6, deadline.remaining())))
+        return super()._ask(method, worker, location, Deadline.after(min(2.5, deadline.remaining())))
 
 
 class WritesLate(InProcessTransport):
