@@ -31,6 +31,7 @@ from alluxiofs.plugins._alluxio.examining import examine
 from alluxiofs.plugins._alluxio.load_jobs import AlluxioLoadJobs
 from alluxiofs.plugins._alluxio.loading import LoadOnMiss
 from alluxiofs.plugins._alluxio.owners import Owners
+from alluxiofs.plugins._alluxio.page_sizes import PROPERTY, PageSizeError
 from alluxiofs.plugins._alluxio.pages import PagesDialect
 from alluxiofs.plugins._alluxio.peer import Peer, Peers
 from alluxiofs.plugins._alluxio.rest import RestDialect
@@ -44,6 +45,7 @@ _DIALECTS = ("auto", "pages", "rest")
 _CONNECTIONS_FOR_LOADS = 2
 _SPOKEN, _BELIEVED = "spoken", 60.0  # what examining a worker has found, and for how many seconds it is believed
 _MOST_MET = 10_000
+_LOOK = 2.0  # seconds for finding out how long a worker's pages are: the read that waits for it goes on elsewhere then
 
 
 class AlluxioTransport(Transport):
@@ -103,6 +105,7 @@ class AlluxioTransport(Transport):
     def __init__(self, settings: Any, context: Context, store_of: Callable[[Location], UnderStore]) -> None:
         super().__init__(settings, context, store_of)
         self._lock = threading.Lock()
+        self._untold = threading.Lock()  # who gets it tells of pages of another size; nobody gives it back
         self._finding: Dict[Tuple[str, int], threading.Lock] = {}
         self._peers: Optional[Peers] = None
         self._met: Dict[int, Tuple[Worker, Peer]] = {}  # by the id of the worker: in the path of every read
@@ -146,7 +149,36 @@ class AlluxioTransport(Transport):
     ) -> None:
         known = self._met.get(id(worker))
         peer = known[1] if known is not None and known[0] is worker else self._peer_of(worker)
-        (self._dialect or self._dialect_of(peer, deadline)).read_into(peer, location, version, offset, view, deadline)
+        dialect = self._dialect or self._dialect_of(peer, deadline)
+        try:
+            dialect.read_into(peer, location, version, offset, view, deadline)
+        except PageSizeError:
+            if self._untold.acquire(blocking=False):
+                self._tell_page_size(peer, dialect.name, location, version, deadline)
+            raise
+
+    def _tell_page_size(
+        self, peer: Peer, dialect: str, location: Location, version: Version, deadline: Deadline
+    ) -> None:
+        """That workers go to waste is seen nowhere else: what they are not read for comes from the under store."""
+        found: Optional[int] = None
+        try:
+            within = Deadline.after(min(_LOOK, deadline.remaining()))
+            found = examine(peer, dialect, location, version.length, within).page_size
+        except OSError as error:
+            self.context.logger.debug("%s does not show how long its pages are: %s", peer.where, error)
+        configured = int(self.settings.page_size)
+        self.context.logger.warning(
+            "page size: %d bytes are configured, and %s has pages of %s: what is behind the first page of a file is "
+            "read from the under store, where there is one, never from workers with such pages: set the option %r to "
+            "%s (this is said once)",
+            configured,
+            peer.where,
+            "another size" if found is None else f"{found} bytes",
+            PROPERTY,
+            "what the cluster has" if found is None else str(found),
+            extra=fields(path=location.url, component=self.name, worker=f"{peer.host}:{peer.http_port}"),
+        )
 
     def drop(self, worker: Optional[Worker], location: Location, deadline: Deadline) -> None:
         if not self.capabilities.drop:
