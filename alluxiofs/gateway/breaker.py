@@ -42,7 +42,9 @@ class Breaker:
     """
 
     def __init__(self, failing: Optional[Set[Breaker]] = None) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: the collector of garbage comes while one has it, and may run whatever asks this worker. It comes
+        # at calls: after the last of them what belongs together is looked at and changed.
+        self._lock = threading.RLock()
         self._failing = set() if failing is None else failing
         self._failures = 0
         self._pause = 0.0  # seconds of the opening that is; 0: closed
@@ -86,7 +88,7 @@ class Breaker:
         if not self._failures and not self._pause:
             return False
         with self._lock:
-            was_open = bool(self._pause)
+            was_open = self._pause > 0
             self._failures, self._pause, self._trial = 0, 0.0, False
             self._failing.discard(self)
             return was_open
@@ -94,19 +96,19 @@ class Breaker:
     def failed(self, waited: bool) -> bool:
         """The worker has failed; ``waited``: until the time was over. Whether the breaker was closed till now."""
         with self._lock:
-            self._failures += _FAILURES if waited else 1
-            self.lined_up = time.monotonic()
-            self._failing.add(self)
-            if self._failures < _FAILURES:
-                return False
-            opened, now = not self._pause, time.monotonic()
-            if not opened and not self._trial:
-                return False  # asked before it was opened, or as a last resort
-            self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, self._pause * 2))
-            self._trial = False
             # Not all clients of a cluster try at the same moment.
-            self._until = now + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
-            return opened
+            now, share = time.monotonic(), random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
+            longer = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, self._pause * 2))
+            was_closed = not self._pause
+            self._failures += _FAILURES if waited else 1
+            # Another one was asked before it was opened, or as a last resort.
+            opens = self._failures >= _FAILURES and (was_closed or self._trial)
+            if opens:
+                self._pause, self._until = longer, now + longer * share
+                self._trial = False
+            self.lined_up = now
+            self._failing.add(self)
+            return opens and was_closed
 
 
 class Breakers:

@@ -25,7 +25,9 @@ class RetryBudget:
 
     def reset(self) -> None:
         """Begin anew; also in a forked child, where a thread that does not exist may hold the lock."""
-        self._lock = threading.Lock()
+        # Re-entrant: the collector of garbage comes while one has it, and may run whatever asks a worker. What that
+        # earns or spends may get lost; it is little.
+        self._lock = threading.RLock()
         self._tokens = _ALWAYS
         self._at = time.monotonic()
 

@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from typing import Generic, Iterable, List, Optional, Sequence, Tuple, TypeVar
+from typing import Generic, Iterable, List, Optional, Sequence, Set, Tuple, TypeVar
 
 from alluxiofs import forks
 from alluxiofs.gateway.weighing import LEAST, weight_of
@@ -23,38 +23,46 @@ _PLACE = 288  # bytes that a place in a table takes besides its key and its valu
 _POINTER = 8
 
 
+# The locks are re-entrant: the collector of garbage comes while a thread has one, and whatever it has run there may use
+# a filesystem, and so change what is being changed. It comes at calls, and up to Python 3.11 where an object is made
+# that it knows of (a tuple, an iterator). Between two of these what belongs together is looked at and changed.
+
+
 class _Process:
     """The caches of this process, and when something was last forgotten in it."""
 
     def __init__(self) -> None:
-        self._caches: weakref.WeakSet[MetadataCache] = weakref.WeakSet()
+        # No WeakSet: one is not to be gone through while the collector adds to it.
+        self._caches: Set[weakref.ref[MetadataCache]] = set()
         self._forgotten = [-math.inf] * _EPOCHS
         self._cleared = -math.inf
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def begin_in_child(self) -> None:
         """In a forked child threads that do not exist may hold any of the locks."""
-        self._lock = threading.Lock()
-        for cache in list(self._caches):
+        self._lock = threading.RLock()
+        for cache in self.caches():
             cache.begin_in_child()
 
     def add(self, cache: MetadataCache) -> None:
-        with self._lock:
-            self._caches.add(cache)
+        self._caches.add(weakref.ref(cache, self._caches.discard))
 
     def caches(self) -> List[MetadataCache]:
-        with self._lock:
-            return list(self._caches)
+        return [cache for cache in (held() for held in self._caches.copy()) if cache is not None]
 
     def forget(self, urls: Iterable[str]) -> None:
         with self._lock:
             now = time.monotonic()
             for url in urls:
-                self._forgotten[hash(url) % _EPOCHS] = now
+                place = hash(url) % _EPOCHS
+                if self._forgotten[place] < now:
+                    self._forgotten[place] = now
 
     def clear(self) -> None:
         with self._lock:
-            self._cleared = time.monotonic()
+            now = time.monotonic()
+            if self._cleared < now:
+                self._cleared = now
 
     def forgotten_since(self, url: str, moment: float) -> bool:
         return max(self._cleared, self._forgotten[hash(url) % _EPOCHS]) >= moment
@@ -79,13 +87,14 @@ class _Table(Generic[T]):
 
     def put(self, url: str, until: float, value: T, weight: int) -> None:
         """Put a value in, unless the one that is there is believed for longer: then it was asked for later."""
-        old = self.places.get(url)
-        if old is not None:
+        place = (until, value, weight)
+        if url in self.places:
+            old = self.places[url]
             if old[0] > until:
                 return
+            del self.places[url]  # the new one is the last
             self.weight -= old[2]
-        self.places[url] = (until, value, weight)
-        self.places.move_to_end(url)
+        self.places[url] = place
         self.weight += weight
 
     def pop(self, url: str) -> None:
@@ -95,14 +104,18 @@ class _Table(Generic[T]):
 
     def first_until(self) -> float:
         """Until when that is believed which was put in first; for ever if there is nothing."""
-        return next(iter(self.places.values()))[0] if self.places else math.inf
+        for url in self.places:
+            return self.places[url][0]
+        return math.inf
 
     def pop_first(self) -> None:
-        self.weight -= self.places.popitem(last=False)[1][2]
+        if self.places:
+            _, old = self.places.popitem(last=False)
+            self.weight -= old[2]
 
     def clear(self) -> None:
-        self.places.clear()
         self.weight = 0
+        self.places.clear()
 
 
 class MetadataCache:
@@ -130,7 +143,7 @@ class MetadataCache:
         _process.add(self)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._entries: _Table[Entry] = _Table()
         self._listings: _Table[Tuple[Entry, ...]] = _Table()
 
@@ -168,9 +181,12 @@ class MetadataCache:
             return
         weight = _place(url) + weight_of(entry)
         with self._lock:
+            changes = self._changes
             if self.epoch(url) == epoch and weight <= self._capacity:
                 self._entries.put(url, self._until(until), entry, weight)
                 self._make_room()
+                if self._changes != changes:  # by this very thread, meanwhile
+                    self._entries.pop(url)
 
     def put_listing(self, url: str, listing: Tuple[Entry, ...], epoch: int, until: Optional[float] = None) -> None:
         """Believe a listing, as :meth:`put_entry` does. One for which there is no room beside its entries is not
@@ -187,6 +203,7 @@ class MetadataCache:
                 if weight > most:
                     break
         with self._lock:
+            changes = self._changes
             if self.epoch(url) != epoch:
                 return
             if weight > most:
@@ -194,6 +211,8 @@ class MetadataCache:
                 return
             self._listings.put(url, self._until(until), listing, weight)
             self._make_room()
+            if self._changes != changes:
+                self._listings.pop(url)
 
     def put_children(
         self, urls: Sequence[str], entries: Sequence[Entry], changes: int, until: Optional[float] = None
@@ -217,6 +236,9 @@ class MetadataCache:
             for url, entry, weight in zip(urls, entries, weights):
                 self._entries.put(url, until, entry, weight)
             self._make_room()
+            if self._changes != changes:
+                for url in urls:
+                    self._entries.pop(url)
 
     def forget_in_process(self, *urls: str) -> None:
         """As :meth:`forget`, for whoever else in this process believes something of these: a change was made here, and
