@@ -211,6 +211,10 @@ class Pool:
         """Close those that nobody uses at the moment, and the others when they come back."""
         self._closed = True
         _close_all(self._places)
+        for _ in range(len(self._places)):  # who asked meanwhile may have found none of them
+            if not self._waiting:
+                return
+            self._wake()
 
     def _receive_instead(
         self, connection: Connection, deadline: Deadline, target: Optional[Target], to_head: bool = False
