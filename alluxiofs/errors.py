@@ -56,8 +56,26 @@ __all__ = [
 
 
 STARS = "***"
-CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
-"""What stands before an ``@`` in a URL."""
+CREDENTIALS = re.compile(
+    r"""
+    (?<=://)
+    (?: [^\s/?#'"]*@                                      # as it should be written: up to the last @ before a /
+      | (?<!file://)(?<!local://)(?<!memory://)            # these have paths alone, in which anything may stand
+        (?!arn:)                                           # of S3, in the place of a bucket
+        (?!\w:[/\\])                                       # a drive
+        [^\s/?#'"@:\[]*                                    # the user; no address in brackets
+        :(?!:|//|\d{1,5}[/?#])                             # no chain, no scheme of another URL, no port
+        (?: (?!://)[^\s'"@] )*@ (?: [^\s/?#'"]*@ )?
+    )
+    """,
+    re.VERBOSE,
+)
+"""What stands before an ``@`` in a URL.
+
+A password should have its ``/``, ``?`` and ``#`` escaped. Where it has not, they end the authority, and the ``@`` is in
+what looks like a path, as keys of objects have them, too. It is taken for the end of a password if a colon is before the
+first ``/`` and no port behind it: neither a bucket nor a host has such a name.
+"""
 
 
 def hidden_text(text: str) -> str:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alluxiofs.settings import HiddenDict, Secret, hidden, is_secret_name, without_secrets
+from alluxiofs.errors import ConfigurationError
+from alluxiofs.settings import HiddenDict, Secret, hidden, hidden_text, is_secret_name, without_secrets
 from alluxiofs.settings.secrets import declare_secrets
 
 
@@ -65,6 +66,68 @@ def test_what_begins_like_json_and_is_none_is_hidden_if_a_secret_may_be_in_it() 
     assert hidden("[a-z].csv") == "[a-z].csv"
     assert without_secrets("[key]-a") == "[key]-a"  # no argument that is read as JSON could have been this
     assert repr(HiddenDict(prefix="[key]-a")) != repr(HiddenDict(prefix="[key]-b"))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown_as"),
+    [
+        ("redis://user:pa/ss@host:6379/0", "redis://***@host:6379/0"),
+        ("redis://:pa/ss@host", "redis://***@host"),
+        ("s3://key:sec/ret@bucket/x", "s3://***@bucket/x"),
+        ("s3://key:sec/ret@bucket/mail@example.org", "s3://***@bucket/mail@example.org"),
+        ("s3://key:/secret@bucket", "s3://***@bucket"),
+        ("s3://key:a/b@c@bucket/x", "s3://***@bucket/x"),
+        ("http://user:pa?ss@host/x", "http://***@host/x"),
+        ("http://user:pa#ss@host/x", "http://***@host/x"),
+        ("http://user:123456/7@host/x", "http://***@host/x"),
+        ("http://user:80a/b@host/x", "http://***@host/x"),
+        ("alluxiofs::s3://key:sec/ret@bucket/x", "alluxiofs::s3://***@bucket/x"),
+        ("alluxiofs://s3://key:sec/ret@bucket/x", "alluxiofs://s3://***@bucket/x"),
+        ("no answer of redis://u:p/w@h, nor of redis://u:q/w@h", "no answer of redis://***@h, nor of redis://***@h"),
+        ("['redis://u:p/w@h', 'redis://u:q/w@h']", "['redis://***@h', 'redis://***@h']"),
+        ("redis://u:p/w@h,redis://u:q/w@h", "redis://***@h,redis://***@h"),
+    ],
+)
+def test_a_password_whose_slashes_are_not_escaped_is_one_all_the_same(url: str, shown_as: str) -> None:
+    assert hidden_text(url) == shown_as
+    assert hidden(url) == shown_as
+    assert without_secrets(url) == shown_as.replace("***@", "")
+    assert str(ConfigurationError(url)) == shown_as
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://bucket/mail@example.org",
+        "s3://bucket/a:b/mail@example.org",
+        "s3://bucket/a@b/c:d@e",
+        "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/mine/mail@example.org",
+        "hdfs://namenode:8020/home/me@example.org",
+        "http://localhost:9000/bucket/mail@example.org",
+        "http://localhost:9000?mail=me@example.org",
+        "http://[::1]:9000/bucket/mail@example.org",
+        "file:///a:b/c@d",
+        "file://C:/Users/me@example.org",
+        "alluxiofs://C:/Users/me@example.org",
+        "memory://a:b/c@d",
+        "alluxiofs://s3://bucket/mail@example.org",
+        "alluxiofs::s3://bucket/mail@example.org",
+        "zip://*.csv::s3://bucket/mail@example.org",
+        "http://127.0.0.1:9464/metrics: write to mail@example.org",
+        "s3://bucket: write to mail@example.org",
+        "/a:b/c@d",
+    ],
+)
+def test_a_path_with_an_at_sign_is_shown_as_it_is(path: str) -> None:
+    assert hidden_text(path) == path
+    assert hidden(path) == path
+    assert without_secrets(path) == path
+
+
+@given(st.text("abc:/@?#'[] \n\\", max_size=30), st.text("abc/", min_size=1, max_size=10))
+def test_hiding_again_changes_nothing(text: str, more: str) -> None:
+    once = hidden_text(f"s3://{text}://{more}")
+    assert hidden_text(once) == once
 
 
 def test_that_nothing_is_set_is_no_secret() -> None:
