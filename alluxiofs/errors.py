@@ -73,7 +73,7 @@ CREDENTIALS = re.compile(
 """What stands before an ``@`` in a URL.
 
 A password should have its ``/``, ``?`` and ``#`` escaped. Where it has not, they end the authority, and the ``@`` is in
-what looks like a path, as keys of objects have them, too. It is taken for the end of a password if a colon is before the
+what looks like a path; keys of objects have such, too. It is taken for the end of a password if a colon is before the
 first ``/`` and no port behind it: neither a bucket nor a host has such a name.
 """
 
