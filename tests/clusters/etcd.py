@@ -54,7 +54,7 @@ class Etcd:
     def ask(self, path: str, body: Dict[str, Any]) -> Dict[str, Any]:
         headers = {"Authorization": self.token} if self.token else {}
         request = urllib.request.Request(f"http://{self.host}{path}", json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:
             answer: Dict[str, Any] = json.load(response)
         return answer
 
@@ -71,6 +71,9 @@ class Etcd:
     def lease(self, seconds: int) -> str:
         lease: str = self.ask("/v3/lease/grant", {"TTL": seconds})["ID"]
         return lease
+
+    def revoke(self, lease: str) -> None:
+        self.ask("/v3/lease/revoke", {"ID": lease})
 
     def register(self, worker: Worker, lease: Optional[str] = None) -> None:
         self.put(key_of(worker), record_of(worker), lease)
@@ -118,7 +121,8 @@ class Etcd:
                 self.folder / "etcd.log",
             )
         )
-        for _ in range(100):
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             with contextlib.suppress(OSError):
                 self.ask("/v3/kv/range", {"key": "AA=="})
                 return
@@ -130,8 +134,8 @@ class Etcd:
 def etcd(folder: Path) -> Iterator[Etcd]:
     """An etcd of one member, with nothing in it."""
     made = Etcd(free_port(), folder)
-    made.start()
     try:
+        made.start()
         yield made
     finally:
         made.stop()

@@ -27,7 +27,7 @@ def cluster(request: Any, tmp_path: Path) -> Iterator[StandInCluster]:
 
 def through(cluster: StandInCluster) -> Any:
     transport = {**cluster.arguments["transport"], "version_age": 0}
-    told = {**cluster.arguments, "transport": transport, "page_store": None, "timeout": 1}
+    told = {**cluster.arguments, "transport": transport, "page_store": None}
     return AlluxioFileSystem(skip_instance_cache=True, **told)
 
 

@@ -34,7 +34,7 @@ from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 
 PAGE = 4096
 NAMES = ("a.bin", "dir/b.bin", "odd #%.bin", "with space.bin")
-DEADLINE = 8.0
+DEADLINE = 30.0
 
 _TROUBLES: Dict[str, Optional[faults.Fault]] = {
     "close": faults.Close(),

@@ -63,7 +63,7 @@ def test_a_worker_that_is_silent_about_a_file_is_asked_about_no_other(
     doctor: Doctor, cluster: StandInCluster, lake: Path
 ) -> None:
     cluster.workers[1].fail("page", faults.Stall())
-    found = {one["what"]: one for one in doctor(str(lake), **told(cluster, timeout="0.5s"))}
+    found = {one["what"]: one for one in doctor(str(lake), **told(cluster, timeout="2s"))}
     assert cluster.workers[1].requests["page"] == 1
     assert found["virtual nodes"]["facts"]["files"] > 0, "the others tell enough"
     assert found["worker"]["grade"] == "warning"

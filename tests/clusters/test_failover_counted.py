@@ -45,7 +45,7 @@ def connect(cluster: StandInCluster, **arguments: Any) -> Any:
 def test_each_is_counted_by_its_reason(
     cluster: StandInCluster, caplog: pytest.LogCaptureFixture, fault: faults.Fault, reason: str
 ) -> None:
-    fs = connect(cluster, timeout=1.5 if reason == "timeout" else 30)
+    fs = connect(cluster, timeout=3 if reason == "timeout" else 30)
     assert fs.cat_file(cluster.url("a.bin")) == DATA
     assert fs.describe()["counters"]["failovers"] == {}
     cluster.fail("data", fault)

@@ -164,7 +164,7 @@ def test_an_endpoint_that_does_not_answer_as_etcd_is_passed_over_and_named(says:
 def test_a_silent_endpoint_takes_a_moment_and_not_its_part_of_the_deadline(
     monkeypatch: pytest.MonkeyPatch, manner: str
 ) -> None:
-    monkeypatch.setattr(etcd_client, "_PATIENCE", 0.2)
+    monkeypatch.setattr(etcd_client, "_PATIENCE", 0.5)
     other, good = Endpoint(workers=WORKERS[:1]), Endpoint()
     other.manner = manner  # for 20 seconds; then it has something else to say
     with running(other, good), membership(other.host, good.host) as found:

@@ -81,7 +81,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 return True
             return False
 
-        assert eventually(answers, 20), (folder / "etcd.log").read_text("utf-8")
+        assert eventually(answers, 60), (folder / "etcd.log").read_text("utf-8")
         yield made
 
 
@@ -92,9 +92,9 @@ def membership(server: Server, **tls: str) -> EtcdMembership:
 def test_workers_are_read_and_followed(server: Server) -> None:
     found = membership(server)
     try:
-        assert found.snapshot(Deadline.after(15)).workers == (ONE,)
+        assert found.snapshot(Deadline.after(60)).workers == (ONE,)
         server.register(OTHER)
-        assert eventually(lambda: found.known().workers == (ONE, OTHER), 15)
+        assert eventually(lambda: found.known().workers == (ONE, OTHER), 60)
     finally:
         found.close()
 
@@ -105,7 +105,7 @@ def test_as_arguments_of_a_filesystem(server: Server) -> None:
         target_protocol="memory",
         etcd_hosts=",".join(server.hosts),
         etcd_tls=server.tls,
-        deadline="15s",
+        deadline="60s",
         skip_instance_cache=True,
     )
     assert ONE in fs.gateway.workers_of(fs.gateway.locate("/file"))
@@ -115,7 +115,7 @@ def test_as_arguments_of_a_filesystem(server: Server) -> None:
 def test_an_authority_that_is_not_trusted(server: Server, tmp_path: Path) -> None:
     found = membership(server, ca=Authority(tmp_path).ca)
     with pytest.raises(UnavailableError, match="certificate"):
-        found.snapshot(Deadline.after(15))
+        found.snapshot(Deadline.after(60))
     found.close()
 
 
@@ -123,19 +123,19 @@ def test_a_certificate_of_another_host(server: Server) -> None:
     hosts = [f"localhost:{port}" for port in server.ports]
     found = EtcdMembership(EtcdMembership.Settings(hosts, tls=server.tls), make_context())
     with pytest.raises(UnavailableError, match="localhost.*(match|valid)"):
-        found.snapshot(Deadline.after(15))
+        found.snapshot(Deadline.after(60))
     found.close()
 
 
 def test_without_a_certificate_etcd_does_not_answer(server: Server) -> None:
     found = EtcdMembership(EtcdMembership.Settings(server.hosts, tls={"ca": server.tls["ca"]}), make_context())
     with pytest.raises(UnavailableError, match="etcd cannot be asked"):
-        found.snapshot(Deadline.after(15))
+        found.snapshot(Deadline.after(60))
     found.close()
 
 
 def test_a_file_that_is_not_there_is_named(server: Server) -> None:
     found = membership(server, ca="/nowhere/ca.pem")
     with pytest.raises(ConfigurationError, match="etcd_tls"):
-        found.snapshot(Deadline.after(15))
+        found.snapshot(Deadline.after(60))
     found.close()

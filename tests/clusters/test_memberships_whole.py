@@ -51,13 +51,13 @@ def test_workers_come_and_go_and_the_under_store_stays(make_cluster: MakeCluster
     fs = found_in(server.host, cluster)
     assert not from_workers(fs, path), "an empty cluster means the under store"
     server.become(cluster.members)
-    assert eventually(lambda: len(fs.describe()["workers"]) == 2, 10)
+    assert eventually(lambda: len(fs.describe()["workers"]) == 2, 60)
     assert from_workers(fs, path)
     server.become(())
-    assert eventually(lambda: fs.describe()["workers"] == [], 10)
+    assert eventually(lambda: fs.describe()["workers"] == [], 60)
     assert not from_workers(fs, path)
     server.become(cluster.members[1:])
-    assert eventually(lambda: len(fs.describe()["workers"]) == 1, 10)
+    assert eventually(lambda: len(fs.describe()["workers"]) == 1, 60)
     assert from_workers(fs, path)
     server.stop()
     assert from_workers(fs, path), "the last workers stay"
@@ -83,9 +83,9 @@ def test_another_endpoint_is_followed_when_one_is_lost(
         assert len(found.snapshot(Deadline.after(10)).workers) == 2
         server.stop()
         other.become(cluster.members[:1])
-        assert eventually(lambda: found.known().workers == tuple(cluster.members[:1]), 20)
+        assert eventually(lambda: found.known().workers == tuple(cluster.members[:1]), 60)
         other.become(cluster.members)
-        assert eventually(lambda: len(found.known().workers) == 2, 20), "it is watched now"
+        assert eventually(lambda: len(found.known().workers) == 2, 60), "it is watched now"
         found.close()
 
 

@@ -124,14 +124,16 @@ def test_no_worker_is_blamed_for_connections_that_are_in_use_here(
     cluster = make_cluster("pages")
     transport = make_transport(dialect="pages", max_connections=1)
     reader = Reader(transport, cluster)
-    cluster.fail("page", faults.Stall(1.0), times=1)
+    cluster.workers[0].hang()
     slow = threading.Thread(target=lambda: reader.read(0, 100))
     slow.start()
-    assert eventually(lambda: cluster.requests.get("page", 0) == 1, 10)
-
-    with pytest.raises(NoTurnError, match="all connections are in use") as caught:
-        transport.stat(reader.worker, reader.location, Deadline.after(0.1))
-    slow.join()
+    try:
+        assert eventually(lambda: cluster.workers[0].open_connections == 1, 60)
+        with pytest.raises(NoTurnError, match="all connections are in use") as caught:
+            transport.stat(reader.worker, reader.location, Deadline.after(0.1))
+    finally:
+        cluster.workers[0].revive()
+        slow.join()
     assert isinstance(caught.value, TimeoutError)
     assert not blames(caught.value)
 

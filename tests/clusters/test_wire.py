@@ -138,12 +138,11 @@ def test_interim_answers_without_an_end_end_with_the_deadline() -> None:
     listener, done = listen(), threading.Event()
 
     def drip_interim() -> None:
-        accepted, _ = listener.accept()
-        with accepted, contextlib.suppress(OSError):
-            for _ in range(150):
-                accepted.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-                if done.wait(0.02):
-                    return
+        with contextlib.suppress(OSError):
+            accepted, _ = listener.accept()
+            with accepted:
+                while not done.wait(0.02):
+                    accepted.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     thread = threading.Thread(target=drip_interim)
     thread.start()
@@ -152,6 +151,7 @@ def test_interim_answers_without_an_end_end_with_the_deadline() -> None:
             ask(Pool(listener.getsockname(), None, 1), 2, seconds=0.3)
     finally:
         done.set()
+        listener.shutdown(socket.SHUT_RDWR)  # on a busy machine the time may be over before there is a connection
         thread.join()
         listener.close()
 
@@ -192,21 +192,22 @@ def test_a_worker_that_sends_nothing_more_is_not_waited_for(server: FaultServer,
     server.fault(fault)
     began = time.monotonic()
     with pytest.raises(DeadlineExceededError):
-        ask(pool, stalls=0.2)
-    assert time.monotonic() - began < 2
+        ask(pool, seconds=100, stalls=0.2)
+    assert time.monotonic() - began < 30
 
 
 def test_a_slow_drip_ends_with_the_deadline(server: FaultServer, pool: Pool) -> None:
     server.fault(drip(1, 0.05))
     began = time.monotonic()
     with pytest.raises(DeadlineExceededError):
-        ask(pool, seconds=0.5)
-    assert time.monotonic() - began < 2
+        ask(pool, seconds=0.5, stalls=100)
+    assert time.monotonic() - began < 30
 
 
 def test_one_that_takes_a_long_request_bit_by_bit_ends_with_the_deadline() -> None:
     listener, done = listen(), threading.Event()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection = Connection(listener.getsockname(), None, "worker", Deadline.after(30))
 
     def take() -> None:
         accepted, _ = listener.accept()
@@ -216,7 +217,6 @@ def test_one_that_takes_a_long_request_bit_by_bit_ends_with_the_deadline() -> No
 
     thread = threading.Thread(target=take)
     thread.start()
-    connection = Connection(listener.getsockname(), None, "worker", Deadline.after(0.5))
     try:
         with pytest.raises(DeadlineExceededError, match="takes no requests"):
             connection.send(bytes(16 * 2**20), Deadline.after(0.5))
@@ -261,7 +261,7 @@ def test_one_that_was_dropped_meanwhile_is_replaced() -> None:
     with raw_server([b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"]) as (address, ended):
         pool = Pool(address, None, 1)
         assert ask(pool, 2) == b"ok"
-        ended.wait(5)
+        assert ended.wait(60)
         assert pool.lost == 0
         assert ask(pool, 2) == b"ok"
         assert pool.lost == 1

@@ -146,7 +146,7 @@ def test_what_goes_wrong_is_told(server: FaultServer, pool: Pool, data: bytes, f
     for _ in range(2):  # the second one finds a head that is known
         server.fault(fault)
         with pytest.raises(error):
-            fetch(pool, len(data), stalls=0.3)
+            fetch(pool, len(data), stalls=0.3 if error is DeadlineExceededError else 10)
         server.release()
         assert fetch(pool, len(data)) == data, "the next question has a connection of its own"
 

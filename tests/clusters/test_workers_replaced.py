@@ -144,9 +144,9 @@ def test_those_who_waited_for_an_owner_in_vain_ask_side_by_side(server: FaultSer
     def say(_: object) -> Reply:
         if not asked.is_set():
             asked.set()
-            answer.wait(10)
+            answer.wait(60)
             return Reply(503, b"busy")
-        meet.wait(10)
+        meet.wait(60)
         return Reply(200, told)
 
     server.route("/v1/node", say)
@@ -155,10 +155,10 @@ def test_those_who_waited_for_an_owner_in_vain_ask_side_by_side(server: FaultSer
     peer, location = peers.of(server.host, server.port, 1), Location("", "file:///a", "file:///a")
     owners.note(peer, Worker(WorkerIdentity.from_host(server.host), server.host, labels={"domain": server.host}))
     with ThreadPoolExecutor(1 + waiters) as threads:
-        first = threads.submit(owners.owner_of, peer, location, Deadline.after(10))
-        assert asked.wait(10)
-        others = [threads.submit(owners.owner_of, peer, location, Telling.after(10)) for _ in range(waiters)]
-        assert all(waits.acquire(timeout=10) for _ in others)
+        first = threads.submit(owners.owner_of, peer, location, Deadline.after(100))
+        assert asked.wait(60)
+        others = [threads.submit(owners.owner_of, peer, location, Telling.after(100)) for _ in range(waiters)]
+        assert all(waits.acquire(timeout=60) for _ in others)
         answer.set()
         assert isinstance(first.exception(), UnavailableError)
         assert {other.result().host for other in others} == {"other"}

@@ -128,7 +128,7 @@ def test_a_change_that_was_made_before_the_worker_fell_silent_is_made(
 def test_where_a_worker_has_been_told_and_is_silent_nobody_else_is(make_cluster: MakeCluster, change: str) -> None:
     """It may still make the change, when something newer is there."""
     cluster = make_cluster("rest", workers=3)
-    fs, path, other = through(cluster, timeout="0.3s"), cluster.url("b.bin"), cluster.url("c")
+    fs, path, other = through(cluster, timeout="1s"), cluster.url("b.bin"), cluster.url("c")
     fs.info(path)
     cluster.fail(change, faults.Stall())
     changes = {

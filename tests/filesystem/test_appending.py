@@ -112,7 +112,7 @@ def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(
     block = os.urandom(2 * MEBIBYTE)
     head = OLD if there else b""
     seen = set()
-    for _ in range(40):
+    for turn in range(40):
         path.write_bytes(OLD)
         if not there:
             path.unlink()
@@ -123,9 +123,11 @@ def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(
             os.write(begun, b"!")
             while True:
                 append(files, path, block)
+                os.write(begun, b"!")
 
         child = forked(keep_appending)
-        assert os.read(ready, 1) == b"!"
+        for _ in range(1 + turn % 4):  # however slow the disk is, some are killed after more appends than others
+            assert os.read(ready, 1) == b"!"
         time.sleep(pick.uniform(0, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -193,7 +195,7 @@ def test_processes_that_append_to_one_file_lose_nothing(
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(100)
     assert [process.exitcode for process in processes] == [0] * 4
     check_records(fs.cat_file(path, refresh=True))
     assert names(Path(local.root)) == ["log"]
@@ -290,7 +292,7 @@ def test_whoever_holds_the_lock_is_waited_for(files: AlluxioFileSystem, tmp_path
         assert appending.is_alive()
         assert path.read_bytes() == OLD
         holder.write(b"theirs, ")
-    appending.join(10)
+    appending.join(60)
     assert path.read_bytes() == OLD + b"theirs, ours"
 
 
@@ -303,7 +305,7 @@ def test_but_no_longer_than_the_deadline(tmp_path: Path) -> None:
         began = time.monotonic()
         with pytest.raises(TimeoutError, match=r"somebody else has held the lock on this file for 0\.2 s"):
             append(fs, path, b"ours")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60
     assert path.read_bytes() == OLD
     assert names(tmp_path) == ["file"]
 

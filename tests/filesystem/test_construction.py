@@ -158,7 +158,8 @@ def test_constructing_again_takes_less_than_a_millisecond() -> None:
         return time.perf_counter() - start
 
     construct(0)
-    assert min(construct(number) for number in range(50)) < 0.001
+    # The best of many: what it costs, and not what else the machine does.
+    assert any(construct(number) < 0.001 for number in range(1000))
 
 
 def test_equal_settings_share_what_can_be_shared(path: str) -> None:

@@ -33,7 +33,7 @@ pytestmark = [
 
 DATA = random.Random(1).getrandbits(8 * 300_000).to_bytes(300_000, "big")
 PAGE = 64 * 1024
-PATIENCE = 40.0  # seconds that a child has; it needs less than one
+PATIENCE = 80.0  # seconds that a child has; it needs less than one
 PROCESSES = [  # where its files are, and where its pages
     ("memory", "none"),
     ("file", "memory"),

@@ -60,7 +60,7 @@ class Process:
         self._here.send((method, given, named))
 
     def end(self) -> Any:
-        assert self._here.poll(60)
+        assert self._here.poll(100)
         answer = self._here.recv()
         if isinstance(answer, Exception):
             raise answer
@@ -72,7 +72,7 @@ class Process:
 
     def close(self) -> None:
         self._here.close()
-        self._process.join(30)
+        self._process.join(60)
         assert self._process.exitcode == 0
 
 
@@ -200,6 +200,8 @@ def test_own_writes_are_read_back_while_others_look_all_the_time(
     fs = AlluxioFileSystem(**direct, skip_instance_cache=True)
     fs.pipe_file(path, b"at first")
     others = [start(**direct) for _ in range(2)]
+    for other in others:
+        other("exists", folder)  # it has begun
     for other in others:
         other.begin("stat_until", path, str(done))
     try:

@@ -43,7 +43,7 @@ def run(method: str, fs: AlluxioFileSystem, file: Any, root: str) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(100)
     assert [process.exitcode for process in processes] == [0] * 4
     assert fs.cat([f"{root}/of-{number}" for number in range(4)]) == {
         f"{root}/of-{number}": str(number).encode() for number in range(4)
@@ -244,14 +244,14 @@ def test_a_forked_child_waits_for_no_lock_that_a_thread_of_its_parent_has(held: 
     def hold() -> None:
         with lock:
             busy.set()
-            over.wait(30)
+            over.wait(100)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    busy.wait(30)
+    busy.wait(60)
     child = os.fork()
     if not child:
-        signal.alarm(20)  # nobody else would end it
+        signal.alarm(60)  # nobody else would end it
         telemetry = "otel" if held == "telemetry" else None
         fs = fsspec.filesystem("alluxiofs", target_protocol="memory", telemetry=telemetry, skip_instance_cache=True)
         fs.pipe_file("/of-the-child", b"x")

@@ -87,7 +87,7 @@ while not ended:
     if steps % 50 == first % 50:
         others = threading.Thread(target=do, daemon=True)
         others.start()
-        others.join(5)
+        others.join(60)
         assert not others.is_alive(), (steps, held)
     steps += step
 print(steps)

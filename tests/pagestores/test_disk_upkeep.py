@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional, Set
 
 import pytest
 
@@ -53,16 +53,18 @@ def test_a_note_is_there_all_the_time_while_it_is_replaced(make_disk_store: Make
     notes = {bytes([number]) * (100 + 90 * number) for number in range(8)}
     writer.put_note(key_of(1), min(notes))
     ended = threading.Event()
+    seen: Set[Optional[bytes]] = set()
 
     def write() -> None:
-        for _ in range(100):
+        turns = 0
+        while turns < 100 or len(seen) < 2:  # the reader may be late
             for note in notes:
                 writer.put_note(key_of(1), note)
+            turns += 1
         ended.set()
 
     thread = threading.Thread(target=write)
     thread.start()
-    seen = set()
     while not ended.is_set():
         seen.add(reader.note(key_of(1)))
     thread.join()

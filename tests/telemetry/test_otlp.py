@@ -10,10 +10,11 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Dict, Iterator, Optional
 
 import pytest
 
+from alluxiofs.testing.guards import eventually
 from tests.servers import free_port, missing
 from tests.telemetry.sink import Sink
 
@@ -30,17 +31,21 @@ def sink() -> Iterator[Sink]:
         yield listening
 
 
-def run(sink: Sink, *command: object, folder: Optional[Path] = None, **variables: str) -> str:
-    """A process in an environment that names the sink; what it printed."""
-    environment = {
+def environment(sink: Sink, **variables: str) -> Dict[str, str]:
+    """One that names the sink."""
+    return {
         **os.environ,
         "PYTHONPATH": str(_ROOT),
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint,
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "10",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "60",
         **variables,
     }
-    words = [sys.executable, *map(str, command)]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False, env=environment, cwd=folder)
+
+
+def run(sink: Sink, *command: object, folder: Optional[Path] = None, **variables: str) -> str:
+    """A process in an environment that names the sink; what it printed."""
+    words, told = [sys.executable, *map(str, command)], environment(sink, **variables)
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False, env=told, cwd=folder)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -118,6 +123,12 @@ def test_what_the_page_of_the_documentation_shows_runs(sink: Sink, url: str, tmp
 
 
 def test_the_environment_says_how_often(sink: Sink, url: str) -> None:
-    waiting = _BY_NAME.replace("metrics.get_meter_provider().shutdown()", "time.sleep(2); os._exit(0)")
-    run(sink, "-c", f"import os, time{waiting}", url, "global", OTEL_METRIC_EXPORT_INTERVAL="200")
-    assert sink.last("alluxiofs_read_bytes"), "it ended without saying so, and had sent before"
+    waiting = _BY_NAME.replace("metrics.get_meter_provider().shutdown()", "sys.stdin.read(); os._exit(0)")
+    command = [sys.executable, "-c", f"import os{waiting}", url, "global"]
+    told = environment(sink, OTEL_METRIC_EXPORT_INTERVAL="200")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=told) as process:
+        try:
+            assert eventually(lambda: bool(sink.last("alluxiofs_read_bytes")), 60), "before it ends, and without a word"
+        finally:
+            process.communicate(timeout=30)
+    assert process.returncode == 0
