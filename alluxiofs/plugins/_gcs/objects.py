@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
-from alluxiofs.plugins._fsspec.threads import Threads
+from alluxiofs.errors import DeadlineExceededError
 from alluxiofs.plugins._fsspec.waiting import Destination
 from alluxiofs.plugins._gcs.client import parsed
 from alluxiofs.plugins._gcs.failures import refused
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline, Entry, Version
     from alluxiofs.plugins._gcs.client import Connection, GcsClient
     from alluxiofs.plugins._gcs.reading import End
+    from alluxiofs.plugins._http.answers import Answer
 
 __all__ = ["Objects"]
 
-_ASIDE = 64  # of two questions at a time, one is asked by a thread of these
 _WHOLE = {"accept-encoding": "identity"}
 
 
@@ -47,21 +47,11 @@ class Objects:
     def __init__(self, client: GcsClient) -> None:
         self._client = client
         self._wire = Wire(client)
-        self._aside = Threads(limit=_ASIDE)
 
     def entry(self, name: str, deadline: Deadline) -> Entry:
         """What an object is. ``FileNotFoundError`` if there is none."""
         answer = self._wire.ask(name, lambda connection: resource_url(connection, name), _WHOLE, deadline)
-        bucket = bucket_and_key(name)[0]
-        if answer is not None:
-            if answer.status >= 300:
-                raise refused(answer.status, answer.body, name, "GET")
-            return entry_of(bucket, parsed(answer.body))
-
-        async def told(connection: Connection) -> Dict[str, Any]:
-            return (await connection.send("GET", resource_url(connection, name), name)).json()
-
-        return entry_of(bucket, self._client.run(told, deadline, name))
+        return self._entry(name, answer, deadline)
 
     def end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[Tuple[Entry, int, bytes]]:
         """What an object is, where its first or last bytes begin, and they; ``None`` where bytes of the generation that
@@ -72,19 +62,27 @@ class Objects:
         FileNotFoundError
             If there is no object.
         """
-        if not self._wire.reaches(deadline, name):
+        asked = self._wire.begin(name, lambda connection: resource_url(connection, name), _WHOLE, deadline)
+        if asked is None:
             return self._client.run(
                 lambda connection: fetch_end(connection, name, length, from_end, deadline), deadline, name
             )
-        telling = self._aside.start(lambda: self.entry(name, deadline), deadline)
+        failure: Optional[Exception] = None
+        found: Optional[End] = None
         try:
             found = self._end(name, length, from_end, deadline)
-        except Exception:
-            self._client.finish(
-                telling, deadline, name
-            )  # what is wrong with the object comes before what is with bytes
+        except DeadlineExceededError:
+            asked.give_up()
             raise
-        return joined(self._client.finish(telling, deadline, name), found)
+        except Exception as error:  # what is wrong with the object comes before what is wrong with its bytes
+            failure = error
+        except BaseException:
+            asked.give_up()
+            raise
+        entry = self._entry(name, self._wire.answer(asked, deadline), deadline)
+        if failure is not None:
+            raise failure
+        return joined(entry, found)
 
     def fill(self, name: str, version: Version, offset: int, view: memoryview, deadline: Deadline) -> None:
         """Fill ``view`` with bytes of a version, from ``offset`` on.
@@ -118,7 +116,18 @@ class Objects:
     def close(self) -> None:
         """Close the connections."""
         self._wire.close()
-        self._aside.close()
+
+    def _entry(self, name: str, answer: Optional[Answer], deadline: Deadline) -> Entry:
+        """What is answered of an object; asked of the client if there is no answer."""
+        if answer is not None:
+            if answer.status >= 300:
+                raise refused(answer.status, answer.body, name, "GET")
+            return entry_of(bucket_and_key(name)[0], parsed(answer.body))
+
+        async def told(connection: Connection) -> Dict[str, Any]:
+            return (await connection.send("GET", resource_url(connection, name), name)).json()
+
+        return entry_of(bucket_and_key(name)[0], self._client.run(told, deadline, name))
 
     def _end(self, name: str, length: int, from_end: bool, deadline: Deadline) -> Optional[End]:
         generation: Optional[str] = None

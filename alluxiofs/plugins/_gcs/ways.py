@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import define
 
+from alluxiofs.plugins._http.beside import PoolBeside
 from alluxiofs.plugins._http.pool import Pool
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Way:
         The header.
     pool:
         Of connections of our own.
+    aside:
+        Another, for what is asked beside another question.
     """
 
     connection: Connection
@@ -42,6 +45,12 @@ class Way:
     origin: str
     host: str
     pool: Pool
+    aside: PoolBeside
+
+    def close(self) -> None:
+        """Close all connections that nobody uses at the moment, and the others when they come back."""
+        self.pool.close()
+        self.aside.close()
 
 
 def find_way(connection: Connection) -> Optional[Way]:
@@ -64,17 +73,16 @@ def find_way(connection: Connection) -> Optional[Way]:
         return None
     host = str(url.hostname)
     named = f"[{host}]" if ":" in host else host
+    most = connection.session.connector.limit  # type: ignore[union-attr]  # there is one until it is detached
+    aside = max(1, most // 4)
+    tls = _tls() if url.scheme == "https" else None
     return Way(
         connection=connection,
         location=location,
         origin=f"{url.scheme}://{url.netloc}",
         host=named if port == _PORTS[url.scheme] else f"{named}:{port}",
-        pool=Pool(
-            (host, port),
-            _tls() if url.scheme == "https" else None,
-            connection.session.connector.limit,  # type: ignore[union-attr]  # there is one until it is detached
-            idle_limit=_IDLE,
-        ),
+        pool=Pool((host, port), tls, max(1, most - aside), idle_limit=_IDLE),
+        aside=PoolBeside((host, port), tls, aside, idle_limit=_IDLE),
     )
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Callable, Dict, Mapping, Optional
 
-from attrs import define
+from attrs import define, evolve
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, UnavailableError
 from alluxiofs.plugins._fsspec.failures import brief
@@ -23,13 +23,14 @@ from alluxiofs.plugins._gcs.client import ATTEMPTS, failures, pause
 from alluxiofs.plugins._gcs.failures import AGAIN, refused
 from alluxiofs.plugins._gcs.ways import Way, find_way
 from alluxiofs.plugins._http.answers import Answer, Head
-from alluxiofs.plugins._http.connection import Target
+from alluxiofs.plugins._http.beside import Begun
+from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError, Target
 
 if TYPE_CHECKING:
     from alluxiofs.interfaces import Deadline
     from alluxiofs.plugins._gcs.client import Connection, GcsClient
 
-__all__ = ["Body", "Wire", "told"]
+__all__ = ["Asked", "Body", "Wire", "told"]
 
 _TOLD = ("Content-Length", "Content-Range", "Last-Modified", "X-Goog-Generation")
 
@@ -79,6 +80,34 @@ class _Route:
     way: Optional[Way]
 
 
+@define(frozen=True)
+class Asked:
+    """A question that was put, or is put when its answer is wanted.
+
+    Parameters
+    ----------
+    way, name:
+        To whom, and of which object.
+    first:
+        How the request begins: all but what it is authorised with.
+    authorised:
+        What it was sent with, if it was.
+    begun:
+        Waits for the answer.
+    """
+
+    way: Way
+    name: str
+    first: str
+    authorised: Optional[Authorised] = None
+    begun: Optional[Begun] = None
+
+    def give_up(self) -> None:
+        """Nobody wants the answer."""
+        if self.begun is not None:
+            self.begun.give_up()
+
+
 class Wire:
     """Sends requests for objects.
 
@@ -93,11 +122,6 @@ class Wire:
         self._lock = threading.Lock()
         self._route: Optional[_Route] = None
         self._authorised: Optional[Authorised] = None
-
-    def reaches(self, deadline: Deadline, name: str) -> bool:
-        """Whether objects can be asked for here, as far as that is known before."""
-        with failures(name):
-            return self._way(self._client.connected(deadline, name)) is not None
 
     def ask(
         self,
@@ -129,32 +153,59 @@ class Wire:
         ``None`` if only gcsfs's session can ask this.
         """
         with failures(name):
-            connection = self._client.connected(deadline, name)
-            way = self._way(connection)
-            asked = url(connection) if way is not None else ""
-            if way is None or not asked.startswith(f"{way.location}/"):
+            asked = self._question(name, url, headers, deadline)
+            return None if asked is None else self._answered(asked, deadline, body)
+
+    def begin(
+        self, name: str, url: Callable[[Connection], str], headers: Mapping[str, str], deadline: Deadline
+    ) -> Optional[Asked]:
+        """Put a question, and do not wait: :meth:`answer` does. Parameters are those of :meth:`ask`."""
+        with failures(name):
+            asked = self._question(name, url, headers, deadline)
+            authorised = None if asked is None else self._authorised_now(asked.way.connection, deadline)
+            if asked is None or authorised is None:
                 return None
-            lines = "".join([f"{header}: {value}\r\n" for header, value in headers.items()])
-            first = f"GET {asked[len(way.origin) :]} HTTP/1.1\r\nhost: {way.host}\r\n{lines}"
-            return self._answered(way, first, name, deadline, body)
+            try:
+                begun = asked.way.aside.begin(_request(asked, authorised), deadline)
+            except UnavailableError:
+                return asked  # it is tried again when the answer is wanted
+            return evolve(asked, authorised=authorised, begun=begun)
+
+    def answer(self, asked: Asked, deadline: Deadline) -> Optional[Answer]:
+        """The answer to a question that was put; ``None`` if only gcsfs's session can ask this."""
+        with failures(asked.name):
+            return self._answered(asked, deadline, None)
 
     def close(self) -> None:
         """Close all connections that nobody uses at the moment, and the others when they come back."""
         with self._lock:
             route, self._route, self._authorised = self._route, None, None
         if route is not None and route.way is not None:
-            route.way.pool.close()
+            route.way.close()
 
-    def _answered(self, way: Way, first: str, name: str, deadline: Deadline, body: Optional[Body]) -> Optional[Answer]:
-        connection, renewed = way.connection, False
+    def _question(
+        self, name: str, url: Callable[[Connection], str], headers: Mapping[str, str], deadline: Deadline
+    ) -> Optional[Asked]:
+        connection = self._client.connected(deadline, name)
+        way = self._way(connection)
+        where = url(connection) if way is not None else ""
+        if way is None or not where.startswith(f"{way.location}/"):
+            return None
+        lines = "".join([f"{header}: {value}\r\n" for header, value in headers.items()])
+        return Asked(way, name, f"GET {where[len(way.origin) :]} HTTP/1.1\r\nhost: {way.host}\r\n{lines}")
+
+    def _answered(self, asked: Asked, deadline: Deadline, body: Optional[Body]) -> Optional[Answer]:
+        connection, name, renewed = asked.way.connection, asked.name, False
+        begun, authorised = asked.begun, asked.authorised
         for attempt in itertools.count(1):
-            authorised = self._authorised_now(connection, deadline)
+            if begun is None or authorised is None:
+                authorised = self._authorised_now(connection, deadline)
             if authorised is None:
                 return None
             problem: Exception
             try:
-                request = f"{first}{authorised.lines}\r\n".encode("ascii")
-                answer = way.pool.ask(request, deadline, body, repeatable=True)
+                waiting, begun = begun, None
+                answer = _answer(asked, authorised, waiting, deadline, body)
             except (BadAnswerError, UnavailableError, DeadlineExceededError) as error:
                 over = isinstance(error, DeadlineExceededError) or attempt >= ATTEMPTS
                 if over or (body is not None and body.began):
@@ -200,6 +251,23 @@ class Wire:
     @staticmethod
     def _renewed(connection: Connection, authorised: Authorised, deadline: Deadline) -> bool:
         return run_coroutine(connection.made.loop, connection.renewed(authorised.token_line), deadline)
+
+
+def _request(asked: Asked, authorised: Authorised) -> bytes:
+    return f"{asked.first}{authorised.lines}\r\n".encode("ascii")
+
+
+def _answer(
+    asked: Asked, authorised: Authorised, begun: Optional[Begun], deadline: Deadline, body: Optional[Body]
+) -> Answer:
+    """The answer to one attempt, which may have begun."""
+    if begun is not None:
+        try:
+            return begun.answer(deadline)
+        except ClosedWithoutAnswerError:
+            if not begun.kept:
+                raise
+    return asked.way.pool.ask(_request(asked, authorised), deadline, body, repeatable=True)
 
 
 def _about(name: str, error: Exception) -> Exception:

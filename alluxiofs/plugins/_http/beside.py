@@ -1,0 +1,61 @@
+"""Questions that are put beside others: nobody waits for their answers at once."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from alluxiofs.interfaces import Deadline
+from alluxiofs.plugins._http.answers import Answer
+from alluxiofs.plugins._http.connection import Connection
+from alluxiofs.plugins._http.pool import Pool
+
+__all__ = ["Begun", "PoolBeside"]
+
+
+class Begun:
+    """A question that was put. Either its answer is waited for, or it is given up: once.
+
+    Parameters
+    ----------
+    connection, give_back:
+        Where, and who gets it back, with the word whether it can be used again.
+    kept:
+        Whether the connection was used before: then it may have been closed before the question came.
+    """
+
+    __slots__ = ("_connection", "_give_back", "kept")
+
+    def __init__(self, connection: Connection, kept: bool, give_back: Callable[[Connection, bool], None]) -> None:
+        self._connection = connection
+        self._give_back = give_back
+        self.kept = kept
+
+    def answer(self, deadline: Deadline) -> Answer:
+        """Wait for the answer; see :meth:`Connection.receive`."""
+        stays = False
+        try:
+            answer = self._connection.receive(deadline)
+            self._connection.check_end()
+            stays = answer.head.keeps_open
+            return answer
+        finally:
+            self._give_back(self._connection, stays)
+
+    def give_up(self) -> None:
+        """Close the connection: nobody wants the answer."""
+        self._give_back(self._connection, False)
+
+
+class PoolBeside(Pool):
+    """A pool for what is asked beside questions to another pool. A connection is held until the answer is waited for,
+    so whoever asks both of one pool might wait for all others who do, and they for him."""
+
+    def begin(self, request: bytes, deadline: Deadline) -> Begun:
+        """Put a question, and do not wait for the answer. Parameters are those of :meth:`ask`."""
+        connection, kept = self._take(deadline)
+        try:
+            connection.send(request, deadline)
+        except BaseException:
+            self._give_back(connection, False)
+            raise
+        return Begun(connection, kept, self._give_back)
