@@ -38,7 +38,7 @@ def running(*words: object) -> Iterator[Any]:
 
 
 def get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=30) as response:
         body: bytes = response.read()
     return body
 
@@ -55,7 +55,7 @@ def test_workers_answer_until_they_are_interrupted(store: Path) -> None:
         page = get(f"http://127.0.0.1:{port}/v1/file/{file_id(f'{store.as_uri()}/two.bin')}/page/1")
         assert page == (store / "two.bin").read_bytes()[1024:]
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "no production cache" in errors
         assert len(errors.split()) == len(errors.splitlines()[0].split()), "to be interrupted is no failure"
@@ -119,7 +119,7 @@ def test_a_worker_that_dies_is_told_and_the_others_go_on(store: Path) -> None:
             assert told is not None
             assert told[2] == left
             addresses.remove(told[1])
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (1, "")
 
 

@@ -239,6 +239,6 @@ def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     with process:
         assert process.stdout.read(10) == bytes(10)  # it is at work, and waits for somebody to read on
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
         assert errors.strip() == b""

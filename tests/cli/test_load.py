@@ -186,7 +186,7 @@ def test_a_timeout_holds_while_nobody_answers(cluster: StandInCluster, command: 
     """Before it was as long as the deadline, without a pause between two questions."""
     cluster.hold_jobs()
     url = cluster.url("a.bin")
-    running = started(cluster, url, "--timeout", "2", "-o", "deadline=50")
+    running = started(cluster, url, "--timeout", "5", "-o", "deadline=50")
     with running.process:
         await_questions(cluster, 3)
         for worker in cluster.workers:
@@ -194,7 +194,7 @@ def test_a_timeout_holds_while_nobody_answers(cluster: StandInCluster, command: 
         began = time.monotonic()
         shown = running.errors()
         assert running.process.returncode == 1
-    assert f"{url}: the load job goes on after 2 s: running" in shown
+    assert f"{url}: the load job goes on after 5 s: running" in shown
     assert time.monotonic() - began < 40
 
 

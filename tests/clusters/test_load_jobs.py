@@ -374,7 +374,7 @@ def test_a_job_for_what_was_missed_is_counted_as_submitted_if_it_was_taken(
         version = transport.stat(cluster.members[0], location, deadline).version
         with pytest.raises(NotHeldError):
             transport.read_into(cluster.members[0], location, version, 0, memoryview(bytearray(10)), deadline)
-        assert eventually(lambda: bool(calls), 10)
+        assert eventually(lambda: bool(calls), 60)
         transport.close()
     assert [call.state for call in calls] == [state]
     assert [(one.kind, one.reason) for one in events] == ([("load_job", "submitted")] if state == "ok" else [])

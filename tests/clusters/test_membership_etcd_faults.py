@@ -155,9 +155,9 @@ def test_an_endpoint_that_does_not_answer_as_etcd_is_passed_over_and_named(says:
     other, good = Endpoint(says=says), Endpoint()
     with running(other, good):
         with membership(other.host, good.host) as found:
-            assert found.snapshot(Deadline.after(20)).workers == WORKERS
+            assert found.snapshot(Deadline.after(60)).workers == WORKERS
         with membership(other.host) as found, pytest.raises(UnavailableError, match=other.host):
-            found.snapshot(Deadline.after(20))
+            found.snapshot(Deadline.after(60))
 
 
 @pytest.mark.parametrize("manner", ["silent", "slow"])
@@ -184,8 +184,8 @@ def test_a_watch_may_be_silent_for_as_long_as_is_said_however_many_endpoints_the
 def test_watches_that_end_at_once_are_not_begun_one_after_the_other() -> None:
     endpoint = Endpoint(watch=(200, []))
     with running(endpoint), membership(endpoint.host, refresh=0.4) as found:
-        found.snapshot(Deadline.after(20))
-        assert eventually(lambda: len(endpoint.questions("/v3/watch")) > 3, 20)
+        found.snapshot(Deadline.after(60))
+        assert eventually(lambda: len(endpoint.questions("/v3/watch")) > 3, 60)
         begun = endpoint.questions("/v3/watch")
         # Each may come late to the endpoint, so that one of the pauses alone shows little.
         assert begun[3] - begun[0] > 0.4, "at least 3 times 0.4 seconds, from the beginning of one to the next"
@@ -194,10 +194,10 @@ def test_watches_that_end_at_once_are_not_begun_one_after_the_other() -> None:
 def test_where_nothing_can_be_watched_it_is_said_once_and_read_again(caplog: pytest.LogCaptureFixture) -> None:
     endpoint = Endpoint(watch=(501, []))
     with running(endpoint), membership(endpoint.host) as found, caplog.at_level(logging.INFO):
-        found.snapshot(Deadline.after(20))
-        assert eventually(lambda: len(endpoint.questions("/v3/watch")) > 2, 20)
+        found.snapshot(Deadline.after(60))
+        assert eventually(lambda: len(endpoint.questions("/v3/watch")) > 2, 60)
         endpoint.workers = WORKERS[:1]
-        assert eventually(lambda: found.known().workers == WORKERS[:1], 20)
+        assert eventually(lambda: found.known().workers == WORKERS[:1], 60)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 

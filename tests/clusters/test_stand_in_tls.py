@@ -43,4 +43,4 @@ def test_who_speaks_no_tls_is_hung_up_on(tmp_path: Path) -> None:
             with contextlib.suppress(ConnectionResetError):
                 while connection.recv(1024):
                     pass
-        assert eventually(lambda: worker.open_connections == 0, 10)
+        assert eventually(lambda: worker.open_connections == 0, 60)

@@ -148,7 +148,7 @@ def test_streams_and_metadata_of_arrows_own_filesystem(gateway: Gateway, table: 
 def settle(gateway: Gateway, folder: str) -> None:
     """Wait until the store tells versions of these files apart: pages of a file that changed a moment ago are kept
     under a version of their own (it could change again without its time showing it)."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any("unsettled" in info["version"] for info in gateway.fs.find(folder, detail=True, refresh=True).values()):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -31,7 +31,7 @@ def ended(work: Callable[[], bool]) -> bool:
             code = 0 if work() else 2
         finally:
             os._exit(code)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 90
     while time.monotonic() < end:
         pid, result = os.waitpid(child, os.WNOHANG)
         if pid:

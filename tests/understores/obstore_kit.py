@@ -22,7 +22,7 @@ def make(options: Any, **settings: Any) -> ObstoreUnderStore:
 
 
 def soon() -> Deadline:
-    return Deadline.after(20)
+    return Deadline.after(60)
 
 
 def put(store: UnderStore, name: str, data: bytes, *, exclusive: bool = False) -> Entry:

@@ -69,5 +69,5 @@ def test_a_ready_client_is_used_as_it_is() -> None:
     client = MemoryFileSystem(skip_instance_cache=True)
     client.pipe_file("/ready/file", b"content")
     store = make(FsspecUnderStore, "memory", {}, client)
-    assert store.stat("/ready/file", Deadline.after(1)).size == 7
+    assert store.stat("/ready/file", Deadline.after(30)).size == 7
     client.rm("/ready", recursive=True)

@@ -167,7 +167,7 @@ def test_no_stampede(tmp_path: Path, dialect: str) -> None:
         found.begin()
         fs, path = found.fs, str(found.file)
         look = LocalUnderStore(Target("file"), LocalUnderStore.Settings(), make_context())
-        assert eventually(lambda: UNSETTLED not in str(look.stat(path, soon()).version.tag), 10)
+        assert eventually(lambda: UNSETTLED not in str(look.stat(path, soon()).version.tag), 60)
         assert at_once(*[lambda: fs.cat_file(path)] * 16) == [DATA] * 16
         assert fs.describe()["counters"]["bytes_from_under_stores"] == len(DATA)
 

@@ -42,7 +42,7 @@ class Counter(FaultProxy):
             if self.now >= self.enough:
                 self._full.set()
         try:
-            self._full.wait(20)
+            self._full.wait(50)
             return super()._answer(connection, head, request, fault)
         finally:
             with self._counting:
@@ -95,7 +95,8 @@ def test_a_cluster_that_is_down_is_no_stampede(request: pytest.FixtureRequest, n
             target_options={**server.options_at(f"http://{proxy.host}:{proxy.port}"), **bound.options},
             worker_hosts=[f"127.0.0.1:{free_port()}"],
             page_store={"name": "memory", "capacity": "64MB"},
-            deadline=60,
+            deadline=100,
+            timeout=100,
             skip_instance_cache=True,
         )
         read = at_once(*[lambda size=size: fs.cat_file(f"{bucket}/{size}") for size in sizes])

@@ -40,9 +40,9 @@ def write(store: UnderStore, name: str, data: bytes) -> None:
 
 
 def read(store: UnderStore, name: str) -> bytes:
-    entry = store.stat(name, Deadline.after(5))
+    entry = store.stat(name, Deadline.after(60))
     view = memoryview(bytearray(entry.size or 0))
-    store.read_into(name, entry.version, 0, view, Deadline.after(5))
+    store.read_into(name, entry.version, 0, view, Deadline.after(60))
     return bytes(view)
 
 
@@ -104,7 +104,7 @@ def test_a_file_does_not_take_the_place_of_a_directory(tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
     (tmp_path / "file").write_bytes(b"1")
     with pytest.raises(IsADirectoryError):
-        over(NoReplacing()).move(str(tmp_path / "file"), str(tmp_path / "directory"), Deadline.after(5))
+        over(NoReplacing()).move(str(tmp_path / "file"), str(tmp_path / "directory"), Deadline.after(60))
     assert (tmp_path / "file").read_bytes() == b"1"
 
 
@@ -136,7 +136,7 @@ def test_equal_arguments_are_one_store_however_they_are_given(tmp_path: Path) ->
 
 def test_nothing_is_kept_of_an_archive_that_may_be_rewritten(tmp_path: Path) -> None:
     store = over(protocol="tar", options={"fo": packed(tmp_path / "a.tar", b"123")})
-    assert not store.stat("file", Deadline.after(5)).version.tells
+    assert not store.stat("file", Deadline.after(60)).version.tells
     assert read(store, "file") == b"123"
 
 
@@ -146,7 +146,7 @@ def test_a_directory_of_a_synchronous_client(ready: bool, tmp_path: Path) -> Non
     store = over(DirFileSystem(str(tmp_path), LocalFileSystem())) if ready else over(protocol="dir", options=options)
     write(store, "file", b"content")
     assert read(store, "file") == b"content"
-    assert [entry.name for entry in store.list("", Deadline.after(5))] == ["file"]
+    assert [entry.name for entry in store.list("", Deadline.after(60))] == ["file"]
 
 
 @pytest.mark.parametrize("protocol", ["simplecache", "filecache", "blockcache"])
@@ -178,7 +178,7 @@ def test_a_client_that_lists_by_its_memory_lists_what_is_there_now(monkeypatch: 
     store = over(protocol="handsover")
     for names in (["/a"], ["/a", "/b"]):
         MemoryFileSystem().pipe_file(names[-1], b"x")
-        assert sorted(entry.name for entry in store.list("", Deadline.after(5))) == names
+        assert sorted(entry.name for entry in store.list("", Deadline.after(60))) == names
 
 
 @pytest.mark.parametrize("name", ["/dir/what?x=1", "/dir/what?", "/dir/what#"], ids=["query", "question", "number"])
@@ -223,21 +223,24 @@ def test_a_file_overwritten_within_a_second_is_not_mixed(tmp_path: Path) -> None
     file = tmp_path / "file"
     store = over(WholeSeconds())
     file.write_bytes(b"A" * 100)
-    version = store.stat(str(file), Deadline.after(5)).version
+    version = store.stat(str(file), Deadline.after(60)).version
     view = memoryview(bytearray(50))
-    store.read_into(str(file), version, 0, view, Deadline.after(5))
+    store.read_into(str(file), version, 0, view, Deadline.after(60))
     file.write_bytes(b"B" * 100)
     with pytest.raises(FileChangedError):
-        store.read_into(str(file), version, 50, view, Deadline.after(5))
+        store.read_into(str(file), version, 50, view, Deadline.after(60))
 
 
 def test_an_older_file_is_not_waited_for(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"A" * 100)
     os.utime(file, (1_000_000_000, 1_000_000_000))
-    began = time.monotonic()
-    assert read(over(WholeSeconds()), str(file)) == b"A" * 100
-    assert time.monotonic() - began < 0.9
+    took = []
+    for _ in range(5):  # the quickest: what it costs, and not what else the machine does
+        began = time.monotonic()
+        assert read(over(WholeSeconds()), str(file)) == b"A" * 100
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.9
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -271,13 +274,13 @@ def http() -> Iterator[str]:
 def test_a_server_that_fails_has_not_lost_the_file(http: str, status: int, kind: Any) -> None:
     store = over(protocol="http")
     with pytest.raises(kind):
-        store.stat(f"{http}/{status}", Deadline.after(10))
+        store.stat(f"{http}/{status}", Deadline.after(60))
 
 
 def test_a_server_that_is_not_there_has_not_lost_the_file() -> None:
     store = over(protocol="http")
     with pytest.raises(UnavailableError):
-        store.stat("http://127.0.0.1:9/file", Deadline.after(10))
+        store.stat("http://127.0.0.1:9/file", Deadline.after(60))
 
 
 class UpperCase(LocalFileSystem):
@@ -302,7 +305,7 @@ def test_hdfs_without_its_package_says_what_to_install(monkeypatch: pytest.Monke
     for module in ("hdfs_native", "hdfs_native.fsspec"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=r"pip install 'alluxiofs\[hdfs\]'"):
-        over(protocol="hdfs", options={"host": "127.0.0.1"}).stat("/file", Deadline.after(10))
+        over(protocol="hdfs", options={"host": "127.0.0.1"}).stat("/file", Deadline.after(60))
 
 
 class ByMapping(MemoryFileSystem):
@@ -324,7 +327,7 @@ class ByMapping(MemoryFileSystem):
 def test_what_is_absent_is_asked_for_once() -> None:
     fsspec.register_implementation("bymapping", ByMapping, clobber=True)
     with pytest.raises(FileNotFoundError, match="nothing of this name"):
-        list(over(protocol="bymapping").list("/none", Deadline.after(5)))
+        list(over(protocol="bymapping").list("/none", Deadline.after(60)))
     assert ByMapping.asked == 1
 
 
@@ -368,7 +371,7 @@ def test_a_directory_is_not_moved_into_itself(monkeypatch: pytest.MonkeyPatch) -
     store = over(MemoryFileSystem())
     write(store, "/a/file", b"content")
     with pytest.raises(OSError, match="into itself"):
-        store.move("/a", "/a/b", Deadline.after(5))
+        store.move("/a", "/a/b", Deadline.after(60))
     assert read(store, "/a/file") == b"content"
 
 

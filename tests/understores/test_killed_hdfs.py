@@ -30,7 +30,7 @@ MIB = 2**20
 DATA = content(MIB) * 24  # more than connections and buffers hold
 NEW = bytes(reversed(DATA))
 SMALL = DATA[:1000]
-DEADLINE = 6.0  # seconds
+DEADLINE = 10.0  # seconds
 
 
 @define
@@ -54,7 +54,7 @@ class Hadoop:
     def kill(self) -> None:
         """As a machine that loses its power."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def revive(self) -> None:
         """At the same address, with what it has stored; its DataNode gets another port."""

@@ -43,7 +43,7 @@ class Killable:
     def kill(self) -> None:
         """As a machine that loses its power."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def revive(self) -> None:
         """At the same address."""
@@ -121,8 +121,8 @@ def fs(server: Killable) -> Any:
         target_options=server.options,
         page_store=None,
         metadata_ttl=0,
-        deadline=10,
-        timeout=5,
+        deadline=20,
+        timeout=10,
         skip_instance_cache=True,
     )
 

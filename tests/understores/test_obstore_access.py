@@ -38,7 +38,7 @@ def look(options: Dict[str, Any], bucket: str) -> str:
     """What kind of thing the bucket is."""
     store = ObstoreUnderStore(Target("s3", options), ObstoreUnderStore.Settings(), make_context())
     try:
-        return store.stat(bucket, Deadline.after(20)).kind
+        return store.stat(bucket, Deadline.after(60)).kind
     finally:
         store.close()
 

@@ -162,7 +162,7 @@ def test_a_stall_ends_with_the_limit_and_nothing_is_written_later(
     proxy.fault(stall(100_000), method="GET")
     target = bytearray(300_000)
     with pytest.raises(DeadlineExceededError):
-        store.read_into(entry.name, entry.version, 0, memoryview(target), Deadline.after(10, stall=0.5))
+        store.read_into(entry.name, entry.version, 0, memoryview(target), Deadline.after(100, stall=0.5))
     left = bytes(target)
     proxy.release()
     assert get(store, entry, 0, 1000) == DATA[:1000]

@@ -139,7 +139,7 @@ def test_a_file_that_is_always_changed_is_given_up(make: Any, proxy: FaultProxy,
 
     at_each_commit(proxy, overwrite, times=1000)
     with pytest.raises(FileChangedError, match="nothing was appended") as caught:
-        append(make(write_timeout=2), name)
+        append(make(write_timeout=5), name)
     assert caught.value.filename == name
     assert count[0] >= 3
     assert s3_client.cat_file(name) == b"theirs %d" % count[0]

@@ -243,7 +243,7 @@ def test_closing_wakes_those_who_wait_for_a_stalled_worker() -> None:
     transport.worker(ONE).failure = Failure.STALLED
 
     def close_when_asked() -> None:
-        assert eventually(lambda: transport.calls() == 1, 10)
+        assert eventually(lambda: transport.calls() == 1, 60)
         transport.close()
 
     def wait() -> None:
