@@ -13,7 +13,7 @@ from alluxiofs.errors import BadAnswerError, DeadlineExceededError, FileChangedE
 from alluxiofs.interfaces import Deadline, Entry, UnderStore
 from alluxiofs.testing._files import get, put, soon
 from alluxiofs.testing.guards import at_once
-from tests.faults import Fault, FaultProxy, FaultServer, Request, stall, status, truncate
+from tests.faults import Fault, FaultProxy, FaultServer, Request, close, garbage, reset, stall, status, truncate
 from tests.servers import GcsServer
 from tests.understores.gcs_kit import BY_SESSION, DATA, Opened, anonymous, content, look, opening, read
 from tests.understores.needed import needed
@@ -157,6 +157,39 @@ def test_an_answer_that_sends_elsewhere_is_not_followed(opened: Opened) -> None:
         with pytest.raises(OSError, match="HTTP 307"):
             read(opened(anonymous(server)))
         assert (server.count(), other.count()) == (1, 0)
+
+
+@pytest.mark.parametrize("part", ["/storage/", "/download/"])
+@pytest.mark.parametrize("fault", [status(503), reset(), close(performed=False), garbage()])
+@pytest.mark.parametrize("kept", [False, True], ids=["the first question", "a later one"])
+def test_of_two_questions_at_a_time_each_is_repeated(
+    kept: bool, fault: Fault, part: str, store: UnderStore, proxy: FaultProxy, entry: Entry
+) -> None:
+    if kept:
+        store.stat_and_read(entry.name, 10, soon())
+    rule = proxy.fault(fault, when=lambda request: request.path.startswith(part), times=2)
+    for _ in range(2):
+        assert store.stat_and_read(entry.name, 10, soon()) == (entry, 0, DATA[:10])
+    assert rule.applied == 2
+    assert not any(BY_SESSION in each.headers for each in proxy.requests)
+
+
+def test_what_is_wrong_with_the_object_comes_before_what_is_with_its_bytes(
+    store: UnderStore, proxy: FaultProxy, entry: Entry
+) -> None:
+    proxy.fault(truncate(5), when=lambda request: request.path.startswith("/download/"))
+    denied = status(403, b'{"error": {"message": "not for you"}}')
+    proxy.fault(denied, when=lambda request: request.path.startswith("/storage/"))
+    with pytest.raises(PermissionError, match="not for you"):
+        store.stat_and_read(entry.name, 1000, soon())
+    proxy.fault(truncate(5), when=lambda request: request.path.startswith("/download/"))
+    with pytest.raises(BadAnswerError, match="cut off"):
+        store.stat_and_read(entry.name, 1000, soon())
+    proxy.fault(stall(5), when=lambda request: request.path.startswith("/download/"))
+    with pytest.raises(DeadlineExceededError):
+        store.stat_and_read(entry.name, 1000, Deadline.after(30, stall=0.3))
+    proxy.release()
+    assert at_once(*[lambda: store.stat_and_read(entry.name, 10, soon())] * 40) == [(entry, 0, DATA[:10])] * 40
 
 
 def test_a_compressed_object_is_asked_for_as_it_is_stored(
