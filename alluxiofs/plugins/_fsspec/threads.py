@@ -14,7 +14,7 @@ from alluxiofs.errors import DeadlineExceededError
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._fsspec.waiting import Destination, result
 
-__all__ = ["Threads"]
+__all__ = ["Threads", "hangs"]
 
 T = TypeVar("T")
 
@@ -62,7 +62,15 @@ class Threads:
         """Begin ``call``; :func:`~alluxiofs.plugins._fsspec.waiting.result` waits for what it returns. The deadline is
         for the place to do it in."""
         if not self._places.acquire(timeout=deadline.wait()):
-            raise DeadlineExceededError("an earlier call to the same client has not come back")
+            raise hangs()
+        return self._begin(call)
+
+    def try_start(self, call: Callable[[], T]) -> Optional[Future[T]]:
+        """The same, for who cannot wait for a place (an event loop): ``None`` if there is none."""
+        return self._begin(call) if self._places.acquire(blocking=False) else None
+
+    def _begin(self, call: Callable[[], T]) -> Future[T]:
+        """Begin ``call``, in a place that was got for it."""
         try:
             jobs = self._waiting()
         except BaseException:  # the system has no thread to give, or somebody has interrupted this
@@ -92,6 +100,11 @@ class Threads:
         """Begin anew: a forked child has none of its parent's threads."""
         self._places = threading.BoundedSemaphore(self._limit)
         self._idle: Deque[queue.SimpleQueue[_Job]] = deque()
+
+
+def hangs() -> DeadlineExceededError:
+    """What is said when there is no place in time."""
+    return DeadlineExceededError("an earlier call to the same client has not come back")
 
 
 class _Work:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, TypeVar
 from alluxiofs.errors import denied
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._fsspec.failures import brief
-from alluxiofs.plugins._fsspec.threads import Threads
+from alluxiofs.plugins._fsspec.threads import Threads, hangs
 
 if TYPE_CHECKING:
     from gcsfs.core import GCSFileSystem
@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 _KNOWN = frozenset({"gcsfs", "google"})  # whose errors say what they are
 _AT_ONCE = 5.0  # seconds that a thread may take to begin
+_LOOKS_EVERY = 0.02  # seconds, for one that is free, where none was
 
 
 class Authorising:
@@ -78,9 +79,20 @@ class Authorising:
                 message = f"target_options: token failed: {type(error).__name__}: {brief(str(error))}"
                 raise denied("/", message) from error
 
-        future = asyncio.wrap_future(self._threads.start(asked, Deadline.after(_AT_ONCE)))
+        started = self._threads.try_start(asked)
+        future = asyncio.ensure_future(self._later(asked)) if started is None else asyncio.wrap_future(started)
         future.add_done_callback(_look_at)
         return future
+
+    async def _later(self, call: Callable[[], T]) -> T:
+        """The same, once an earlier call has come back. All of them may hang: the loop goes on meanwhile."""
+        deadline = Deadline.after(_AT_ONCE)
+        while deadline.remaining() > 0:
+            await asyncio.sleep(_LOOKS_EVERY)
+            started = self._threads.try_start(call)
+            if started is not None:
+                return await asyncio.wrap_future(started)
+        raise hangs()
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
