@@ -10,6 +10,7 @@ import pytest
 
 from alluxiofs import AlluxioFileSystem
 from alluxiofs.errors import NoTurnError
+from alluxiofs.gateway import breaker
 from alluxiofs.gateway.breaker import blames
 from alluxiofs.interfaces import Deadline, Workers
 from alluxiofs.policies.consistent_hash import ConsistentHash
@@ -32,7 +33,10 @@ __all__ = ["make_cluster", "make_transport"]
 # --- writes -------------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_hangs_holds_up_one_write_and_no_other(make_cluster: MakeCluster, tmp_path: Path) -> None:
+def test_a_worker_that_hangs_holds_up_one_write_and_no_other(
+    make_cluster: MakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "_FIRST_PAUSE", 30.0)  # the next write comes before, however busy the machine is
     cluster = make_cluster("rest", workers=2)
     fs = filesystem(cluster, deadline="2s", metadata_ttl=0)
     fs.info(f"{tmp_path}/b.bin")

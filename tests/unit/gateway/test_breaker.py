@@ -38,6 +38,7 @@ def opened(times: int = 3) -> Breaker:
     return breaker
 
 
+@pytest.mark.usefixtures("clock")
 def test_failures_in_a_row_open_it() -> None:
     assert opened(2).state == "closed"
     assert opened(3).state == "open"
@@ -47,6 +48,7 @@ def test_failures_in_a_row_open_it() -> None:
     assert breaker.state == "closed", "they were not in a row"
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_failure_that_was_waited_for_opens_it_at_once() -> None:
     breaker = Breaker()
     assert breaker.failed(waited=True)
@@ -164,6 +166,7 @@ def test_answers_never_count(two: Assembled) -> None:
     assert calls(two, 0) == 5
 
 
+@pytest.mark.usefixtures("clock")
 def test_if_all_have_failed_the_under_store_is_asked(two: Assembled) -> None:
     set_failure(two, 0, Failure.DEAD)
     set_failure(two, 1, Failure.DEAD)
@@ -185,6 +188,7 @@ def test_without_an_under_store_they_are_asked_all_the_same(assemble: Callable[.
     assert assembled.data("scripted://f") == b"data", "nobody else could have said it"
 
 
+@pytest.mark.usefixtures("clock")
 def test_threads_share_it(two: Assembled) -> None:
     set_failure(two, 0, Failure.DEAD)
     threads = [threading.Thread(target=two.data, args=("f",)) for _ in range(8)]
