@@ -39,6 +39,16 @@ _READ_ONLY = frozenset(
 )
 _ZIP = "fsspec.implementations.zip"  # opened for reading, or for writing
 _EXTRAS = {"s3": "s3", "s3a": "s3", "oss": "oss", "gs": "gcs", "gcs": "gcs", "hdfs": "hdfs"}
+# It takes each option for a setting of Hadoop, as text, those of all of fsspec's clients as well.
+_HDFS_NATIVE = (
+    "under_store='fsspec': what fsspec has for 'hdfs' here is hdfs-native, which the under store 'hdfs' is made for: "
+    "leave under_store away, and target_options as they are; PyArrow's client, which needs Java, is "
+    "target_protocol='arrow_hdfs'"
+)
+_NO_JAVA = (
+    "PyArrow's client of HDFS needs Java and Hadoop's libraries (JAVA_HOME, HADOOP_HOME, CLASSPATH), and does not find "
+    "them; without Java: target_protocol='hdfs' without under_store=, and pip install 'alluxiofs[hdfs]'"
+)
 
 
 class Client:
@@ -65,6 +75,8 @@ class Client:
         own = self.type.protocol
         self.schemes = frozenset({target.protocol, *((own,) if isinstance(own, str) else own)})
         known = self.type if target.client is None else target.client
+        if target.client is None and self.type.__module__.startswith("hdfs_native"):
+            raise ConfigurationError(_HDFS_NATIVE)
         _refuse_caches(known)
         self.in_process = _in_process(known)
         self.shared_by_threads = self.in_process or _has_coroutines(known)
@@ -180,7 +192,7 @@ class Client:
             self.raw.invalidate_cache(name)
             for layer in layers(self.raw):
                 if getattr(layer, "use_listings_cache", False):  # HTTP's, which forgets nothing by itself
-                    layer.dircache.clear()
+                    _clear_listings(layer)
 
     def close(self) -> None:
         """Let go of a client that was made here."""
@@ -202,8 +214,8 @@ class Client:
         except AlluxioFSError:
             raise
         except OSError as error:
-            if "Unable to load lib" in str(error):  # pyarrow, for HDFS, without the Java libraries that it loads
-                raise _missing(self._target.protocol, ImportError(str(error))) from error
+            if "load lib" in str(error):  # pyarrow; "Unable to load libjvm", or "Prior attempt to load libhdfs failed"
+                raise MissingExtraError(_NO_JAVA) from error
             raise
         except ImportError as error:
             raise _missing(self._target.protocol, error) from error
@@ -236,6 +248,16 @@ def layers(client: AbstractFileSystem) -> Iterator[AbstractFileSystem]:
     while isinstance(inner, AbstractFileSystem):
         yield inner
         inner = getattr(inner, "sync_fs", None) or getattr(inner, "fs", None)
+
+
+def _clear_listings(client: Any) -> None:
+    """On the client's loop, where to see that a listing is there, and to take it, is one step; what is asked for from
+    now on comes after that. A client for browsers has no loop, and no other threads."""
+    loop = getattr(client, "loop", None)
+    if loop is None:
+        client.dircache.clear()
+    else:
+        loop.call_soon_threadsafe(client.dircache.clear)
 
 
 def _refuse_caches(client: Any) -> None:
