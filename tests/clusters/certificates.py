@@ -80,7 +80,25 @@ class Authority:
             .not_valid_before(begin)
             .not_valid_after(end)
             .add_extension(constraints, critical=True)
+            # Python 3.13 trusts none without these three.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(_use(signs=constraints.ca), critical=True)
         )
+
+
+def _use(signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _dates(valid: bool) -> Tuple[datetime.datetime, datetime.datetime]:

@@ -149,6 +149,22 @@ def test_what_is_not_understood_is_left_to_gcsfs(
     assert all(BY_SESSION in each.headers for each in proxy.requests)
 
 
+def test_who_looks_on_at_what_aiohttp_sends_sees_it(
+    options: Dict[str, Any], opened: Opened, proxy: FaultProxy, entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As instrumentation does, which has no options of gcsfs."""
+    from aiohttp import ClientSession, TraceConfig
+
+    real = ClientSession.__init__
+
+    def instrumented(session: Any, **named: Any) -> None:
+        real(session, **named, trace_configs=[TraceConfig()])
+
+    monkeypatch.setattr(ClientSession, "__init__", instrumented)
+    assert look(opened(options), entry.name)[:2] == [entry, DATA]
+    assert all(BY_SESSION in each.headers for each in proxy.requests)
+
+
 def test_a_plain_ready_client_is_understood(options: Dict[str, Any], opened: Opened, proxy: FaultProxy) -> None:
     from gcsfs.core import GCSFileSystem
 
