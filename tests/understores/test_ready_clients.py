@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import os
@@ -15,7 +16,8 @@ from uuid import uuid4
 
 import pytest
 from fsspec import AbstractFileSystem
-from fsspec.asyn import get_loop
+from fsspec.asyn import get_loop, sync
+from fsspec.dircache import DirCache
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.tar import TarFileSystem
@@ -23,6 +25,7 @@ from fsspec.implementations.tar import TarFileSystem
 from alluxiofs.errors import ConfigurationError
 from alluxiofs.interfaces import Target, UnderStore
 from alluxiofs.plugins._fsspec import ready
+from alluxiofs.plugins._fsspec.client import Client
 from alluxiofs.plugins.under_store_fsspec import FsspecUnderStore
 from alluxiofs.plugins.under_store_gcs import GcsUnderStore
 from alluxiofs.plugins.under_store_oss import OssUnderStore
@@ -126,6 +129,40 @@ def test_listings_that_http_remembers_are_not_used(tmp_path: Path) -> None:
                 assert len(found) == count
         finally:
             store.close()
+            server.shutdown()
+            thread.join()
+
+
+def test_who_lists_with_a_client_that_remembers_is_not_in_the_way_of_who_has_it_forget(tmp_path: Path) -> None:
+    """One thread is told that a listing is there, and takes it; another has all forgotten in between."""
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    (tmp_path / "file").write_bytes(b"x")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        made = HTTPFileSystem(use_listings_cache=True, skip_instance_cache=True)
+        client, url = Client(Target("http", client=made)), f"http://127.0.0.1:{server.server_port}"
+        asked = []
+
+        class Forgotten(DirCache):
+            def __contains__(self, item: str) -> bool:
+                there = bool(super().__contains__(item))
+                if there:
+                    asked.append(item)
+                    forgetting = Thread(target=client.forget, args=(url,))
+                    forgetting.start()
+                    forgetting.join()
+                return there
+
+        made.dircache = Forgotten()
+        try:
+            listed = made.ls(url)
+            assert made.ls(url) == listed
+            assert asked == [url]
+            sync(made.loop, asyncio.sleep, 0)
+            assert not len(made.dircache), "it is forgotten all the same"
+        finally:
+            client.close()
             server.shutdown()
             thread.join()
 
