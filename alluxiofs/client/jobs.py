@@ -8,8 +8,8 @@ from typing import Callable, Optional, Sequence, TypeVar
 from alluxiofs.errors import Kind, NotSupportedError, UnavailableError, kind_of, not_found
 from alluxiofs.gateway import Gateway
 from alluxiofs.gateway.breaker import process_breakers
-from alluxiofs.gateway.line import state_of, told
-from alluxiofs.interfaces import Deadline, Event, LoadJobs, LoadOptions, LoadProgress, Location, Worker
+from alluxiofs.gateway.line import told
+from alluxiofs.interfaces import Deadline, Event, LoadJobs, LoadOptions, LoadProgress, Location, Worker, state_of
 from alluxiofs.logs import fields
 
 __all__ = ["Jobs"]

@@ -12,13 +12,10 @@ from attrs import define
 
 from alluxiofs.errors import (
     AlluxioFSError,
-    BadAnswerError,
     DeadlineExceededError,
-    FileChangedError,
     Kind,
     NotHeldError,
     NotSupportedError,
-    TemporaryError,
     hidden_text,
     kind_of,
 )
@@ -26,10 +23,11 @@ from alluxiofs.gateway.breaker import blames, process_breakers
 from alluxiofs.gateway.budget import backoff, process_budget
 from alluxiofs.gateway.parts import Limits
 from alluxiofs.gateway.tracing import is_within, operation
-from alluxiofs.interfaces import Call, Deadline, Event, Telemetry, Worker
+from alluxiofs.interfaces import Call, Deadline, Event, Telemetry, Worker, recorded, state_of
+from alluxiofs.interfaces.telemetry import was_sent
 from alluxiofs.logs import fields
 
-__all__ = ["Line", "Side", "state_of", "told"]
+__all__ = ["Line", "Side", "told"]
 
 T = TypeVar("T")
 
@@ -55,41 +53,12 @@ class Side:
         return "under_store" if self.worker is None else "worker"
 
 
-def state_of(error: Optional[BaseException]) -> str:
-    """The word of the metrics for how a call ended."""
-    if error is None:
-        return "ok"
-    for kind, state in (
-        (FileNotFoundError, "not_found"),
-        (FileExistsError, "exists"),
-        (PermissionError, "denied"),
-        (FileChangedError, "changed"),
-        (NotHeldError, "not_held"),
-        (BadAnswerError, "bad_answer"),
-        (TimeoutError, "timeout"),
-        (ConnectionError, "unavailable"),
-        (TemporaryError, "unavailable"),
-    ):
-        if isinstance(error, kind):
-            return state
-    return "failed"
-
-
 @contextlib.contextmanager
 def told(telemetry: Telemetry, method: str, component: str, worker: Optional[Worker] = None) -> Iterator[None]:
     """A call that no line makes: have telemetry know of it, once it ended."""
     side = Side(component, worker)
-    began = time.perf_counter()
-    with operation(telemetry, method):
-        try:
-            with telemetry.span(method, component, _identity(side)) if telemetry.traces else contextlib.nullcontext():
-                yield
-        except BaseException as error:
-            if worker is None or not isinstance(error, NotSupportedError):  # then nothing was sent
-                seconds = time.perf_counter() - began
-                telemetry.record_call(Call(side.target, component, method, state_of(error), seconds))
-            raise
-        telemetry.record_call(Call(side.target, component, method, "ok", time.perf_counter() - began))
+    with operation(telemetry, method), recorded(telemetry, side.target, component, method, _identity(side)):
+        yield
 
 
 class Line:
@@ -271,7 +240,7 @@ class Line:
 
     def _failed(self, method: str, side: Side, failure: BaseException, seconds: float) -> None:
         """Have telemetry and the worker's breaker know of a call that failed."""
-        if self._is_heard:
+        if self._is_heard and (side.worker is None or was_sent(failure)):
             self._telemetry.record_call(Call(side.target, side.component, method, state_of(failure), seconds))
         if side.worker is not None:
             self._note(side, side.worker, failure, seconds)

@@ -7,9 +7,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Iterator
 
 from alluxiofs.errors import DeadlineExceededError, hidden_text
-from alluxiofs.gateway.line import state_of
 from alluxiofs.gateway.tracing import operation
-from alluxiofs.interfaces import Call, Location, Writer
+from alluxiofs.interfaces import Call, Location, Writer, state_of
 
 if TYPE_CHECKING:
     from alluxiofs.gateway.gateway import Gateway

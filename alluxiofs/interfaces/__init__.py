@@ -11,7 +11,7 @@ from alluxiofs.interfaces.loading import LoadJobs, LoadOptions, LoadProgress, Lo
 from alluxiofs.interfaces.membership import Membership, Snapshot
 from alluxiofs.interfaces.page_store import KeptFile, KeptPage, PageStore
 from alluxiofs.interfaces.policy import WorkerPolicy
-from alluxiofs.interfaces.telemetry import Call, Event, Telemetry
+from alluxiofs.interfaces.telemetry import Call, Event, Telemetry, recorded, state_of
 from alluxiofs.interfaces.transport import Examined, Transport, TransportCapabilities
 from alluxiofs.interfaces.under_store import Target, UnderStore, UnderStoreCapabilities, Writer
 from alluxiofs.interfaces.values import Entry, Location, Version, Worker, WorkerIdentity, Workers
@@ -49,5 +49,7 @@ __all__ = [
     "WorkerPolicy",
     "Workers",
     "Writer",
+    "recorded",
     "secret",
+    "state_of",
 ]

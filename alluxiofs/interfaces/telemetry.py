@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, ContextManager, Dict, Mapping, NamedTuple, Optional, Sequence
+import time
+from typing import Callable, ContextManager, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from attrs import define
 
+from alluxiofs.errors import (
+    BadAnswerError,
+    FileChangedError,
+    NotHeldError,
+    NotSupportedError,
+    TemporaryError,
+)
 from alluxiofs.interfaces.component import Component
 
-__all__ = ["LEVELS", "Call", "Event", "Final", "Telemetry"]
+__all__ = ["LEVELS", "Call", "Event", "Final", "Telemetry", "before_the_call", "recorded", "state_of", "was_sent"]
 
 LEVELS = frozenset({"pages", "bytes", "capacity", "open_files", "workers_alive", "breakers_open"})
 """Which of the numbers that are watched are those of the moment. All others only grow."""
@@ -137,3 +145,68 @@ class Telemetry(Component):
         """What a transport sends along with a request, so that the other side's spans are found with these: those of
         the trace that the current thread is in."""
         return {}
+
+
+def state_of(error: Optional[BaseException]) -> str:
+    """How a call ended, as :class:`Call` says it; ``None``: without an error."""
+    if error is None:
+        return "ok"
+    for kind, state in (
+        (FileNotFoundError, "not_found"),
+        (FileExistsError, "exists"),
+        (PermissionError, "denied"),
+        (FileChangedError, "changed"),
+        (NotHeldError, "not_held"),
+        (BadAnswerError, "bad_answer"),
+        (TimeoutError, "timeout"),
+        (ConnectionError, "unavailable"),
+        (TemporaryError, "unavailable"),
+    ):
+        if isinstance(error, kind):
+            return state
+    return "failed"
+
+
+@contextlib.contextmanager
+def before_the_call() -> Iterator[None]:
+    """What a transport looks at before it sends a worker what it is asked: if it fails there is no such call."""
+    try:
+        yield
+    except Exception as error:
+        error.unsent = True  # type: ignore[attr-defined]  # of errors of every kind, builtin ones among them
+        raise
+
+
+def was_sent(error: BaseException) -> bool:
+    """Whether a transport that has raised this had sent a worker what it was asked."""
+    return not isinstance(error, NotSupportedError) and not getattr(error, "unsent", False)
+
+
+@contextlib.contextmanager
+def recorded(
+    telemetry: Telemetry, target: str, component: str, method: str, worker: Optional[str] = None
+) -> Iterator[None]:
+    """Make a call that nobody else has telemetry know of.
+
+    The gateway records each question that it puts to a transport or an under store. A transport that asks a worker more
+    than one thing for a question records what it asks besides with this.
+
+    Parameters
+    ----------
+    telemetry:
+        Is told of the call when it has ended; of its span, if it traces.
+    target, component, method:
+        See :class:`Call`.
+    worker:
+        See :meth:`Telemetry.span`.
+    """
+    began = time.perf_counter()
+    try:
+        with telemetry.span(method, component, worker) if telemetry.traces else contextlib.nullcontext():
+            yield
+    except BaseException as error:
+        if target != "worker" or was_sent(error):
+            seconds = time.perf_counter() - began
+            telemetry.record_call(Call(target, component, method, state_of(error), seconds))
+        raise
+    telemetry.record_call(Call(target, component, method, "ok", time.perf_counter() - began))

@@ -23,6 +23,7 @@ from alluxiofs.interfaces import (
     Workers,
 )
 from alluxiofs.interfaces.component import SECRET
+from alluxiofs.interfaces.telemetry import before_the_call
 from alluxiofs.interfaces.transport import AskWorkers
 from alluxiofs.logs import fields
 from alluxiofs.plugins._alluxio.behind import StorageBehindWorkers
@@ -166,7 +167,8 @@ class AlluxioTransport(Transport):
             within = Deadline.after(min(_LOOK, deadline.remaining()))
             found = examine(peer, dialect, location, version.length, within).page_size
         except OSError as error:
-            self.context.logger.debug("%s does not show how long its pages are: %s", peer.where, error)
+            more = fields(component=self.name, worker=f"{peer.host}:{peer.http_port}")
+            self.context.logger.debug("%s does not show how long its pages are: %s", peer.where, error, extra=more)
         configured = int(self.settings.page_size)
         self.context.logger.warning(
             "page size: %d bytes are configured, and %s has pages of %s: what is behind the first page of a file is "
@@ -230,7 +232,8 @@ class AlluxioTransport(Transport):
             raise NoTurnError(f"{peer.where} did not say in time which dialect it speaks")
         try:
             if self._dialect is None:
-                found = find_dialect(peer, deadline)
+                with before_the_call():
+                    found = find_dialect(peer, deadline)
                 more = fields(component=self.name, worker=f"{peer.host}:{peer.http_port}")
                 self.context.logger.info("the workers speak dialect %r, says %s", found, peer.where, extra=more)
                 self._speak(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Tuple
+from typing import Callable, List, Tuple
 
 import pytest
 
@@ -16,16 +16,20 @@ from tests.faults import FaultServer, Reply, close, status
 __all__ = ["pool", "server"]
 
 
-def ask_all(pool: Pool, count: int, repeatable: bool = False) -> Tuple[Answer, List[bytes]]:
+def ask_all(
+    pool: Pool, count: int, repeatable: bool = False, answered: Callable[[], object] = int
+) -> Tuple[Answer, List[bytes]]:
     buffers = [bytearray(len(DATA)) for _ in range(count)]
     targets = [Target(memoryview(buffer)) for buffer in buffers]
-    answer = pool.ask_all([get()] * count, targets, Deadline.after(10), repeatable)
+    answer = pool.ask_all([get()] * count, targets, Deadline.after(10), answered, repeatable)
     return answer, [bytes(buffer) for buffer in buffers]
 
 
 @pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 40])
 def test_many_questions_over_one_connection(server: FaultServer, pool: Pool, count: int) -> None:
-    assert ask_all(pool, count)[1] == [DATA] * count
+    answered: List[None] = []
+    assert ask_all(pool, count, answered=lambda: answered.append(None))[1] == [DATA] * count
+    assert len(answered) == count - 1, "all but the one that is returned"
     assert (server.connections, server.count(PATH)) == (1, count)
     assert ask(pool) == DATA
     assert server.connections == 1
@@ -34,7 +38,7 @@ def test_many_questions_over_one_connection(server: FaultServer, pool: Pool, cou
 def test_small_answers_that_come_together(server: FaultServer, pool: Pool) -> None:
     server.route(PATH, lambda _: Reply(200, b"ok"))
     buffers = [bytearray(2) for _ in range(40)]
-    pool.ask_all([get()] * 40, [Target(memoryview(buffer)) for buffer in buffers], Deadline.after(10))
+    pool.ask_all([get()] * 40, [Target(memoryview(buffer)) for buffer in buffers], Deadline.after(10), int)
     assert buffers == [bytearray(b"ok")] * 40
 
 
@@ -58,7 +62,9 @@ def test_what_is_left_is_asked_again_if_that_does_no_harm(server: FaultServer, p
 
 def test_one_of_them_that_is_refused_is_the_answer(server: FaultServer, pool: Pool) -> None:
     server.fault(status(503, b"busy"), skip=3)
-    assert ask_all(pool, 8)[0].body == b"busy"
+    answered: List[None] = []
+    assert ask_all(pool, 8, answered=lambda: answered.append(None))[0].body == b"busy"
+    assert len(answered) == 3
     assert ask(pool) == DATA
 
 

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import Optional
 
-from alluxiofs.errors import UnavailableError
+from alluxiofs.errors import UnavailableError, not_found
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
@@ -37,8 +37,9 @@ def find_dialect(peer: Peer, deadline: Deadline) -> str:
         If it refuses to answer.
     """
     answer: Optional[Answer] = None
-    with suppress(ClosedWithoutAnswerError):
-        answer = peer.http.ask(peer.get("/v1/node?path=%2F"), deadline)
+    with suppress(FileNotFoundError):
+        with peer.besides("node"):
+            answer = _node_of_the_root(peer, deadline)
         if answer.status == 200 and _names_a_node(answer.body):
             return "rest"
         if _is_a_no(answer, peer, deadline):  # no node for the root, but statuses
@@ -46,12 +47,20 @@ def find_dialect(peer: Peer, deadline: Deadline) -> str:
         if answer.status < 500:
             raise _unknown(answer, peer)
     # Neither a closed connection nor a failure says anything; a worker that is well answers this as its dialect does.
-    healthy = peer.http.ask(peer.get("/alluxiofs/health"), deadline)
+    with peer.besides("health"):
+        healthy = peer.http.ask(peer.get("/alluxiofs/health"), deadline)
     if answer is None and healthy.status == 200 and healthy.body.strip() == b"worker is active":
         return "pages"
     if _is_a_no(healthy, peer, deadline):  # no worker of the other dialect has statuses
         return "rest"
     raise _unknown(healthy if answer is None else answer, peer)
+
+
+def _node_of_the_root(peer: Peer, deadline: Deadline) -> Answer:
+    try:
+        return peer.http.ask(peer.get("/v1/node?path=%2F"), deadline)
+    except ClosedWithoutAnswerError as error:  # by which one of the other dialect says that it knows no such thing
+        raise not_found("/v1/node") from error
 
 
 def _names_a_node(body: bytes) -> bool:
@@ -71,7 +80,8 @@ def _is_a_no(answer: Answer, peer: Peer, deadline: Deadline) -> bool:
 
 
 def _check_well(peer: Peer, deadline: Deadline) -> None:
-    healthy = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
+    with peer.besides("health"):
+        healthy = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
     if healthy.status != 200:
         raise _unknown(healthy, peer)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import Optional, Tuple
 
-from alluxiofs.errors import UnavailableError
+from alluxiofs.errors import NotHeldError, UnavailableError
 from alluxiofs.interfaces import Deadline, Examined, Location
 from alluxiofs.plugins._alluxio.entries import parse_object
 from alluxiofs.plugins._alluxio.names import file_id, quoted, raw_path
 from alluxiofs.plugins._alluxio.peer import Peer
 from alluxiofs.plugins._alluxio.statuses import refused
+from alluxiofs.plugins._http.answers import Answer
 from alluxiofs.plugins._http.connection import ClosedWithoutAnswerError
 
 __all__ = ["examine"]
@@ -42,7 +43,8 @@ def examine(
 
 def _check_health(peer: Peer, deadline: Deadline) -> None:
     try:
-        answer = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
+        with peer.besides("health"):
+            answer = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
     except ClosedWithoutAnswerError as error:
         raise UnavailableError(f"{peer.where} does not answer for its health: {error}") from error
     if answer.status != 200:
@@ -55,19 +57,29 @@ def _first_page(
     """Whether the first page is held, and how long pages are: as long as it is, if the file does not end in it."""
     base = f"/v1/file/{file_id(location.url)}/page/0"
     try:
-        held = peer.http.ask(peer.get(f"{base}?offset=0&length=0"), deadline, repeatable=True)
+        with peer.besides("read"):
+            held = _page(peer, f"{base}?offset=0&length=0", deadline)
         if held.status != 200:
             raise refused(held, location.url, peer.where)
         if not length:
             return True, None
-        page = peer.http.ask(peer.get(base), deadline, repeatable=True)
-    except ClosedWithoutAnswerError:
+        with peer.besides("read"):
+            page = _page(peer, base, deadline)
+    except NotHeldError:
         return False, None
     return True, len(page.body) if page.status == 200 and len(page.body) < length else None
 
 
+def _page(peer: Peer, target: str, deadline: Deadline) -> Answer:
+    try:
+        return peer.http.ask(peer.get(target), deadline, repeatable=True)
+    except ClosedWithoutAnswerError as error:
+        raise NotHeldError(f"{peer.where} does not hold {target}") from error
+
+
 def _owner(peer: Peer, location: Location, deadline: Deadline) -> Optional[Tuple[str, int]]:
-    answer = peer.http.ask(peer.get(f"/v1/node?path={quoted(location.url)}"), deadline, repeatable=True)
+    with peer.besides("node"):
+        answer = peer.http.ask(peer.get(f"/v1/node?path={quoted(location.url)}"), deadline, repeatable=True)
     if answer.status != 200:
         return None
     said = parse_object(answer.body, peer.where)

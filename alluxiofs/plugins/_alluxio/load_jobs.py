@@ -49,11 +49,14 @@ class AlluxioLoadJobs(LoadJobs):
         peer = self._peer_of(worker)
         dialect = self._dialect_of(peer, deadline)
         while True:
+            began = time.perf_counter()
             try:
                 said = self._ask(peer, dialect, "submit", location, _parameters(options), deadline)
             except (ClosedWithoutAnswerError, FileExistsError) as error:
-                if self._runs(worker, location, deadline, error):
+                seconds = time.perf_counter() - began
+                if self._runs(peer, worker, location, deadline, error):
                     return
+                peer.ended("load", "exists", seconds)
                 _pause(deadline, f"{peer.where} takes no new load job of {location.url} yet: one ended a moment ago")
                 continue
             if said.get("success") is True:
@@ -63,17 +66,19 @@ class AlluxioLoadJobs(LoadJobs):
                 raise not_found(location.url)
             raise UnavailableError(f"{peer.where} refused to load {location.url}: {message}")
 
-    def _runs(self, worker: Worker, location: Location, deadline: Deadline, refusal: OSError) -> bool:
+    def _runs(self, peer: Peer, worker: Worker, location: Location, deadline: Deadline, refusal: OSError) -> bool:
         """Whether a job of the path runs, now that none was taken; ``False``: one ended a moment ago."""
-        job = self.progress(worker, location, False, deadline)
+        with peer.besides("load"):
+            job = self.progress(worker, location, False, deadline)
         if job is None:
-            peer = self._peer_of(worker)
             # A name with "%" that is not there is closed on, too.
-            self._dialect_of(peer, deadline).stat(peer, location, deadline)
+            with peer.besides("info"):
+                self._dialect_of(peer, deadline).stat(peer, location, deadline)
             raise UnavailableError(f"{peer.where} took no load job of {location.url}: {refusal}") from refusal
         if job.state is LoadState.STOPPED:  # the refusal has set it going again, which the next progress shows
             _pause(deadline, f"the load job of {location.url} was stopped, and did not begin anew in time")
-            job = self.progress(worker, location, False, deadline)
+            with peer.besides("load"):
+                job = self.progress(worker, location, False, deadline)
         return job is not None and not job.state.ended
 
     def progress(self, worker: Worker, location: Location, verbose: bool, deadline: Deadline) -> Optional[LoadProgress]:

@@ -7,6 +7,7 @@ from typing import Callable, Dict, Optional, Tuple
 
 from alluxiofs.errors import BadAnswerError, NoTurnError
 from alluxiofs.interfaces import Deadline, Location, Worker, Workers
+from alluxiofs.interfaces.telemetry import before_the_call
 from alluxiofs.plugins._alluxio.entries import parse_object
 from alluxiofs.plugins._alluxio.names import quoted
 from alluxiofs.plugins._alluxio.peer import Peer, Remembered
@@ -48,7 +49,11 @@ class Owners:
         """Who is asked for a path: the worker itself, or, behind a balancer, the one that owns it."""
         if (peer.host, peer.http_port) not in self.balancers:
             return peer
-        return self._owners.get(location.url) or self._ask_once(peer, location, deadline)
+        known = self._owners.get(location.url)
+        if known is not None:
+            return known
+        with before_the_call():
+            return self._ask_once(peer, location, deadline)
 
     def forget(self, location: Location) -> None:
         """Ask for the owner of a path anew."""
@@ -81,9 +86,10 @@ class Owners:
         return self._owners.get(url) or self._ask(peer, location, deadline)
 
     def _ask(self, peer: Peer, location: Location, deadline: Deadline) -> Peer:
-        answer = peer.http.ask(peer.get(f"/v1/node?path={quoted(location.url)}"), deadline, repeatable=True)
-        if answer.status != 200:
-            raise refused(answer, location.url, peer.where)
+        with peer.besides("node"):
+            answer = peer.http.ask(peer.get(f"/v1/node?path={quoted(location.url)}"), deadline, repeatable=True)
+            if answer.status != 200:
+                raise refused(answer, location.url, peer.where)
         said = parse_object(answer.body, peer.where)
         host, port = said.get("Host"), said.get("HttpServerPort", peer.http_port)
         if not isinstance(host, str) or not host or type(port) is not int or not 0 < port < 65536:

@@ -14,6 +14,7 @@ from attrs import define
 
 from alluxiofs.errors import BadAnswerError, NotHeldError, OtherVersionError, is_a_directory, not_found
 from alluxiofs.interfaces import Deadline, Location, Version
+from alluxiofs.interfaces.telemetry import before_the_call
 from alluxiofs.plugins._alluxio.loading import LoadOnMiss
 from alluxiofs.plugins._alluxio.names import file_id
 from alluxiofs.plugins._alluxio.page_sizes import Length, check_page_size, is_proved, wrong_page_size
@@ -98,10 +99,12 @@ class PageReads:
         if peer.refusals.held:
             refusal = peer.refusals.get((url, version, first, last))
             if refusal is not None:
-                raise refusal()
+                with before_the_call():
+                    raise refusal()
         try:
             if not sized:
-                self._check_size(_Read(peer, location, version, note, first, last, deadline))
+                with before_the_call():
+                    self._check_size(_Read(peer, location, version, note, first, last, deadline))
             if first == last:
                 request = peer.get(f"{note.base}{first}?offset={begin}&length={size}")
                 answer = http.fetch(request, view, deadline, repeatable=True)
@@ -143,7 +146,14 @@ class PageReads:
             begin = start - index * self._page_size
             requests.append(read.peer.get(f"{read.note.base}{index}?offset={begin}&length={stop - start}"))
             targets.append(Target(view[start - offset : stop - offset]))
-        answer = read.peer.http.ask_all(requests, targets, read.deadline, repeatable=True)
+        began, peer = time.perf_counter(), read.peer
+        answer = peer.http.ask_all(
+            requests,
+            targets,
+            read.deadline,
+            lambda: peer.ended("read", "ok", time.perf_counter() - began),
+            repeatable=True,
+        )
         if answer.status != 200:
             raise _refused(answer, read.location, read.peer)
 
@@ -151,10 +161,10 @@ class PageReads:
         """How long a page is: a byte is asked for at the expected end, and one behind it."""
         try:
             got = len(_body(read, f"{read.note.base}{index}?offset={expected - 1}&length=2"))
-        except ClosedWithoutAnswerError:
+        except NotHeldError:
             try:
                 _body(read, f"{read.note.base}{index}?offset=0&length=0")
-            except ClosedWithoutAnswerError:
+            except NotHeldError:
                 return Length.ABSENT
             return Length.SHORTER
         return (Length.SHORTER, Length.EXACT, Length.LONGER)[min(got, 2)]
@@ -180,7 +190,8 @@ class PageReads:
     # --- versions -------------------------------------------------------------------------------------------------
 
     def _held_version(self, read: _Read) -> Version:
-        entry = self._dialect.stat(read.peer, read.location, read.deadline)
+        with read.peer.besides("info"):
+            entry = self._dialect.stat(read.peer, read.location, read.deadline)
         if not entry.is_file:
             raise is_a_directory(read.location.url)
         return entry.version
@@ -246,7 +257,11 @@ def _refused(answer: Answer, location: Location, peer: Peer) -> OSError:
 
 
 def _body(read: _Read, target: str) -> bytes:
-    answer = read.peer.http.ask(read.peer.get(target), read.deadline, repeatable=True)
-    if answer.status != 200:
-        raise _refused(answer, read.location, read.peer)
+    with read.peer.besides("read"):
+        try:
+            answer = read.peer.http.ask(read.peer.get(target), read.deadline, repeatable=True)
+        except ClosedWithoutAnswerError as error:
+            raise NotHeldError(f"{read.peer.where} does not hold {target}") from error
+        if answer.status != 200:
+            raise _refused(answer, read.location, read.peer)
     return answer.body

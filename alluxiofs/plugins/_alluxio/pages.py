@@ -71,7 +71,9 @@ class PagesDialect:
         said = self._files(peer, location, deadline)
         if not said:
             # A missing path and an empty directory are answered alike.
-            if self.stat(peer, location, deadline).is_file:
+            with peer.besides("info"):
+                found = self.stat(peer, location, deadline)
+            if found.is_file:
                 raise BadAnswerError(f"{peer.where} knows {location.url}, and does not list it")
             return iter(())
         if len(said) == 1 and said[0].get("mType") == "file" and said[0].get("mUfsPath") == location.url:
@@ -102,12 +104,20 @@ class PagesDialect:
         answer = peer.http.ask(request, deadline, repeatable=True)
         return parse_entries(_success(answer, location, peer), peer.where)
 
+    def _listed(self, peer: Peer, location: Location, deadline: Deadline) -> List[Dict[str, Any]]:
+        try:
+            return self._files(peer, location, deadline)
+        except ClosedWithoutAnswerError as error:
+            raise NotHeldError(f"{peer.where} does not list {location.url}") from error
+
     def _absent(self, peer: Peer, location: Location, deadline: Deadline, cause: Exception) -> Exception:
         """Why ``info`` was not answered. That nothing is there is believed from an answer only."""
         try:
-            said = self._files(peer, location, deadline)
-        except ClosedWithoutAnswerError:
-            healthy = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
+            with peer.besides("ls"):
+                said = self._listed(peer, location, deadline)
+        except NotHeldError:
+            with peer.besides("health"):
+                healthy = peer.http.ask(peer.get("/v1/health"), deadline, repeatable=True)
             if healthy.status != 200:
                 return refused(healthy, location.url, peer.where)
             # The worker in charge, which it asks about any path, may be the one that fails.

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Dict, Generic, Hashable, List, Mapping, Optional, Set, Tuple, TypeVar
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Dict,
+    Generic,
+    Hashable,
+    List,
+    Mapping,
+    Optional,
+    Set,
+    Tuple,
+    TypeVar,
+)
 
-from alluxiofs.interfaces import Telemetry
+from alluxiofs.interfaces import Call, Telemetry, recorded
 from alluxiofs.plugins._http.pool import Pools
 
 __all__ = ["Peer", "Peers", "Remembered"]
@@ -14,6 +27,7 @@ __all__ = ["Peer", "Peers", "Remembered"]
 T = TypeVar("T")
 
 _MOST = 10_000
+_COMPONENT = "alluxio"
 
 
 class Remembered(Generic[T]):
@@ -59,7 +73,8 @@ class Peer:
     headers:
         What is sent with each request.
     telemetry:
-        Gives what is sent besides, for the spans of the worker to be found with ours.
+        Is told of what is asked besides a question of the gateway; gives what is sent besides, for the spans of the
+        worker to be found with ours.
     """
 
     def __init__(
@@ -79,14 +94,24 @@ class Peer:
         shown = f"[{host}]" if ":" in host else host
         self._tail = f" HTTP/1.1\r\nhost: {shown}:{http_port}\r\n{sent}"
         self._data_tail = f" HTTP/1.1\r\nhost: {shown}:{data_port}\r\n{sent}"
-        self._telemetry = telemetry if telemetry.traces else None
+        self._traced = telemetry if telemetry.traces else None
+        self._telemetry = telemetry
         self.notes: Remembered[Any] = Remembered()
         self.refusals: Remembered[Any] = Remembered()
         self.facts: Remembered[Any] = Remembered()
 
+    def besides(self, method: str) -> ContextManager[None]:
+        """A request that a question of the gateway needs besides its own one: a call of its own to telemetry."""
+        return recorded(self._telemetry, "worker", _COMPONENT, method)
+
+    def ended(self, method: str, state: str, seconds: float) -> None:
+        """One of the requests that a question goes on with has ended, and is not the last of them, which the gateway
+        tells telemetry of."""
+        self._telemetry.record_call(Call("worker", _COMPONENT, method, state, seconds))
+
     def get(self, target: str) -> bytes:
         """A GET at the HTTP port. The target goes as it is, one byte for each character."""
-        if self._telemetry is None:
+        if self._traced is None:
             return f"GET {target}{self._tail}\r\n".encode("latin-1")
         return f"GET {target}{self._tail}{self._trace()}\r\n".encode("latin-1")
 
@@ -100,16 +125,16 @@ class Peer:
 
     def get_range(self, target: str, begin: int, end: int) -> bytes:
         """A GET of bytes from ``begin`` to before ``end`` at the data port."""
-        if self._telemetry is None:
+        if self._traced is None:
             return f"GET {target}{self._data_tail}range: bytes={begin}-{end - 1}\r\n\r\n".encode("latin-1")
         line = f"{self._trace()}range: bytes={begin}-{end - 1}\r\n\r\n"
         return f"GET {target}{self._data_tail}{line}".encode("latin-1")
 
     def _trace(self) -> str:
         """The headers of the trace that this thread is in."""
-        if self._telemetry is None:
+        if self._traced is None:
             return ""
-        found = self._telemetry.headers().items()
+        found = self._traced.headers().items()
         lines = "".join(f"{name}: {value}\r\n" for name, value in found)
         return lines.encode("latin-1", "replace").decode("latin-1")
 

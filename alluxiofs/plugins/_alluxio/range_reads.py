@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Optional, Tuple
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from alluxiofs.errors import (
     not_found,
 )
 from alluxiofs.interfaces import Deadline, Location, Version
+from alluxiofs.interfaces.telemetry import before_the_call
 from alluxiofs.plugins._alluxio.names import file_id, quoted
 from alluxiofs.plugins._alluxio.owners import Owners
 from alluxiofs.plugins._alluxio.page_sizes import Length, check_page_size, is_proved
@@ -124,13 +126,15 @@ class RangeReads:
         if peer.refusals.held:
             known = peer.refusals.get((url, version))
             if known is not None:
-                raise known()
+                with before_the_call():
+                    raise known()
         found = peer.notes.held.get(url)  # however old: what can be old in a note has an age of its own
         note: Optional[_Note] = None if found is None else found[1]
         looked_at = note is None
         if note is None:
             note = _Note()
-            self._agree(peer, location, version, note, deadline)
+            with before_the_call():
+                self._agree(peer, location, version, note, deadline)
             peer.notes.put(url, note, _NOTED)
         wanted = _Wanted(location, version, offset, view)
         if note.path is None or (_DATA_PORT in peer.facts.held and peer.facts.get(_DATA_PORT) is False):
@@ -143,6 +147,7 @@ class RangeReads:
                 if peer.data.lost == lost or not deadline.remaining():
                     raise
                 # Nobody listens there; the other port has all of it too.
+                peer.ended("read", "unavailable", _since(deadline))
                 self._read_pages(peer, wanted, deadline)
                 peer.facts.put(_DATA_PORT, False, _DATA_PORT_DOWN)
             else:
@@ -156,7 +161,8 @@ class RangeReads:
     def _agree(self, peer: Peer, location: Location, version: Version, note: _Note, deadline: Deadline) -> None:
         """Make sure that the worker has no other version than the one that is wanted."""
         asked = time.monotonic()
-        entry = self._dialect.stat(peer, location, deadline)
+        with peer.besides("info"):
+            entry = self._dialect.stat(peer, location, deadline)
         if not entry.is_file:
             raise is_a_directory(location.url)
         same = entry.version.same_as(version)
@@ -188,12 +194,14 @@ class RangeReads:
                     to = f"{address[0]}:{address[1]}"
                     raise BadAnswerError(f"{where} redirects {location.url} to {to}, which is none of the workers")
                 asked = member
+            peer.ended("read", "ok", _since(deadline))
             answer = wanted.ask(asked, path, deadline)
         if answer is None:
             return
         if answer.status in _REDIRECTS:
             raise BadAnswerError(f"{where} redirects {location.url} again and again")
         if answer.status in _NO_SUCH_WAY:
+            peer.ended("read", "failed", _since(deadline))
             self._read_pages(peer, wanted, deadline)
         elif answer.status == 416:
             raise OtherVersionError(f"{where} has {location.url} at another length")
@@ -225,7 +233,8 @@ class RangeReads:
 
         def length_of(index: int, expected: int) -> Length:
             request = peer.get(f"{base}{index}{tail}&offset={expected - 1}&length=2")
-            answer = peer.http.ask(request, deadline, repeatable=True)
+            with peer.besides("read"):
+                answer = peer.http.ask(request, deadline, repeatable=True)
             if answer.status in (400, 416):  # behind the end of the page
                 return Length.SHORTER
             if answer.status == 404:
@@ -239,18 +248,31 @@ class RangeReads:
                 if version.length is None:
                     raise NotHeldError(f"{peer.where}: the length of {location.url} is not known")
                 # Or what is of another length by now would be taken for pages of another size.
-                if self._dialect.stat(peer, location, deadline).size != version.length:
+                with peer.besides("info"):
+                    found = self._dialect.stat(peer, location, deadline)
+                if found.size != version.length:
                     raise OtherVersionError(f"{peer.where} has {location.url} at another length")
                 check_page_size(peer, size, version.length, max(1, offset // size), length_of)
 
         last = (end - 1) // size
-        prove()
+        with before_the_call():
+            prove()
         for index in range(offset // size, last + 1):
             start, stop = max(offset, index * size), min(end, (index + 1) * size)
             request = peer.get(f"{base}{index}{tail}&offset={start - index * size}&length={stop - start}")
-            answer = peer.http.ask(request, deadline, Target(view[start - offset : stop - offset]), repeatable=True)
-            if answer.status == 404:
-                raise not_found(location.url)
-            if answer.status != 200:
-                raise refused(answer, location.url, peer.where)
+            with peer.besides("read") if index < last else nullcontext():
+                _fill(peer, request, view[start - offset : stop - offset], location, deadline)
         prove()  # a new connection may lead to a worker that was started anew, with pages of another size
+
+
+def _fill(peer: Peer, request: bytes, view: memoryview, location: Location, deadline: Deadline) -> None:
+    answer = peer.http.ask(request, deadline, Target(view), repeatable=True)
+    if answer.status == 404:
+        raise not_found(location.url)
+    if answer.status != 200:
+        raise refused(answer, location.url, peer.where)
+
+
+def _since(deadline: Deadline) -> float:
+    """Seconds since a call that got nowhere was begun, as far as it is known."""
+    return max(0.0, deadline.span - deadline.remaining())

@@ -62,8 +62,11 @@ class RestDialect:
         """One request, if something is there."""
         request = peer.get(f"/v1/files?path={quoted(location.url)}")
         said = parse_entries(_success(peer.http.ask(request, deadline, repeatable=True), location, peer), peer.where)
-        if not said and self.stat(peer, location, deadline).is_file:
-            raise BadAnswerError(f"{peer.where} knows {location.url}, and does not list it")
+        if not said:
+            with peer.besides("info"):
+                found = self.stat(peer, location, deadline)
+            if found.is_file:
+                raise BadAnswerError(f"{peer.where} knows {location.url}, and does not list it")
         if len(said) == 1 and said[0].get("mType") == "file" and said[0].get("mUfsPath") == location.url:
             return iter((entry_of(said[0], location.name, peer.where),))
         return child_entries(said, location, peer.where)

@@ -156,7 +156,12 @@ class Pool:
             self._give_back(connection, stays)
 
     def ask_all(
-        self, requests: Sequence[bytes], targets: Sequence[Target], deadline: Deadline, repeatable: bool = False
+        self,
+        requests: Sequence[bytes],
+        targets: Sequence[Target],
+        deadline: Deadline,
+        answered: Callable[[], object],
+        repeatable: bool = False,
     ) -> Answer:
         """Put many questions over one connection, most of them before the first is answered (RFC 9112, section 9.3.2).
 
@@ -166,6 +171,8 @@ class Pool:
             See :meth:`ask`.
         targets:
             Where the body of each answer goes.
+        answered:
+            Called after each answer but the one that is returned.
         repeatable:
             Ask what is left over a new connection if one that has answered something before, now or when it was last
             used, is closed without an answer.
@@ -198,6 +205,8 @@ class Pool:
                 if answer.status not in targets[number].statuses:
                     return answer
                 number, has_answered = number + 1, True
+                if number < len(targets):
+                    answered()
                 if not answer.head.keeps_open and number < len(targets):
                     connection.close()
                     connection, sent, has_answered = self._connect(deadline), number, False
