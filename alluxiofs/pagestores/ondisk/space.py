@@ -59,7 +59,8 @@ class Space:
         self._used_here = used_here
         self._orders: Dict[int, Order] = {}
         self._measured = (-1, 0)
-        self._last_to_go: Dict[int, Candidate] = {}  # by size class, when that was looked at
+        # By size class, when that was looked at, and which sizes the files had then: who clears changes these.
+        self._last_to_go: Dict[int, Tuple[int, Candidate]] = {}
 
     # --- cells --------------------------------------------------------------------------------------------------
 
@@ -181,11 +182,13 @@ class Space:
             if oldest in looked or cells is None or record.cells * size > _MUCH * wanted:
                 return oldest
             looked.add(oldest)
-            policy, known = self._order(oldest).policy, self._last_to_go.get(oldest)
+            policy, sizes = self._order(oldest).policy, files.control.sizes
+            seen, known = self._last_to_go.get(oldest, (-1, Candidate(0, 0, 0, 0)))
             others = min(rank for other, rank in ranks.items() if other != oldest)
-            if known is None or policy.rank(known) <= others:  # it only becomes younger
+            if seen != sizes or policy.rank(known) <= others:  # it only becomes younger
                 going = -(-wanted // size) - (record.cells - record.kept)
-                known = self._last_to_go[oldest] = last_of_oldest(cells, record.fresh, going)
+                known = last_of_oldest(cells, record.fresh, going)
+                self._last_to_go[oldest] = sizes, known
             ranks[oldest] = policy.rank(known)
         return next(iter(ranks), -1)
 
