@@ -31,6 +31,7 @@ class WorkerPolicy(Component, ABC):
     workers: Workers
 
     def __init__(self, workers: Workers, settings: Any = None, context: Optional[Context] = None) -> None:
+        # A policy that is made by hand has no context; only one that builds another needs it.
         super().__init__(self.Settings() if settings is None else settings, context)  # type: ignore[arg-type]
         self.workers = workers
 

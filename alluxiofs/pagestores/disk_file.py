@@ -43,7 +43,8 @@ class DiskFile(KeptFile):
         index: int,
         start: int,
         stop: int,
-        # Bound here, for this is the hot path: a local name costs less than two global ones.
+        # Bound here, for this is the hot path: a local name costs less than two global ones. Windows has no pread, and
+        # nothing in this store for it to read.
         _read: Callable[[int, int, int], bytes] = getattr(os, "pread", None),  # type: ignore[assignment]
         _now: Callable[[], int] = time.time_ns,
     ) -> Optional[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Callable, List
 
@@ -119,10 +120,7 @@ class ChangingMembershipContract(MembershipContract):
         generations = [membership.snapshot(Deadline.after(30)).generation]
         for expected in (workers[1:], workers):
             change(membership, expected)
-            assert eventually(
-                lambda expected=expected: membership.snapshot(Deadline.after(30)).workers == expected,  # type: ignore[misc]
-                self.patience,
-            )
+            assert eventually(functools.partial(_are, membership, expected), self.patience)
             generations.append(membership.snapshot(Deadline.after(30)).generation)
         assert generations == sorted(set(generations)), f"generations only go up: {generations}"
         membership.close()
@@ -141,3 +139,7 @@ class ChangingMembershipContract(MembershipContract):
         assert ended == [], "it was told after it had ended its subscription"
         assert membership.snapshot(Deadline.after(30)) == told[-1], "told of one thing, and shown another"
         membership.close()
+
+
+def _are(membership: Membership, expected: Workers) -> bool:
+    return membership.snapshot(Deadline.after(30)).workers == expected

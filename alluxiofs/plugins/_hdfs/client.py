@@ -127,7 +127,7 @@ class HdfsClient:
 def _failures(name: str) -> Iterator[None]:
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # a panic of the library is no Exception
         failure = translated(error, name)
         if failure is None:
             raise

@@ -122,7 +122,7 @@ class ObstoreClient:
             used = self._bucket(bucket)
             try:
                 return attempt(used)
-            except BaseException as error:
+            except BaseException as error:  # here and below: a panic of the library is no Exception
                 if not renewed and _expired(error) and self._renew(bucket, used):
                     renewed = True
                     continue
