@@ -165,8 +165,8 @@ def _advice(error: BaseException, protocol: str) -> Optional[str]:
         return "there is no such path, folder or bucket: is it spelt as the store has it, and is it the right endpoint?"
     if isinstance(error, PermissionError):
         return (
-            "the store knows these credentials not, or not for this path: look at key, secret and token in "
-            "target_options, and at what the environment and files of the client's own say"
+            "there are no credentials, or the store does not know them, or not for this path: look at key, secret and "
+            "token in target_options, and at what the environment and files of the client's own say"
         )
     if isinstance(error, (TimeoutError, ConnectionError)):
         return "the store cannot be reached from here: look at endpoint_url in target_options, and at proxies"
