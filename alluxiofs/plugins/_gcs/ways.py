@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from attrs import define
 
 from alluxiofs.plugins._http.beside import PoolBeside
-from alluxiofs.plugins._http.pool import Pool
 
 if TYPE_CHECKING:
     from alluxiofs.plugins._gcs.client import Connection
@@ -36,21 +35,13 @@ class Way:
         The header.
     pool:
         Of connections of our own.
-    aside:
-        Another, for what is asked beside another question.
     """
 
     connection: Connection
     location: str
     origin: str
     host: str
-    pool: Pool
-    aside: PoolBeside
-
-    def close(self) -> None:
-        """Close all connections that nobody uses at the moment, and the others when they come back."""
-        self.pool.close()
-        self.aside.close()
+    pool: PoolBeside
 
 
 def find_way(connection: Connection) -> Optional[Way]:
@@ -74,15 +65,13 @@ def find_way(connection: Connection) -> Optional[Way]:
     host = str(url.hostname)
     named = f"[{host}]" if ":" in host else host
     most = connection.session.connector.limit  # type: ignore[union-attr]  # there is one until it is detached
-    aside = max(1, most // 4)
     tls = _tls() if url.scheme == "https" else None
     return Way(
         connection=connection,
         location=location,
         origin=f"{url.scheme}://{url.netloc}",
         host=named if port == _PORTS[url.scheme] else f"{named}:{port}",
-        pool=Pool((host, port), tls, max(1, most - aside), idle_limit=_IDLE),
-        aside=PoolBeside((host, port), tls, aside, idle_limit=_IDLE),
+        pool=PoolBeside((host, port), tls, most, idle_limit=_IDLE),
     )
 
 

@@ -166,7 +166,7 @@ class Wire:
             if asked is None or authorised is None:
                 return None
             try:
-                begun = asked.way.aside.begin(_request(asked, authorised), deadline)
+                begun = asked.way.pool.begin(_request(asked, authorised), deadline)
             except UnavailableError:
                 return asked  # it is tried again when the answer is wanted
             return evolve(asked, authorised=authorised, begun=begun)
@@ -181,7 +181,7 @@ class Wire:
         with self._lock:
             route, self._route, self._authorised = self._route, None, None
         if route is not None and route.way is not None:
-            route.way.close()
+            route.way.pool.close()
 
     def _question(
         self, name: str, url: Callable[[Connection], str], headers: Mapping[str, str], deadline: Deadline

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Callable
+import math
+import ssl
+import threading
+from typing import Callable, Optional, Tuple
 
 from alluxiofs.interfaces import Deadline
 from alluxiofs.plugins._http.answers import Answer
@@ -47,15 +50,37 @@ class Begun:
 
 
 class PoolBeside(Pool):
-    """A pool for what is asked beside questions to another pool. A connection is held until the answer is waited for,
-    so whoever asks both of one pool might wait for all others who do, and they for him."""
+    """A pool that questions can be put to beside others. Parameters are those of :class:`Pool`."""
 
-    def begin(self, request: bytes, deadline: Deadline) -> Begun:
-        """Put a question, and do not wait for the answer. Parameters are those of :meth:`ask`."""
-        connection, kept = self._take(deadline)
+    def __init__(
+        self, address: Tuple[str, int], tls: Optional[ssl.SSLContext], most: int, *, idle_limit: float = math.inf
+    ) -> None:
+        super().__init__(address, tls, most, idle_limit=idle_limit)
+        # Who has put one holds a connection, and wants another: half of them are for those who want no more than one,
+        # or everybody might wait for everybody.
+        self._beside = threading.Semaphore(most // 2)
+
+    def begin(self, request: bytes, deadline: Deadline) -> Optional[Begun]:
+        """Put a question, and do not wait for the answer. Parameters are those of :meth:`ask`.
+
+        Returns
+        -------
+        ``None`` if too many such are open: it is to be asked later.
+        """
+        if not self._beside.acquire(blocking=False):
+            return None
         try:
-            connection.send(request, deadline)
+            connection, kept = self._take(deadline)
+            try:
+                connection.send(request, deadline)
+            except BaseException:
+                self._give_back(connection, False)
+                raise
         except BaseException:
-            self._give_back(connection, False)
+            self._beside.release()
             raise
-        return Begun(connection, kept, self._give_back)
+        return Begun(connection, kept, self._end)
+
+    def _end(self, connection: Connection, stays: bool) -> None:
+        self._give_back(connection, stays)
+        self._beside.release()
