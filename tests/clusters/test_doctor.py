@@ -6,12 +6,13 @@ import ast
 import logging
 import re
 import socket
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alluxiofs import AlluxioFileSystem
+from alluxiofs import AlluxioFileSystem, make_policy
 from alluxiofs.cli import main
 from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 from tests.clusters.doctors import FILES, Doctor, cluster, doctor, lake, told
@@ -190,8 +191,13 @@ def test_the_policy_that_is_advised_is_the_right_one(
 
 def test_another_policy_than_the_clusters(doctor: Doctor, lake: Path) -> None:
     with StandInCluster(lake, workers=3, page_size=4096) as cluster:
-        for number in range(FILES):
-            cluster.workers[number % 3].load(f"file-{number}.bin")
+        rings = [
+            make_policy("consistent-hash", cluster.members, virtual_nodes=nodes) for nodes in (*range(1, 100), 2000)
+        ]
+        for name in (f"file-{number}.bin" for number in range(FILES)):
+            # The one that the fewest would ask first: by chance many files could be where some number has them.
+            asked = Counter(ring.rank(cluster.url(name), 1)[0].http_port for ring in rings)
+            min(cluster.workers, key=lambda worker: asked[worker.worker.http_port]).load(name)
         found = {one["what"]: one for one in doctor(str(lake), **told(cluster))}
     assert found["virtual nodes"]["grade"] in ("wrong", "warning")
     assert "another policy" in found["virtual nodes"]["advice"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import re
 import socket
 import threading
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Dict, List
 
 import pytest
 
@@ -62,6 +63,7 @@ def test_that_not_all_are_looked_at_is_told(doctor: Doctor) -> None:
 def test_a_worker_that_is_silent_about_a_file_is_asked_about_no_other(
     doctor: Doctor, cluster: StandInCluster, lake: Path
 ) -> None:
+    cluster.workers[0].load("file-0.bin")  # whoever is in charge of it: the others hold at least one
     cluster.workers[1].fail("page", faults.Stall())
     found = {one["what"]: one for one in doctor(str(lake), **told(cluster, timeout="2s"))}
     assert cluster.workers[1].requests["page"] == 1
@@ -105,6 +107,18 @@ def test_a_number_of_virtual_nodes_that_nobody_would_guess(doctor: Doctor, lake:
         assert said["virtual nodes"]["facts"]["as_expected"] == FILES
 
 
+def some_of_each(cluster: StandInCluster, count: int) -> List[str]:
+    """So many names of files, of which each worker is in charge of as many as the others.
+
+    Who is in charge of a given name is up to the ports: of a dozen, all may be another's.
+    """
+    names: Dict[str, List[str]] = {}
+    for name in (f"file-{number}.bin" for number in range(1000)):
+        names.setdefault(str(cluster.in_charge(name).worker.identity), []).append(name)
+    each = count // len(cluster.workers)
+    return list(itertools.chain(*(of_one[:each] for of_one in names.values())))
+
+
 @pytest.mark.parametrize("dialect", ["pages", "rest"])
 def test_one_name_for_all_workers(doctor: Doctor, lake: Path, dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
     resolve = socket.getaddrinfo
@@ -114,6 +128,10 @@ def test_one_name_for_all_workers(doctor: Doctor, lake: Path, dialect: str, monk
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with StandInCluster(lake, workers=3, page_size=4096, dialect=dialect) as cluster:
+        for file in lake.iterdir():
+            file.unlink()
+        for name in some_of_each(cluster, FILES):
+            (lake / name).write_bytes(bytes(9000))
         cluster.load_all()
         first = cluster.members[0]
         arguments = {name: value for name, value in told(cluster).items() if name != "worker_hosts"}

@@ -252,9 +252,10 @@ def test_one_renewal_of_an_expired_token_serves_all_threads(
     lock = threading.Lock()
 
     def expired(request: Any) -> bool:
+        given = request.headers.get("authorization", "")
         with lock:
-            seen.append(request.headers.get("authorization", ""))
-        return seen[-1].endswith("expired") and request.method == "GET"
+            seen.append(given)
+        return bool(given.endswith("expired")) and request.method == "GET"
 
     proxy.fault(refusal(401, "Invalid Credentials", "authError"), when=expired, times=None)
     store = make(options)
