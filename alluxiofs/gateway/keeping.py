@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 import xxhash
 
@@ -21,6 +22,7 @@ PART = 64 * 2**10
 _FEWEST_PARTS = 5  # pages of fewer are fetched whole
 _LARGEST_WHOLE = 2 * PART  # files up to here, too
 _NOTED_FOR = 1.0  # seconds until it is noted again whose pages are kept, in case that was evicted
+_REMEMBERED = 1024  # pages that were given to the store lately
 PAUSE = 30.0
 """Seconds until a page store that failed is tried again."""
 
@@ -80,21 +82,30 @@ class KeptVersion:
 
     def keep_pages(self, first: int, pages: memoryview) -> None:
         """Keep whole neighbouring pages, unless the store does not work at the moment."""
-        self._keep(self.pages, first, pages)
+        if self._keep(self.pages, first, pages):
+            self._keeper.handed_over(self.pages.key, range(first, first - (-len(pages) // self.pages.page_size)))
+
+    def was_handed_over(self, index: int, since: float) -> bool:
+        """Whether a page was given to the store to be kept, by whatever thread of this process: since a moment of
+        ``time.monotonic()``, and as far as that is remembered. If it is not there the store had no room for it."""
+        return self._keeper.was_handed_over(self.pages.key, index, since)
 
     def keep_parts(self, first: int, parts: memoryview) -> None:
         """Keep neighbouring parts, unless the store does not work at the moment."""
         if self._parts is not None:
             self._keep(self._parts, first, parts)
 
-    def _keep(self, kept: KeptFile, first: int, pages: memoryview) -> None:
+    def _keep(self, kept: KeptFile, first: int, pages: memoryview) -> bool:
         """Keep pages or parts, and say whose they are with the first of each: either may be all there is. Who evicts by
         name while the file is open evicts the name, too, and what is kept from then on is to have one again."""
         now = time.monotonic()
         if now < self._noted.get(kept.key, now):
-            self._keeper.keep(kept, first, pages)
-        elif self._keeper.keep(kept, first, pages, encode_name(self._url, self._version, kept.length, kept.page_size)):
+            return self._keeper.keep(kept, first, pages)
+        name = encode_name(self._url, self._version, kept.length, kept.page_size)
+        worked = self._keeper.keep(kept, first, pages, name)
+        if worked:
             self._noted[kept.key] = now + _NOTED_FOR
+        return worked
 
 
 class Keeper:
@@ -115,6 +126,7 @@ class Keeper:
         self._resume_at = 0.0
         self._keep_again_at = 0.0
         self._warned = False
+        self._handed_over: Dict[Tuple[bytes, int], float] = {}
         self.problem: Optional[str] = None
         """What failed last, if nothing was kept since."""
 
@@ -175,6 +187,19 @@ class Keeper:
             return False
         self.problem = None
         return True
+
+    def handed_over(self, key: bytes, pages: range) -> None:
+        """The store was given pages, and has kept them if it had room: one may be larger than the capacity, or all that
+        is kept may be pinned."""
+        if len(self._handed_over) >= _REMEMBERED:
+            self._handed_over.clear()
+        now = time.monotonic()
+        for index in pages:
+            self._handed_over[key, index] = now
+
+    def was_handed_over(self, key: bytes, index: int, since: float) -> bool:
+        """See :meth:`KeptVersion.was_handed_over`."""
+        return self._handed_over.get((key, index), -math.inf) >= since
 
     def _cannot_keep(self, error: PageStoreError) -> None:
         """Nothing more is kept for a while. What is kept may be there all the same: a full disk can be read."""

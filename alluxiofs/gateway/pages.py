@@ -8,6 +8,7 @@ comes with a later one (:mod:`alluxiofs.gateway.needs`), and then the page is ke
 from __future__ import annotations
 
 import functools
+import time
 from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Set
 
 from attrs import define, field
@@ -114,6 +115,7 @@ class PinnedFile(FetchingFile):
             if not self.gateway.keeper.keeping:  # who waited for another would have to fetch it all the same
                 self._fetch_unclaimed(missing, offset, view)
                 return
+            began = time.monotonic()
             runs = runs_of(missing, max(1, UNIT // self._page_size))
             read = _Read(kept, offset, view, room, alone=len(runs) == 1)
             tasks = [functools.partial(self._fetch_run, read, run) for run in runs[:-1]]
@@ -126,6 +128,11 @@ class PinnedFile(FetchingFile):
             if missing and deadline.remaining() <= 0:
                 self._fetch_unclaimed(missing, offset, view)
                 return
+            # Who has waited for what there was no room to keep need not wait for the next one as well.
+            unkept = [index for index in missing if kept.was_handed_over(index, began)]
+            if unkept:
+                self._fetch_unclaimed(unkept, offset, view)
+                missing = [index for index in missing if index not in unkept]
 
     def fill_kept(self, offset: int, view: memoryview) -> bool:
         """Fill ``view`` if all of it is kept; else ``False``, and the view as it may be."""
