@@ -42,7 +42,7 @@ class Counter(FaultProxy):
             if self.now >= self.enough:
                 self._full.set()
         try:
-            self._full.wait(50)
+            self._full.wait(30)
             return super()._answer(connection, head, request, fault)
         finally:
             with self._counting:
