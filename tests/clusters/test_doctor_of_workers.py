@@ -65,7 +65,7 @@ def test_a_worker_that_is_silent_about_a_file_is_asked_about_no_other(
 ) -> None:
     cluster.workers[0].load("file-0.bin")  # whoever is in charge of it: the others hold at least one
     cluster.workers[1].fail("page", faults.Stall())
-    found = {one["what"]: one for one in doctor(str(lake), **told(cluster, timeout="2s"))}
+    found = {one["what"]: one for one in doctor(str(lake), **told(cluster, timeout="4s"))}
     assert cluster.workers[1].requests["page"] == 1
     assert found["virtual nodes"]["facts"]["files"] > 0, "the others tell enough"
     assert found["worker"]["grade"] == "warning"
