@@ -113,12 +113,17 @@ class JoinedTelemetry(Telemetry):
             raised = error
             raise
         finally:
+            interrupted: Optional[BaseException] = None
             for member, span in reversed(entered):
                 try:
                     span.__exit__(None if raised is None else type(raised), raised, None)
-                except BaseException as error:
+                except Exception as error:
                     if error is not raised:
                         self._drop(member, error)
+                except BaseException as error:  # the other spans have an end, too
+                    interrupted = error
+            if interrupted is not None and interrupted is not raised:
+                raise interrupted
 
     def headers(self) -> Mapping[str, str]:
         headers: Dict[str, str] = {}

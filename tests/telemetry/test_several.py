@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
-from typing import Any, ContextManager, Iterator, Mapping, Optional
+from typing import Any, ContextManager, Iterator, Mapping, Optional, Type
 
 import pytest
 
@@ -23,13 +23,14 @@ class Broken(RecordingTelemetry):
 
     traces = True
 
-    def __init__(self, at: str) -> None:
+    def __init__(self, at: str, failure: Type[BaseException] = RuntimeError) -> None:
         super().__init__()
         self._at = at
+        self._failure = failure
 
     def _fail(self, at: str) -> None:
         if at == self._at:
-            raise RuntimeError(f"broken at {at}")
+            raise self._failure(f"broken at {at}")
 
     def record_call(self, call: Call) -> None:
         self._fail("a call")
@@ -86,3 +87,12 @@ def test_one_that_breaks_is_told_nothing_any_more(cluster: Cluster, caplog: pyte
     assert [event.kind for event in recording.events] == ["failover", "fallback"]
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warnings == ["telemetry 'recording' failed, and is told nothing any more"]
+
+
+@pytest.mark.parametrize("at", ["a span's beginning", "a span's end"])
+def test_who_ends_the_process_meanwhile_is_heard(cluster: Cluster, caplog: pytest.LogCaptureFixture, at: str) -> None:
+    """Ctrl-C comes where it comes: it is no fault of the telemetry that it was in."""
+    fs = cluster.filesystem([RecordingTelemetry(), Broken(at, KeyboardInterrupt), Broken("nothing")])
+    with pytest.raises(KeyboardInterrupt, match=at):
+        fs.exists("/several/interrupted")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -235,6 +235,6 @@ class _Watched:
         try:
             said = self.read()
             self._last = said if isinstance(said, Final) else dict(said)
-        except Exception:
+        except Exception:  # it is anybody's
             self._last = {name: value for name, value in self._last.items() if name not in LEVELS}
         return self._last
