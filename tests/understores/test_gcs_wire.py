@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -140,7 +141,25 @@ def with_a_connector_of_its_own(options: Dict[str, Any]) -> Any:
     return client
 
 
-@pytest.mark.parametrize("make", [traced, with_headers_of_its_own, with_a_connector_of_its_own])
+def with_credentials_of_its_own(options: Dict[str, Any]) -> Any:
+    from gcsfs.core import GCSFileSystem
+    from gcsfs.credentials import GoogleCredentials
+    from google.oauth2.credentials import Credentials
+
+    class Mine(GoogleCredentials):
+        def apply(self, out: Dict[str, str]) -> None:
+            super().apply(out)
+            out["x-mine"] = "1"
+
+    make: Any = Credentials  # it has no types
+    client = GCSFileSystem(**{**options, "token": make("token")}, skip_instance_cache=True)
+    client.credentials = Mine(client.project, "full_control", make("token"))
+    return client
+
+
+@pytest.mark.parametrize(
+    "make", [traced, with_headers_of_its_own, with_a_connector_of_its_own, with_credentials_of_its_own]
+)
 def test_what_is_not_understood_is_left_to_gcsfs(
     make: Callable[[Dict[str, Any]], Any], options: Dict[str, Any], opened: Opened, proxy: FaultProxy, entry: Entry
 ) -> None:
@@ -149,20 +168,71 @@ def test_what_is_not_understood_is_left_to_gcsfs(
     assert all(BY_SESSION in each.headers for each in proxy.requests)
 
 
-def test_who_looks_on_at_what_aiohttp_sends_sees_it(
-    options: Dict[str, Any], opened: Opened, proxy: FaultProxy, entry: Entry, monkeypatch: pytest.MonkeyPatch
+def trace_configs() -> Any:
+    from aiohttp import TraceConfig
+
+    return [TraceConfig()]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("trace_configs", trace_configs),
+        ("trust_env", lambda: True),
+        ("headers", lambda: {"x-mine": "1"}),
+    ],
+    ids=["traces", "proxies", "headers"],
+)
+def test_what_all_sessions_are_given_counts(
+    option: str,
+    value: Callable[[], Any],
+    options: Dict[str, Any],
+    opened: Opened,
+    proxy: FaultProxy,
+    entry: Entry,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As instrumentation does, which has no options of gcsfs."""
-    from aiohttp import ClientSession, TraceConfig
+    """By instrumentation, or by whoever wants proxies everywhere: neither has options of gcsfs."""
+    from aiohttp import ClientSession
 
     real = ClientSession.__init__
 
     def instrumented(session: Any, **named: Any) -> None:
-        real(session, **named, trace_configs=[TraceConfig()])
+        real(session, **named, **{option: value()})
 
     monkeypatch.setattr(ClientSession, "__init__", instrumented)
     assert look(opened(options), entry.name)[:2] == [entry, DATA]
     assert all(BY_SESSION in each.headers for each in proxy.requests)
+
+
+@pytest.mark.parametrize("method", ["request", "_request"])
+def test_who_stands_between_aiohttp_and_its_callers_sees_all_requests(
+    method: str,
+    options: Dict[str, Any],
+    opened: Opened,
+    proxy: FaultProxy,
+    entry: Entry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from aiohttp import ClientSession
+
+    real: Any = getattr(ClientSession, method)
+    seen: List[str] = []
+
+    @functools.wraps(real)
+    def between(session: Any, kind: str, url: Any, **named: Any) -> Any:
+        seen.append(kind)
+        return real(session, kind, url, **named)
+
+    monkeypatch.setattr(ClientSession, method, between)
+    assert look(opened(options), entry.name)[:2] == [entry, DATA]
+    assert len(seen) == len(proxy.requests)
+
+
+@pytest.mark.parametrize("location", ["ftp://127.0.0.1:21", "http://127.0.0.1:0"])
+def test_a_place_that_is_none_of_http_is_no_store(location: str, opened: Opened) -> None:
+    with pytest.raises(UnavailableError, match="bucket/file"):
+        read(opened({"project": "test", "token": "anon", "endpoint_url": location}))
 
 
 def test_a_plain_ready_client_is_understood(options: Dict[str, Any], opened: Opened, proxy: FaultProxy) -> None:

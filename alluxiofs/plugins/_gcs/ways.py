@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from types import FunctionType
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import urlsplit
 
@@ -49,9 +50,10 @@ def find_way(connection: Connection) -> Optional[Way]:
     location = connection.made._location
     try:
         url = urlsplit(location)
-        port = url.port or _PORTS.get(url.scheme, 0)
+        port = _PORTS.get(url.scheme, 0) if url.port is None else url.port
         understood = (
-            url.hostname
+            url.scheme in _PORTS
+            and url.hostname
             and port
             and not (url.query or url.fragment or "@" in url.netloc)
             and location.startswith(f"{url.scheme}://{url.netloc}")
@@ -81,9 +83,10 @@ def _is_text(location: str) -> bool:
 
 def _is_plain(connection: Connection) -> bool:
     """Whether gcsfs's session is one like any other: no options of its own (a proxy, what the environment says of one),
-    no certificates but the system's, nobody who looks on or answers in the store's place."""
+    whoever has given it them; no certificates but the system's, nobody who looks on or answers in the store's place."""
     from aiohttp import ClientRequest, ClientResponse, ClientSession, DefaultResolver, TCPConnector
     from gcsfs.core import GCSFileSystem
+    from gcsfs.credentials import GoogleCredentials
 
     made, session = connection.made, connection.session
     connector = session.connector
@@ -91,20 +94,34 @@ def _is_plain(connection: Connection) -> bool:
         not made.session_kwargs
         and type(made)._get_headers is GCSFileSystem._get_headers
         and type(made)._set_session is GCSFileSystem._set_session
+        and type(made.credentials) is GoogleCredentials
         and type(session) is ClientSession
+        and _is_aiohttps("request")
+        and _is_aiohttps("_request")
         and not session.trace_configs
+        and not (session.trust_env or session.headers or session.auth or getattr(session, "_default_proxy", None))
         and not getattr(session, "_middlewares", ())
         and (session._request_class, session._response_class) == (ClientRequest, ClientResponse)
         and type(connector) is TCPConnector
         and connector._ssl in (None, True)
         and type(connector._resolver) is DefaultResolver
         and not getattr(connector, "_local_addr_infos", None)
+        and not getattr(connector, "_local_addr", None)  # as releases before 3.10 call it
         and not getattr(connector, "_socket_factory", None)
         and not connector.family
         and not connector.force_close
         and not connector.limit_per_host
         and connector.limit > 0
     )
+
+
+def _is_aiohttps(method: str) -> bool:
+    """Whether a method of all sessions is aiohttp's own. Instruments (ddtrace, New Relic) put theirs in its place, and
+    so does who records answers, or makes them up."""
+    from aiohttp import ClientSession
+
+    found = vars(ClientSession).get(method)
+    return isinstance(found, FunctionType) and found.__globals__.get("__name__") == "aiohttp.client"
 
 
 def _tls() -> ssl.SSLContext:
