@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import socket
 import sys
 import time
-from typing import List, Set
+from typing import List, Optional, Set
 
 from alluxiofs import forks
 
 __all__ = ["let_go_of_parents"]
 
 _KEPT = 3.2  # seconds: what the library has, and a little
+_WATCHED = re.compile(r"tfd: *(\d+)(?:.* ino:([0-9a-f]+))?")
 _DESCRIPTORS = "/proc/self/fd"  # where there is none, there is no epoll either
 _free_from = 0.0
 
@@ -47,7 +49,8 @@ def _replace_copies() -> None:
         return
     copies = [each for each in _of_threads_left_behind() if _kind(each).startswith("socket:") and _connected(each)]
     if copies:
-        pythons = {each.fileno() for each in gc.get_objects() if isinstance(each, socket.SocketType)}
+        # By their types: what objects say of their class is whatever their authors wrote, and dead proxies raise.
+        pythons = {_number(each) for each in gc.get_objects() if issubclass(type(each), socket.SocketType)}
         with socket.socket() as nowhere:
             for copy in set(copies) - pythons:
                 os.dup2(nowhere.fileno(), copy, inheritable=False)
@@ -73,11 +76,29 @@ def _watchers() -> List[int]:
 
 
 def _watched(watcher: int) -> Set[int]:
+    """What it watches, by the numbers of now. Parent and child share the list, in which each has its own numbers: one
+    that stands for another file here is the other's."""
     try:
         with open(f"/proc/self/fdinfo/{watcher}", encoding="ascii") as lines:
-            return {int(line.split()[1]) for line in lines if line.startswith("tfd:")}
+            found = [_WATCHED.match(line) for line in lines]
     except OSError:
         return set()
+    return {int(one[1]) for one in found if one is not None and _is_file(int(one[1]), one[2])}
+
+
+def _is_file(descriptor: int, inode: Optional[str]) -> bool:
+    """Whether it is the file of an inode, in hexadecimal; kernels before 4.13 tell none."""
+    try:
+        return inode is None or os.fstat(descriptor).st_ino == int(inode, 16)
+    except OSError:  # closed, and still watched
+        return False
+
+
+def _number(python: socket.SocketType) -> int:
+    try:
+        return socket.SocketType.fileno(python)  # and not what a class of a user has instead
+    except Exception:  # where another library has put its own class there, which may do anything
+        return -1
 
 
 def _kind(descriptor: int) -> str:
@@ -89,11 +110,11 @@ def _kind(descriptor: int) -> str:
 
 def _connected(descriptor: int) -> bool:
     """Whether the socket is a connection over the network."""
-    with socket.socket(fileno=os.dup(descriptor)) as copy:
-        try:
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
             return copy.family in (socket.AF_INET, socket.AF_INET6) and bool(copy.getpeername())
-        except OSError:
-            return False
+    except OSError:
+        return False
 
 
 forks.in_child(_after_fork)
