@@ -13,6 +13,7 @@ from alluxiofs.errors import (
     FileChangedError,
     NotHeldError,
     NotSupportedError,
+    NoTurnError,
     TemporaryError,
 )
 from alluxiofs.interfaces.component import Component
@@ -179,7 +180,7 @@ def before_the_call() -> Iterator[None]:
 
 def was_sent(error: BaseException) -> bool:
     """Whether a transport that has raised this had sent a worker what it was asked."""
-    return not isinstance(error, NotSupportedError) and not getattr(error, "unsent", False)
+    return not getattr(error, "unsent", isinstance(error, (NotSupportedError, NoTurnError)))
 
 
 @contextlib.contextmanager
@@ -208,5 +209,7 @@ def recorded(
         if target != "worker" or was_sent(error):
             seconds = time.perf_counter() - began
             telemetry.record_call(Call(target, component, method, state_of(error), seconds))
+        else:  # which says nothing of the question that this was asked besides
+            error.unsent = False  # type: ignore[attr-defined]  # as above
         raise
     telemetry.record_call(Call(target, component, method, "ok", time.perf_counter() - began))

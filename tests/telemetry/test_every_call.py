@@ -9,6 +9,9 @@ from typing import Any, Callable, Dict, Iterator
 import fsspec
 import pytest
 
+from alluxiofs.errors import NoTurnError
+from alluxiofs.interfaces import recorded
+from alluxiofs.interfaces.telemetry import before_the_call
 from alluxiofs.testing import RecordingTelemetry
 from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 
@@ -133,3 +136,25 @@ def test_a_data_port_that_has_no_ranges(tmp_path: Path) -> None:
         both.cluster.fail("data", faults.Status(405))
         assert fs.cat_file(both.url("whole")) == CONTENT
         both.check()
+        both.cluster.fail("page", faults.Status(503), times=1)  # the first of those of a read
+        assert fs.cat_file(both.url("whole")) == CONTENT
+        both.check()
+
+
+def busy() -> None:
+    raise NoTurnError("all connections are in use")
+
+
+def test_who_finds_no_free_connection_has_asked_nothing() -> None:
+    telemetry = RecordingTelemetry()
+    with pytest.raises(NoTurnError), recorded(telemetry, "worker", "alluxio", "read"):
+        busy()
+    assert telemetry.calls == []
+    with pytest.raises(NoTurnError), recorded(telemetry, "worker", "alluxio", "read"):
+        with recorded(telemetry, "worker", "alluxio", "info"):  # after the read
+            busy()
+    assert [(call.method, call.state) for call in telemetry.calls] == [("read", "timeout")]
+    with pytest.raises(NoTurnError), recorded(telemetry, "worker", "alluxio", "read"), before_the_call():
+        with recorded(telemetry, "worker", "alluxio", "info"):
+            busy()
+    assert len(telemetry.calls) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Optional, Tuple
 from urllib.parse import urlsplit
 
@@ -260,8 +259,12 @@ class RangeReads:
         for index in range(offset // size, last + 1):
             start, stop = max(offset, index * size), min(end, (index + 1) * size)
             request = peer.get(f"{base}{index}{tail}&offset={start - index * size}&length={stop - start}")
-            with peer.besides("read") if index < last else nullcontext():
-                _fill(peer, request, view[start - offset : stop - offset], location, deadline)
+            part = view[start - offset : stop - offset]
+            if index < last:
+                with before_the_call(), peer.besides("read"):  # if it fails, that of the last page is not made
+                    _fill(peer, request, part, location, deadline)
+            else:
+                _fill(peer, request, part, location, deadline)
         prove()  # a new connection may lead to a worker that was started anew, with pages of another size
 
 
