@@ -78,7 +78,11 @@ def _drain(terminal: int, into: bytearray) -> None:
 
 @pytest.fixture
 def terminal(busy: Any) -> Iterator[Terminal]:
-    opened = Terminal(port_of(busy))
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests by nohup has it ignored
+    try:
+        opened = Terminal(port_of(busy))
+    finally:
+        signal.signal(signal.SIGHUP, before)
     yield opened
     opened.close()
 

@@ -177,4 +177,4 @@ def test_a_permission_is_asked_of_nobody_else(tmp_path: Path) -> None:
         found.begin()
         with pytest.raises(PermissionError):
             found.fs.cat_file(str(found.file))
-        assert sum(call.method == "read" for call in found.telemetry.calls) == 1
+        assert [call.state for call in found.telemetry.calls if call.target == "worker"] == ["denied"]
