@@ -62,6 +62,7 @@ class GcsUnderStore(ObjectStore):
 
     def sign(self, name: str, expiration: int) -> str:
         """A URL that is signed with the key of a service account; other credentials cannot sign."""
+        bucket_and_key(name)  # what it refuses is shown by none of the errors below
         deadline = Deadline.after(_SIGNING)
 
         async def made(connection: Connection) -> Any:

@@ -15,7 +15,16 @@ from typing import Any, Callable, ClassVar, Iterator, List, Optional, Tuple, Uni
 
 from attrs import define
 
-from alluxiofs.errors import FileChangedError, denied, exists, is_a_directory, not_a_directory, not_found
+from alluxiofs.errors import (
+    STARS,
+    FileChangedError,
+    InvalidPathError,
+    denied,
+    exists,
+    is_a_directory,
+    not_a_directory,
+    not_found,
+)
 from alluxiofs.interfaces import Context, Deadline, Entry, Target, UnderStore, UnderStoreCapabilities, Version, Writer
 from alluxiofs.plugins._fsspec.appending import RewritingWriter, found_file
 from alluxiofs.plugins._fsspec.names import check, check_outside, contained, split_scheme
@@ -374,6 +383,17 @@ class ObjectStore(UnderStore):
 
 
 def bucket_and_key(name: str) -> Tuple[str, str]:
-    """The two parts of a name."""
+    """The two parts of a name.
+
+    Raises
+    ------
+    InvalidPathError
+        For what cannot be a bucket, and may have a secret in it: such a name is neither asked for nor shown.
+    """
     bucket, _, key = name.partition("/")
+    if ":" in bucket or "@" in bucket:
+        raise InvalidPathError(
+            f"{STARS}: no bucket has ':' or '@' in its name; credentials are not for URLs of object stores: they are "
+            "for target_options (of S3: 'key' and 'secret')"
+        )
     return bucket, key

@@ -25,11 +25,12 @@ from typing import (
 
 from attrs import define
 
-from alluxiofs.errors import STARS, ConfigurationError, DeadlineExceededError, InvalidPathError, MissingExtraError
+from alluxiofs.errors import ConfigurationError, DeadlineExceededError, MissingExtraError
 from alluxiofs.plugins._fsspec.failures import brief
 from alluxiofs.plugins._fsspec.options import uncached
 from alluxiofs.plugins._fsspec.ready import usable
 from alluxiofs.plugins._fsspec.waiting import Destination, result, run_coroutine
+from alluxiofs.plugins._objects import store
 from alluxiofs.plugins._s3.failures import translated
 from alluxiofs.plugins._s3.options import check_options
 from alluxiofs.plugins._s3.renewing import Renewal, of_credentials
@@ -255,25 +256,13 @@ class S3Client:
 
 
 def bucket_and_key(name: str) -> Tuple[str, str]:
-    """The two parts of a name; the bucket may be the ARN of an access point, which has slashes of its own.
-
-    Raises
-    ------
-    InvalidPathError
-        For what cannot be a bucket, and may have a secret in it: such a name is neither asked for nor shown.
-    """
+    """The two parts of a name; the bucket may be the ARN of an access point, which has slashes of its own."""
     if name.startswith("arn:"):
         from s3fs import S3FileSystem
 
         bucket, key = S3FileSystem._find_bucket_key(None, name)
         return str(bucket), str(key)
-    bucket, _, key = name.partition("/")
-    if ":" in bucket or "@" in bucket:
-        raise InvalidPathError(
-            f"s3://{STARS}: no bucket has ':' or '@' in its name; credentials are not for URLs of S3: they are "
-            "the 'key' and 'secret' of target_options"
-        )
-    return bucket, key
+    return store.bucket_and_key(name)
 
 
 def _remember(caught_exception: Optional[BaseException] = None, **_: Any) -> None:
