@@ -35,6 +35,19 @@ def test_hdfs_native_is_made_by_the_under_store_of_its_own(options: Dict[str, An
     assert described["under_store"]["name"] == "hdfs", "which is what it says to do"
 
 
+def test_what_no_under_store_of_its_own_is_for_takes_a_ready_client() -> None:
+    needed("hdfs_native", "hdfs", since=(3, 9))
+    from hdfs_native.fsspec import ViewfsFileSystem
+
+    with pytest.raises(ConfigurationError, match="client of 'viewfs'.*give it as fs=") as caught:
+        made("viewfs", ADDRESS, None)
+    assert "under_store" not in str(caught.value), "there is none to leave away"
+    mounts = {"fs.viewfs.mounttable.x.linkFallback": "hdfs://127.0.0.1:1/"}
+    ready = ViewfsFileSystem(host="x", **mounts, skip_instance_cache=True)
+    described = fsspec.filesystem("alluxiofs", fs=ready, page_store=None, skip_instance_cache=True).describe()
+    assert described["under_store"]["protocol"] == "viewfs"
+
+
 def test_pyarrows_client_says_that_it_needs_java_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     needed("pyarrow", "demo")
     for name in ("JAVA_HOME", "HADOOP_HOME", "ARROW_LIBHDFS_DIR"):

@@ -45,6 +45,10 @@ _HDFS_NATIVE = (
     "leave under_store away, and target_options as they are; PyArrow's client, which needs Java, is "
     "target_protocol='arrow_hdfs'"
 )
+_OF_HDFS_NATIVE = (
+    "hdfs-native's client of {!r} takes none of the options that all of fsspec's clients have: make one, and give it "
+    "as fs="
+)
 _NO_JAVA = (
     "PyArrow's client of HDFS needs Java and Hadoop's libraries (JAVA_HOME, HADOOP_HOME, CLASSPATH), and does not find "
     "them; without Java: target_protocol='hdfs' without under_store=, and pip install 'alluxiofs[hdfs]'"
@@ -76,7 +80,8 @@ class Client:
         self.schemes = frozenset({target.protocol, *((own,) if isinstance(own, str) else own)})
         known = self.type if target.client is None else target.client
         if target.client is None and self.type.__module__.startswith("hdfs_native"):
-            raise ConfigurationError(_HDFS_NATIVE)
+            served = target.protocol == "hdfs"
+            raise ConfigurationError(_HDFS_NATIVE if served else _OF_HDFS_NATIVE.format(target.protocol))
         _refuse_caches(known)
         self.in_process = _in_process(known)
         self.shared_by_threads = self.in_process or _has_coroutines(known)
