@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from alluxiofs.errors import BadAnswerError, DeadlineExceededError, FileChangedError, UnavailableError
-from alluxiofs.interfaces import Deadline, Entry, UnderStore
+from alluxiofs.interfaces import Deadline, Entry, UnderStore, Version
 from alluxiofs.testing._files import get, put, soon
 from alluxiofs.testing.guards import at_once
 from tests.faults import Fault, FaultProxy, FaultServer, Request, close, garbage, reset, stall, status, truncate
@@ -75,6 +75,24 @@ def test_bytes_of_another_generation_are_a_changed_file(opened: Opened) -> None:
             with pytest.raises(FileChangedError):
                 read(store)
         assert {each.query for each in server.requests} == {"alt=media&ifGenerationMatch=7"}
+
+
+@pytest.mark.parametrize("named", [{}, {"session_kwargs": {"trust_env": False}}], ids=["wire", "session"])
+def test_a_part_that_does_not_say_which_is_none(named: Dict[str, Any], opened: Opened) -> None:
+    """In chunks it does not tell its length either, and could be any bytes of the object."""
+    head = "HTTP/1.1 206 Partial Content\r\nX-Goog-Generation: 7\r\n"
+    data = memoryview(bytearray(7))
+    with FaultServer() as server:
+        store = opened({**anonymous(server), **named})
+        for rest in (
+            "Transfer-Encoding: chunked\r\n\r\n7\r\nanother\r\n0\r\n\r\n",
+            "Content-Length: 7\r\n\r\nanother",
+        ):
+            for length in (7, 70):
+                server.fault(Fault(raw=f"{head}{rest}".encode(), performed=False))
+                version = Version("generation:7", length, None)
+                with pytest.raises(BadAnswerError, match="bucket/file: a part of the object without a Content-Range"):
+                    store.read_into("bucket/file", version, 0, data, soon())
 
 
 def test_an_object_that_is_written_over_in_mid_read_is_read_no_further(

@@ -95,8 +95,8 @@ class Objects:
             If it is gone.
         """
 
-        def place(_: int, found: Mapping[str, str]) -> memoryview:
-            check_part(found, name, version, offset, len(view))
+        def place(status: int, found: Mapping[str, str]) -> memoryview:
+            check_part(status, found, name, version, offset, len(view))
             return view
 
         def url(connection: Connection) -> str:

@@ -100,15 +100,15 @@ def generation_of(version: Version) -> Optional[str]:
     return generation if kind == "generation" else None
 
 
-def check_part(headers: Mapping[str, str], name: str, version: Version, offset: int, size: int) -> None:
+def check_part(status: int, headers: Mapping[str, str], name: str, version: Version, offset: int, size: int) -> None:
     """Check that the body of an answer is this range of this version.
 
     Times count only where no generation was asked for: they change with what is said of an object too.
 
     Parameters
     ----------
-    headers:
-        Of the answer, those that say what the body is.
+    status, headers:
+        Of the answer; of its headers those that say what the body is.
     name, version, offset, size:
         What was asked for.
 
@@ -126,6 +126,8 @@ def check_part(headers: Mapping[str, str], name: str, version: Version, offset: 
         another = version.same_as(version_of({"Last-Modified": headers.get("Last-Modified")})) is False
     if another:
         raise changed(name)
+    if status == 206 and headers.get("Content-Range") is None:  # in chunks it does not tell its length either
+        raise BadAnswerError(f"{name}: a part of the object without a Content-Range, which may be any part")
     check_range(name, headers, version, offset, size)
 
 
@@ -149,7 +151,7 @@ async def fetch(connection: Connection, name: str, version: Version, offset: int
     async with connection.opened("GET", url, headers=headers) as response:
         if response.status not in (200, 206):
             raise unread(response.status, await response.read(), name, version)
-        check_part(response.headers, name, version, offset, destination.size)
+        check_part(response.status, response.headers, name, version, offset, destination.size)
         await _pour(response, name, destination)
 
 
