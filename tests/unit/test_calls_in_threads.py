@@ -40,6 +40,15 @@ def test_what_a_call_returns_or_raises_is_the_callers() -> None:
     threads.close()
 
 
+def test_who_gives_a_call_up_takes_no_thread_from_the_next() -> None:
+    threads, goes_on = Threads(limit=1), threading.Event()
+    given_up = threads.start(goes_on.wait, soon())
+    given_up.cancel()
+    goes_on.set()
+    assert threads.run(lambda: 7, soon()) == 7
+    threads.close()
+
+
 def test_calls_one_after_the_other_are_made_by_one_thread() -> None:
     threads = Threads(limit=8)
     made_by = {threads.run(threading.get_ident, soon()) for _ in range(20)}

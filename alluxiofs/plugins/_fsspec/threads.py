@@ -77,6 +77,8 @@ class Threads:
             self._places.release()
             raise
         future: Future[T] = Future()
+        # It has begun, and cannot be cancelled: a thread that could not say how its call ended would end itself.
+        future.set_running_or_notify_cancel()
         jobs.put((future, call))
         return future
 
