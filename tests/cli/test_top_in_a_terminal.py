@@ -125,6 +125,31 @@ def test_a_signal_ends_top_while_it_waits_for_an_answer(busy: Any) -> None:
     assert terminal.after == terminal.before
 
 
+STUCK = """
+import signal
+from alluxiofs.cli.monitoring.endings import Endings
+with Endings():
+    print("begun", flush=True)
+    while True:
+        signal.pause()
+        print("noted", flush=True)
+"""
+
+
+def test_a_second_signal_ends_at_once_what_cannot_give_the_terminal_back() -> None:
+    """As where nobody takes what is written to it."""
+    with subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"begun\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.readline() == b"noted\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == -signal.SIGTERM
+        finally:
+            process.kill()
+
+
 def test_a_hang_up_that_is_ignored_stays_so(busy: Any) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:

@@ -23,7 +23,8 @@ class Endings:
     """Within a ``with`` block the signals that end a process wait until what is inside of it has been left.
 
     The process then ends by that signal, as it would have done at once. What is ignored stays so (``nohup``), and what
-    somebody else handles goes to them.
+    somebody else handles goes to them. A second signal ends it at once: nobody may take what a terminal is told, as
+    where Ctrl-S has stopped it.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,9 @@ class Endings:
             self._waits = False
 
     def _hear(self, number: int, frame: Optional[FrameType]) -> None:
+        if self._came is not None:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
         self._came = number
         if self._waits:
             self._waits = False
