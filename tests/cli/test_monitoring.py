@@ -18,6 +18,7 @@ from rich.console import Console
 from alluxiofs.cli.monitoring.exposition import Sample, Series, address_of, parse
 from alluxiofs.cli.monitoring.figures import Between, total
 from alluxiofs.cli.monitoring.view import view
+from alluxiofs.errors import InvalidPathError
 from tests.cli.conftest import CONTENT, Command, port_of
 from tests.servers import free_port
 
@@ -42,6 +43,13 @@ from tests.servers import free_port
 )
 def test_what_is_left_out_of_an_address(given_text: str, address: str) -> None:
     assert address_of(given_text) == address
+
+
+@pytest.mark.parametrize("given_text", ["http://user:hunter2/more@host", "user:hunter2/more@host"])
+def test_what_is_taken_for_a_port_may_be_a_part_of_a_password(given_text: str) -> None:
+    with pytest.raises(InvalidPathError) as caught:
+        address_of(given_text)
+    assert str(caught.value) == "http://***@host: it is no URL"
 
 
 @pytest.mark.parametrize("name", ["metrics", "top"])

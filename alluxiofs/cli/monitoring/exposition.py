@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from attrs import define
 
-from alluxiofs.errors import BadAnswerError, DeadlineExceededError, InvalidPathError, UnavailableError
+from alluxiofs.errors import BadAnswerError, DeadlineExceededError, InvalidPathError, UnavailableError, hidden_text
 
 __all__ = ["DEFAULT_PORT", "Sample", "Series", "address_of", "fetch", "parse"]
 
@@ -65,10 +65,13 @@ def address_of(text: str) -> str:
     """
     whole = f"127.0.0.1:{text}" if text.isascii() and text.isdigit() else text
     named = "://" in whole
+    url = whole if named else f"http://{whole}"
     try:
-        parts = urlsplit(whole if named else f"http://{whole}")
+        parts = urlsplit(url)
         port, host = parts.port, parts.hostname
     except ValueError as error:
+        if hidden_text(url) != url:  # the error may have a part of a password in it
+            raise InvalidPathError(f"{url}: it is no URL") from None
         raise InvalidPathError(f"{text}: {error}") from error
     if parts.scheme not in ("http", "https") or not host or port == 0 or " " in whole or not whole.isprintable():
         raise InvalidPathError(
