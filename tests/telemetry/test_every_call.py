@@ -9,9 +9,11 @@ from typing import Any, Callable, Dict, Iterator
 import fsspec
 import pytest
 
+from alluxiofs import AlluxioClient
 from alluxiofs.errors import NoTurnError
 from alluxiofs.interfaces import recorded
 from alluxiofs.interfaces.telemetry import before_the_call
+from alluxiofs.plugins._alluxio import load_jobs
 from alluxiofs.testing import RecordingTelemetry
 from alluxiofs.testing.stand_in_workers import StandInCluster, faults
 
@@ -138,6 +140,17 @@ def test_a_data_port_that_has_no_ranges(tmp_path: Path) -> None:
         both.check()
         both.cluster.fail("page", faults.Status(503), times=1)  # the first of those of a read
         assert fs.cat_file(both.url("whole")) == CONTENT
+        both.check()
+
+
+def test_a_load_job_that_cannot_be_begun_anew_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Both(tmp_path, "rest", job_rest=600.0) as both:  # the other dialect says no in a way that is asked for twice
+        client = AlluxioClient(**both.cluster.arguments, telemetry=both.telemetry)
+        assert client.load(both.url("whole"))
+        both.check()
+        monkeypatch.setattr(load_jobs, "_PAUSE", 600.0)  # it takes none for a while after one, and is not asked again
+        with pytest.raises(TimeoutError, match="takes no new load job"):
+            client.submit_load(both.url("whole"))
         both.check()
 
 

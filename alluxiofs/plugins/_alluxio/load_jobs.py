@@ -14,6 +14,7 @@ from alluxiofs.errors import (
     not_found,
 )
 from alluxiofs.interfaces import Deadline, LoadJobs, LoadOptions, LoadProgress, LoadState, Location, Worker
+from alluxiofs.interfaces.telemetry import before_the_call
 from alluxiofs.plugins._alluxio.entries import parse_object
 from alluxiofs.plugins._alluxio.names import quoted, raw_path, raw_value
 from alluxiofs.plugins._alluxio.peer import Peer
@@ -57,7 +58,10 @@ class AlluxioLoadJobs(LoadJobs):
                 if self._runs(peer, worker, location, deadline, error):
                     return
                 peer.ended("load", "exists", seconds)
-                _pause(deadline, f"{peer.where} takes no new load job of {location.url} yet: one ended a moment ago")
+                with before_the_call():  # the next one
+                    _pause(
+                        deadline, f"{peer.where} takes no new load job of {location.url} yet: one ended a moment ago"
+                    )
                 continue
             if said.get("success") is True:
                 return
