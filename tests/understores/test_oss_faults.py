@@ -277,3 +277,15 @@ def test_making_one_opens_nothing_and_finds_mistakes(monkeypatch: pytest.MonkeyP
 def test_the_general_under_store_refuses_what_ossfs_cannot_do() -> None:
     with pytest.raises(ConfigurationError, match="does not serve 'oss': ossfs takes the end of a range"):
         FsspecUnderStore(Target("oss", {"endpoint": "http://127.0.0.1:1"}), FsspecUnderStore.Settings(), make_context())
+
+
+def test_a_part_that_does_not_say_which_is_no_beginning(proxy: FaultProxy, store: UnderStore, bucket: str) -> None:
+    """In chunks it does not tell its length either, and could be any bytes of the object."""
+    entry = put(store, f"{bucket}/{uuid4().hex}", DATA)
+    tag = (entry.version.tag or "").partition(":")[2]
+    answer = (
+        f'HTTP/1.1 206 Partial Content\r\nETag: "{tag}"\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nanother\r\n0\r\n\r\n'
+    )
+    proxy.fault(Fault(raw=answer.encode(), performed=False), method="GET", times=None)
+    with pytest.raises(BadAnswerError, match="without a Content-Range"):
+        get(store, entry, 0, 7)

@@ -294,6 +294,22 @@ def test_a_part_that_does_not_say_which_is_no_whole_object(
             store.stat_and_read(entry.name, 1000, soon(), from_end=from_end)
 
 
+@pytest.mark.parametrize(
+    "framed", ["Transfer-Encoding: chunked\r\n\r\n7\r\nanother\r\n0", "Content-Length: 7\r\n\r\nanother"]
+)
+def test_a_part_that_does_not_say_which_is_no_beginning(
+    framed: str, proxy: FaultProxy, once: S3UnderStore, by_client: S3UnderStore, entry: Entry
+) -> None:
+    """In chunks it does not tell its length either, and could be any bytes of the object."""
+    tag = (entry.version.tag or "").partition(":")[2]
+    end = "\r\n\r\n" if "chunked" in framed else ""
+    answer = f'HTTP/1.1 206 Partial Content\r\nETag: "{tag}"\r\n{framed}{end}'
+    for store in (once, by_client):
+        proxy.fault(Fault(raw=answer.encode(), performed=False), method="GET")
+        with pytest.raises(BadAnswerError, match="without a Content-Range"):
+            store.read_into(entry.name, entry.version, 0, memoryview(bytearray(7)), soon())
+
+
 @pytest.mark.parametrize("said", ["bytes 1-1000/262144", "bytes 0-998/262144", "bytes 0-999/*", "bytes 0-999/500", "x"])
 def test_another_range_in_place_of_an_end_is_a_bad_answer(
     said: str, proxy: FaultProxy, once: S3UnderStore, entry: Entry

@@ -126,9 +126,7 @@ def check_part(status: int, headers: Mapping[str, str], name: str, version: Vers
         another = version.same_as(version_of({"Last-Modified": headers.get("Last-Modified")})) is False
     if another:
         raise changed(name)
-    if status == 206 and headers.get("Content-Range") is None:  # in chunks it does not tell its length either
-        raise BadAnswerError(f"{name}: a part of the object without a Content-Range, which may be any part")
-    check_range(name, headers, version, offset, size)
+    check_range(name, status, headers, version, offset, size)
 
 
 def unread(status: int, body: bytes, name: str, version: Version) -> Exception:

@@ -18,15 +18,17 @@ def changed(name: str) -> FileChangedError:
     return FileChangedError("the file has changed since it was opened", name)
 
 
-def check_range(name: str, headers: Mapping[str, str], version: Version, offset: int, size: int) -> None:
+def check_range(
+    name: str, status: Optional[int], headers: Mapping[str, str], version: Version, offset: int, size: int
+) -> None:
     """Check that the body that follows is ``size`` bytes from ``offset`` on, of a file as long as the version.
 
     Parameters
     ----------
     name:
         For the message of an error.
-    headers:
-        Of the answer; their names in any letter case.
+    status, headers:
+        Of the answer; the status where it is known, the names of headers in any letter case.
     version, offset, size:
         What was asked for.
 
@@ -38,11 +40,12 @@ def check_range(name: str, headers: Mapping[str, str], version: Version, offset:
         For any other body.
     """
     declared, length = headers.get("Content-Range"), length_of(headers)
-    check_span(name, declared, length, offset, size, lambda total: _check_length(name, version, total))
+    check_span(name, status, declared, length, offset, size, lambda total: _check_length(name, version, total))
 
 
 def check_span(
     name: str,
+    status: Optional[int],
     declared: Optional[str],
     length: Optional[int],
     offset: int,
@@ -55,10 +58,10 @@ def check_span(
     ----------
     name:
         For the message of an error.
-    declared, length:
-        What the answer says: its ``Content-Range``, and the length of its body, where known.
+    status, declared, length:
+        What the answer says: its status, its ``Content-Range``, and the length of its body, where known.
     offset, size:
-        What was asked for.
+        What was asked for; the caller counts the bytes.
     check_version:
         Is told the length of the whole file, where the answer tells it, and raises if that is of another version: then
         this is what matters, whatever else is wrong.
@@ -68,8 +71,10 @@ def check_span(
     BadAnswerError
         For any other body.
     """
+    if declared is None and status == 206:  # in chunks it does not tell its length either
+        raise BadAnswerError(f"{name}: a part of the object without a Content-Range, which may be any part")
     if declared is None:  # the whole file: right only if the whole was asked for
-        check_version(length)
+        check_version(size if length is None else length)
         if offset != 0 or length not in (None, size):
             raise BadAnswerError(f"{name}: the store ignored the range, and sent all {length} bytes")
         return

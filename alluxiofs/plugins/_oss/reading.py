@@ -120,7 +120,7 @@ def _fill(response: Any, name: str, version: Version, offset: int, destination: 
     found = entry_of(name, None, headers.get("ETag"), headers.get("Last-Modified"), {}).version
     if version.same_as(found) is False:
         raise changed(name)
-    check_range(name, headers, version, offset, destination.size)
+    check_range(name, response.status_code, headers, version, offset, destination.size)
     _pour(response.raw, name, destination)
 
 

@@ -101,8 +101,8 @@ class Objects:
             If it is gone.
         """
 
-        def place(_: int, found: Mapping[str, Any]) -> memoryview:
-            check_range(found, name, version, offset, len(view))
+        def place(status: int, found: Mapping[str, Any]) -> memoryview:
+            check_range(status, found, name, version, offset, len(view))
             return view
 
         headers: Dict[str, str] = {"range": f"bytes={offset}-{offset + len(view) - 1}"}

@@ -45,7 +45,7 @@ async def fetch(
         raise
     body = answer["Body"]
     try:
-        check_range(answer, name, version, offset, size)
+        check_range(_answered(answer), answer, name, version, offset, size)
         while destination.missing:
             chunk = await body.read(min(destination.missing, _CHUNK))
             if not chunk:
@@ -87,8 +87,7 @@ async def fetch_end(
         raise
     body = answer["Body"]
     try:
-        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        spans = check_end(status, answer, name, length, from_end)
+        spans = check_end(_answered(answer), answer, name, length, from_end)
         count = spans[1]
         pieces = []
         missing = count
@@ -126,7 +125,13 @@ def _refused(error: Exception, version: Version) -> bool:
 
 def _status(error: Exception) -> Optional[int]:
     response = getattr(error, "response", None) or {}  # aiohttp's errors have one too, that may be None
-    return response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
+    return _answered(response) if isinstance(response, dict) else None
+
+
+def _answered(answer: Mapping[str, Any]) -> Optional[int]:
+    """The status of an answer."""
+    status: Optional[int] = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status
 
 
 def condition(version: Version) -> Optional[str]:
@@ -137,7 +142,9 @@ def condition(version: Version) -> Optional[str]:
     return tag if tag.startswith('"') else f'"{tag}"'
 
 
-def check_range(answer: Mapping[str, Any], name: str, version: Version, offset: int, size: int) -> None:
+def check_range(
+    status: Optional[int], answer: Mapping[str, Any], name: str, version: Version, offset: int, size: int
+) -> None:
     """That the body of an answer is this range of this version.
 
     Raises
@@ -152,4 +159,4 @@ def check_range(answer: Mapping[str, Any], name: str, version: Version, offset: 
         if version.same_as(version_of(answer, total)) is False:
             raise changed(name)
 
-    check_span(name, answer.get("ContentRange"), answer.get("ContentLength"), offset, size, check_version)
+    check_span(name, status, answer.get("ContentRange"), answer.get("ContentLength"), offset, size, check_version)
