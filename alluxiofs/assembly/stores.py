@@ -84,7 +84,14 @@ def _address(root: str, protocol: str) -> Dict[str, Any]:
     parts = urlsplit(root)
     if parts.scheme != protocol or protocol not in _AT_A_HOST:
         return {}
-    found = {"host": parts.hostname, "port": parts.port, "user": parts.username}
+    try:
+        port = parts.port
+    except ValueError:  # what is taken for the port may be a part of a password
+        shown = hidden_text(root)
+        raise ConfigurationError(
+            f"option 'alluxio.dora.client.ufs.root': {shown!r} is no URL: look at its port"
+        ) from None
+    found = {"host": parts.hostname, "port": port, "user": parts.username}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -199,6 +199,14 @@ def test_an_address_without_a_scheme_says_what_to_write(options: Dict[str, Any])
         make(options)
 
 
+@pytest.mark.parametrize("inner", [False, True], ids=["an option", "of the client"])
+def test_an_address_with_a_password_whose_slash_is_not_escaped_is_shown_without_it(inner: bool) -> None:
+    address = {"endpoint_url": "http://user:hunter2/more@h:1"}
+    with pytest.raises(ConfigurationError, match=r"endpoint_url 'http://\*\*\*@h:1' is no URL") as caught:
+        make({"client_kwargs": address} if inner else address)
+    assert caught.value.__cause__ is None
+
+
 def test_a_bucket_that_cannot_be_called_so_is_a_wrong_path(store: UnderStore) -> None:
     for change in (store.make_directory, store.stat):
         with pytest.raises(InvalidPathError, match='Bad_Bucket!!: Invalid bucket name "Bad_Bucket!!"'):

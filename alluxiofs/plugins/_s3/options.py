@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from typing import Any, FrozenSet, Mapping, Set
+from urllib.parse import urlsplit
 
 from alluxiofs.errors import ConfigurationError, UnknownSettingError, nearest
 from alluxiofs.plugins._fsspec.options import COMMON_OPTIONS
@@ -35,6 +36,10 @@ def check_options(options: Mapping[str, Any]) -> None:
             f"target_options: endpoint_url {hidden_text(str(address))!r} has no scheme: write http:// or https:// "
             "before it"
         )
+    try:
+        _ = urlsplit(str(address)).port
+    except ValueError:  # what is taken for the port may be a part of a password: botocore's error has all of it
+        raise ConfigurationError(f"target_options: endpoint_url {hidden_text(str(address))!r} is no URL") from None
     unusual = set(options) - _FREQUENT
     if not unusual:
         return
