@@ -50,12 +50,12 @@ class ConsistentHash(WorkerPolicy):
         self._from_last = workers[::-1]  # as they are counted on the ring
         self._owners = [self._from_last[int(point) % WHO] for point in self.ring]
 
-    def _points(self) -> Iterator[Iterable[int]]:
+    def _points(self) -> Iterator[Iterable[float]]:
         # The `+` of two short byte strings for each point is cheaper than anything that avoids it.
         suffixes = [i.to_bytes(4, "little") for i in range(self.settings.virtual_nodes)]
-        for worker in reversed(self.workers):
+        for who, worker in enumerate(reversed(self.workers)):
             prefix = identity_bytes(worker.identity)
-            yield [murmur3(prefix + suffix) for suffix in suffixes]
+            yield [murmur3(prefix + suffix) * POINT + who for suffix in suffixes]
 
     def rank(self, key: str, count: int) -> List[Worker]:
         """The workers for ``key``: those that Alluxio's attempts 1, 2, 3 … come to, each once.

@@ -43,12 +43,12 @@ class Ketama(ByAttempts):
         self.ring = build_ring(workers, self._points())
         """All points, as :func:`alluxiofs.policies.ring.build_ring` has them."""
 
-    def _points(self) -> Iterator[Iterable[int]]:
+    def _points(self) -> Iterator[Iterable[float]]:
         replicas = self.settings.replicas
-        for worker in reversed(self.workers):
+        for who, worker in enumerate(reversed(self.workers)):
             first = murmur3(identity_bytes(worker.identity))
             # Sums of 32-bit integers go round.
-            yield ((first + i + HALF) % (2 * HALF) - HALF for i in range(replicas))
+            yield [((first + i + HALF) % (2 * HALF) - HALF) * POINT + who for i in range(replicas)]
 
     def _choose(self, text: bytes) -> int:
         ring = self.ring

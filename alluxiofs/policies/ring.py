@@ -25,7 +25,7 @@ def identity_bytes(identity: WorkerIdentity) -> bytes:
     return identity.identifier + identity.version.to_bytes(4, "little")
 
 
-def build_ring(workers: Workers, points_of: Iterable[Iterable[int]]) -> array[float]:
+def build_ring(workers: Workers, points_of: Iterable[Iterable[float]]) -> array[float]:
     """The points of all workers in ascending order, each with its worker in the lowest 20 bits.
 
     A worker is counted from the last one, so that of two on one point the later comes first: it is the one that a
@@ -37,13 +37,14 @@ def build_ring(workers: Workers, points_of: Iterable[Iterable[int]]) -> array[fl
     workers:
         At most 2^20.
     points_of:
-        For each worker, from the last one to the first, its points: signed integers of 32 bits.
+        For each worker, from the last one (0) to the first, its points: ``point * POINT + who`` of signed integers of
+        32 bits. They are packed where they are made, for each pass over all of them takes a fifth of the whole time.
     """
     if len(workers) > WHO:
         raise ConfigurationError(f"this policy takes at most {WHO} workers, not {len(workers)}")
     points: List[float] = []
-    for who, own in enumerate(points_of):
-        points += [point * POINT + who for point in own]
+    for own in points_of:
+        points += own
     points.sort()
     if points:
         points.append(points[0] + _AROUND)
