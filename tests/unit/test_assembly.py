@@ -182,7 +182,7 @@ class TestRoot:
         assert options(target_options={"host": "other"}) == {"host": "other", "port": 8020, "user": "me"}
 
     def test_of_an_hdfs_its_port_is_a_number(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"ufs\.root': 'hdfs://\*\*\*@nn:8020/x' is no URL: look at its port"):
+        with pytest.raises(ConfigurationError, match=r"ufs\.root': 'hdfs://\*\*\*@nn:8020/x' is no URL: look at its"):
             self.root("hdfs://me:hunter2/y@nn:8020/x")
 
     def test_arguments_beat_it_with_a_warning(self) -> None:
