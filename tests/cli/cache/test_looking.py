@@ -42,7 +42,7 @@ def test_by_default_it_is_the_one_in_the_cache_folder(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert command("cache", "stats").code == 3
-    # Of a capacity of its own: filesystems share what is alike, and others may have been made with another folder there.
+    # Of a capacity of its own: filesystems share what is alike, and others may have been made with another folder.
     choice = {"name": "disk", "capacity": "1GB"}
     fs = AlluxioFileSystem(target_protocol="file", page_store=choice, skip_instance_cache=True)
     fs.cat_file(f"{kept.files}/one")
