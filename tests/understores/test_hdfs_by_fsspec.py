@@ -42,7 +42,7 @@ def test_what_no_under_store_of_its_own_is_for_takes_a_ready_client() -> None:
     with pytest.raises(ConfigurationError, match="client of 'viewfs'.*give it as fs=") as caught:
         made("viewfs", ADDRESS, None)
     assert "under_store" not in str(caught.value), "there is none to leave away"
-    mounts = {"fs.viewfs.mounttable.x.linkFallback": "hdfs://127.0.0.1:1/"}
+    mounts: Dict[str, Any] = {"fs.viewfs.mounttable.x.linkFallback": "hdfs://127.0.0.1:1/"}
     ready = ViewfsFileSystem(host="x", **mounts, skip_instance_cache=True)
     described = fsspec.filesystem("alluxiofs", fs=ready, page_store=None, skip_instance_cache=True).describe()
     assert described["under_store"]["protocol"] == "viewfs"
