@@ -126,12 +126,16 @@ def test_a_signal_ends_top_while_it_waits_for_an_answer(busy: Any) -> None:
 
 
 STUCK = """
-import signal
+import signal, socket
 from alluxiofs.cli.monitoring.endings import Endings
+heard, told = socket.socketpair()
+told.setblocking(False)
+signal.set_wakeup_fd(told.fileno())  # as a signal may come right before anything that waits for one
 with Endings():
     print("begun", flush=True)
-    while True:
-        signal.pause()
+    while heard.recv(1):
+        for _ in range(1000):  # by now it has been noted
+            pass
         print("noted", flush=True)
 """
 
