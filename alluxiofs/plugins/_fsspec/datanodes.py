@@ -23,7 +23,7 @@ __all__ = ["let_go_of_parents"]
 
 _KEPT = 3.2  # seconds: what the library has, and a little
 _WATCHED = re.compile(r"tfd: *(\d+)(?:.* ino:([0-9a-f]+))?")
-_DESCRIPTORS = "/proc/self/fd"  # where there is none, there is no epoll either
+_DESCRIPTORS = "/proc/self/fd"  # on macOS there is none, and no list that a parent and its child share either
 _free_from = 0.0
 
 
